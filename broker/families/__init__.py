@@ -1,0 +1,1 @@
+"""The message families: sections, typed values, labels derived from them. Pure."""

@@ -1,0 +1,1 @@
+"""Adaptors to Apache Kafka: transport, administration, the embedded node."""

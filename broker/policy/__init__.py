@@ -1,0 +1,1 @@
+"""Who may see what: Cedar bundles and decisions. Pure."""

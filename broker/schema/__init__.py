@@ -1,0 +1,1 @@
+"""Avro schemas by content id: canonical form, lint, structural walk, codec, catalogue. Pure."""

@@ -1,0 +1,1 @@
+"""Async loops over ports only: publisher, relay, subscriber, registrar."""

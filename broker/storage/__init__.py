@@ -1,0 +1,1 @@
+"""Durable edges: homes, key files, SQLite stores, files shipped with the program."""

@@ -1,0 +1,1 @@
+"""Keys, directory, enrolment, certificates. Pure: keys made elsewhere, time given."""
