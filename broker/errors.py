@@ -4,6 +4,7 @@
 
     BrokerError                 code, advice, retriable
     ├── UsageError              the caller asked for something that cannot be (exit code 2)
+    │   └── PositionLost        reading was to begin at an offset that was trimmed away
     ├── RefusedError            carries a Refusal to a caller who asked for one message (exit code 1)
     ├── ExchangeUnreachable     no Kafka, no answer in time (exit code 3)
     ├── NotAuthorised           Kafka's access control said no
@@ -55,6 +56,12 @@ class NotAuthorised(BrokerError):
     code = "NOT_AUTHORISED"
 
 
+class PositionLost(UsageError):
+    """The offset asked for was trimmed away: records may have been missed."""
+
+    code = "POSITION_LOST"
+
+
 class Fenced(BrokerError):
     """The transactional id of this shard was taken by another worker. State held in memory is void."""
 
@@ -98,6 +105,9 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "KEY_NOT_VALID": (2, "the key is expired, not valid yet, or revoked: sign with a current key"),
     "KEY_OF_ANOTHER_AGENCY": (2, "sign with a key that the directory lists for the originator named in the header"),
     "AGENCY_SUSPENDED": (2, "the agency is suspended: speak to the operator"),
+    "BAD_ENTRY": (2, "the directory entry is not what its agency and the registrar signed: nothing of it is used; tell the operator"),
+    "BAD_REQUEST": (2, "ask the agency to run `broker agency init` again and to send the file unaltered"),
+    "BAD_REPLY": (2, "ask the operator for the reply to your own request, and take it unaltered"),
     "BAD_SIGNATURE": (3, "the signature does not fit these bytes, this exchange and this environment: sign again, alter nothing"),
     "WRONG_ENVIRONMENT": (3, "the message was signed for another environment: publish it with the right --environment"),
     "BAD_SLIP": (3, "the exchange's slip is missing or not signed by a relay of this exchange: report it to the auditor"),
@@ -107,6 +117,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "SEQUENCE_GAP": (6, "an earlier message of this stream never came: send the stored records again from the missing one"),
     "TOO_MANY_PARKED": (6, "over 1,000 messages wait for an earlier one of this stream: send that one first"),
     "EQUIVOCATION": (6, "two different messages carry the same sequence number: both are kept as evidence; start a new stream"),
+    "BROKEN_CHAIN": (6, "prev is not the message before it in this stream: the publisher's store was altered; start a new stream"),
     "STALE_SEQUENCE": (6, "this sequence number was consumed long ago: send new content as a new message"),
     "COMMITMENT_MISMATCH": (7, "a section is not the one that was signed: send the stored record again, byte for byte"),
     "UNCOMMITTED_SECTION": (7, "a section is carried that the header does not commit to: sign what you send"),

@@ -10,34 +10,14 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from broker.exchange.records import Outgoing as Outgoing
+from broker.exchange.records import Record as Record
 from broker.exchange.topology import Grant, Quota, TopicSpec
 
 Source = tuple[str, int]
 """A topic and a partition number."""
 Start = int | Literal["beginning", "end"]
 """Where reading begins: the offset of the next record wanted, or one of the two ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record as read. ``timestamp_ms`` is Unix milliseconds (LogAppendTime on outboxes: the broker's clock)."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A record to write. A ``None`` value is a tombstone on a compacted topic."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    partition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +178,159 @@ class Signer(Protocol):
 
     async def sign(self, messages: Sequence[bytes]) -> Sequence[bytes]:
         """One signature for each message, in order. All or none; raises BrokerError where the key cannot be used."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A signed message in a publisher's store. ``digest`` (SHA-256 of ``value``) is what a receipt names it by."""
+
+    seq: int
+    message_id: bytes
+    subject: str
+    revision: int
+    leaf: bytes
+    digest: bytes
+    value: bytes
+
+
+class PublisherStore(Protocol):
+    """A publisher's own memory: one stream, and every signed record until it is answered. One process at a time."""
+
+    def stream(self) -> tuple[bytes, int, bytes | None]:
+        """The 16-byte stream id, the last number used, and its leaf."""
+        ...
+
+    def add(self, messages: Sequence[Stored]) -> None:
+        """Store records before their first send, and use up their numbers. Durable when it returns; all or none."""
+        ...
+
+    def unanswered(self) -> Sequence[Stored]:
+        """Records without a receipt, in order of their numbers: to be sent again, byte for byte."""
+        ...
+
+    def settle(self, receipts: Sequence[tuple[bytes, bytes]], position: int) -> frozenset[bytes]:
+        """Keep receipts as (digest, note), and the inbox offset to go on from; durable together. The first receipt of a record
+        counts. Returns the digests that were awaited."""
+        ...
+
+    def receipts_position(self) -> int | None:
+        """The inbox offset to go on from; None before the first use."""
+        ...
+
+    def close(self) -> None:
+        """Release the store. Safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A delivery that waits for another try: its inbox record, how often it was tried, when it is due (Unix ms)."""
+
+    record: Record
+    subject: str
+    attempts: int
+    due_ms: int
+
+
+class SubscriberStore(Protocol):
+    """A subscriber's own memory: position, what was seen, the delivery chains, what waits, what was refused.
+
+    All writes between :meth:`begin` and :meth:`commit` happen together; a handler may write into the same transaction.
+    """
+
+    def position(self) -> int | None:
+        """The inbox offset to go on from; None before the first use."""
+        ...
+
+    def attempted(self) -> int:
+        """Records before this offset may have reached a handler already, before a crash."""
+        ...
+
+    def attempt(self, before: int) -> None:
+        """Remember, durably and at once, that records before this offset are about to reach the handler."""
+        ...
+
+    def restart(self, position: int, *, follow_chains: bool) -> None:
+        """Read from ``position`` on, forgetting what was seen. ``follow_chains`` false: the first delivery of a chain sets its count."""
+        ...
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        ...
+
+    def commit(self) -> None:
+        """Make everything since ``begin`` durable."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget everything since ``begin``."""
+        ...
+
+    def mark(self) -> None:
+        """Set a point inside the transaction to which a failed handler is undone."""
+        ...
+
+    def undo(self) -> None:
+        """Forget everything since ``mark``."""
+        ...
+
+    @property
+    def transaction(self) -> object:
+        """What a handler writes its own effects through (a ``sqlite3.Connection``)."""
+        ...
+
+    def move(self, position: int) -> None:
+        """Reading goes on at ``position``."""
+        ...
+
+    def seen(self, leaf: bytes) -> bool:
+        """Whether this parcel was taken already."""
+        ...
+
+    def take(self, leaf: bytes) -> None:
+        """Remember a parcel."""
+        ...
+
+    def chain(self, shard: int) -> tuple[int, bytes | None] | None:
+        """Counter and leaf of the last delivery of a shard; None before the first."""
+        ...
+
+    def follow(self, shard: int, counter: int, leaf: bytes) -> None:
+        """Remember the last delivery of a shard."""
+        ...
+
+    @property
+    def follows_chains(self) -> bool:
+        """Whether the first delivery of a chain has to be its first (reading began at the beginning)."""
+        ...
+
+    def hold(self, held: Held, reason: str) -> None:
+        """Keep a delivery for another try, or change its due time."""
+        ...
+
+    def holds(self, subject: str) -> bool:
+        """Whether a delivery of this subject waits: later ones have to wait behind it."""
+        ...
+
+    def due(self, now_ms: int) -> Sequence[Held]:
+        """The deliveries to try now: the oldest of each subject, if its time has come."""
+        ...
+
+    def next_due(self) -> int | None:
+        """When the next one is due (Unix ms); None where nothing waits."""
+        ...
+
+    def release(self, held: Held) -> None:
+        """A held delivery is dealt with."""
+        ...
+
+    def quarantine(self, record: Record, code: str, reason: str, at_ms: int) -> None:
+        """Keep refused bytes with the reason."""
+        ...
+
+    def close(self) -> None:
+        """Release the store. Safe to call twice."""
         ...
 
 

@@ -1,0 +1,49 @@
+# Everything installs what it needs: Python packages by hash from requirements.lock, Kafka's jars by hash from deploy/kafka/jars.lock.
+# A fresh machine needs Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+export PYTHONHASHSEED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types unit soak wheel lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## the main job, told step by step on a real Kafka of its own
+	@$(BIN)/broker demo
+
+lint: $(STAMP) ## style, types, import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/basedpyright --level error
+	@$(BIN)/lint-imports
+
+test: lint ## lint, then every test, on a real Kafka that the tests start
+	@$(BIN)/python -m pytest -q -m "not soak"
+
+unit: $(STAMP) ## the tests that need no Kafka
+	@$(BIN)/python -m pytest -q -m "not kafka and not soak"
+
+soak: $(STAMP) ## the long forms
+	@$(BIN)/python -m pytest -q -m soak
+
+wheel: $(STAMP) ## build the wheel, schemas and policies inside
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist . 
+
+lock: ## pin again all packages with hashes (maintainers; needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  --extra test --extra build pyproject.toml --output-file requirements.lock
+
+clean: ## remove what was built or installed here
+	@rm -rf $(VENV) dist build .pytest_cache .hypothesis .ruff_cache

@@ -1,0 +1,122 @@
+"""The receipt: the relay's signed answer to an originator. Payload of a note, Avro ``schemas/receipt/v1/receipt.avsc``.
+
+It says whether a message was accepted, and if not at which admission step, why and what to do; and to whom it went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from broker.errors import Finding
+
+CONTENT_TYPE: Final = "application/vnd.broker.receipt+avro;v=1"
+"""Content type in the protected header of a receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """Who got the message, and which sections were given to it or withheld from it."""
+
+    agency: str
+    sections: tuple[str, ...]
+    withheld: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to one record of an outbox; the fields of the Avro record, in its order.
+
+    ``originator`` is the owner of the outbox; ``outcome`` ACCEPTED or REFUSED, with ``code``, ``step``, ``reason``, ``advice``
+    and ``path`` of the refusal (empty and 0 where accepted). ``message_id`` to ``leaf`` are None where the record did not let
+    them be read; ``digest`` is SHA-256 of the record value. Ids are bytes, ``admitted_at`` Unix milliseconds.
+    """
+
+    exchange_id: str
+    environment: str
+    originator: str
+    outcome: str
+    code: str
+    step: int
+    reason: str
+    advice: str
+    path: str
+    message_id: bytes | None
+    stream: bytes | None
+    seq: int | None
+    subject: str | None
+    revision: int | None
+    leaf: bytes | None
+    digest: bytes
+    source_partition: int
+    source_offset: int
+    admitted_at: int
+    policy_version: int
+    directory_version: int
+    recipients: tuple[Disclosure, ...]
+    findings: tuple[Finding, ...]
+
+
+def receipt_record(receipt: Receipt) -> dict[str, object]:
+    """The Avro record of a receipt."""
+    return {
+        "exchange_id": receipt.exchange_id,
+        "environment": receipt.environment,
+        "originator": receipt.originator,
+        "outcome": receipt.outcome,
+        "code": receipt.code,
+        "step": receipt.step,
+        "reason": receipt.reason,
+        "advice": receipt.advice,
+        "path": receipt.path,
+        "message_id": receipt.message_id,
+        "stream": receipt.stream,
+        "seq": receipt.seq,
+        "subject": receipt.subject,
+        "revision": receipt.revision,
+        "leaf": receipt.leaf,
+        "digest": receipt.digest,
+        "source_partition": receipt.source_partition,
+        "source_offset": receipt.source_offset,
+        "admitted_at": receipt.admitted_at,
+        "policy_version": receipt.policy_version,
+        "directory_version": receipt.directory_version,
+        "recipients": [
+            {"agency": d.agency, "sections": list(d.sections), "withheld": list(d.withheld)} for d in receipt.recipients
+        ],
+        "findings": [
+            {"severity": f.severity, "code": f.code, "path": f.path, "reason": f.reason} for f in receipt.findings
+        ],
+    }
+
+
+def receipt_of(record: Mapping[str, Any]) -> Receipt:
+    """The receipt of an Avro record that fits the schema, with logical types left as integers and bytes."""
+    return Receipt(
+        exchange_id=record["exchange_id"],
+        environment=record["environment"],
+        originator=record["originator"],
+        outcome=record["outcome"],
+        code=record["code"],
+        step=record["step"],
+        reason=record["reason"],
+        advice=record["advice"],
+        path=record["path"],
+        message_id=record["message_id"],
+        stream=record["stream"],
+        seq=record["seq"],
+        subject=record["subject"],
+        revision=record["revision"],
+        leaf=record["leaf"],
+        digest=record["digest"],
+        source_partition=record["source_partition"],
+        source_offset=record["source_offset"],
+        admitted_at=record["admitted_at"],
+        policy_version=record["policy_version"],
+        directory_version=record["directory_version"],
+        recipients=tuple(
+            [Disclosure(d["agency"], tuple(d["sections"]), tuple(d["withheld"])) for d in record["recipients"]]
+        ),
+        findings=tuple([Finding(f["severity"], f["code"], f["path"], f["reason"]) for f in record["findings"]]),
+    )

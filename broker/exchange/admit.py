@@ -1,0 +1,150 @@
+"""Admission of a parcel, one implementation for relay and recipient. The numbers are the steps of the design:
+
+1 size and framing · 2 key · 3 signature over the raw bytes · (the header is decoded only now) · 7 commitments · 8 schema and
+structural walk, only then Avro · 9 ownership. Steps 4 to 6 differ by place: the relay's are in :mod:`broker.exchange.relay`,
+the recipient's in :mod:`broker.exchange.receive`.
+
+Nothing here raises on any bytes: a refusal is a value with a stable code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from broker import ids
+from broker.envelope import cose
+from broker.envelope.header import CONTENT_TYPE, Header, header_of
+from broker.envelope.parcel import Parcel, read_parcel
+from broker.envelope.section import body_of, check_sections
+from broker.errors import Refusal
+from broker.exchange.rules import Rules
+from broker.exchange.topology import MESSAGE_LIMIT
+
+AUDIENCE: Final = "audience"
+"""The section that only the relay and the originator see: recipients never learn who else received a message."""
+CORE: Final = "core"
+"""The section that every family has and that never holds anything personal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authentic:
+    """A parcel whose originator signed these bytes: steps 1 to 3 passed. ``leaf`` is its identity (SHA-256)."""
+
+    parcel: Parcel
+    header: Header
+    leaf: bytes
+
+
+def authenticate(value: bytes, rules: Rules, *, at_ms: int, limit: int = MESSAGE_LIMIT) -> Authentic | Refusal:
+    """Steps 1 to 3, then the header: bytes to a parcel whose originator is proven.
+
+    ``at_ms`` is the moment for which the key must be valid: the admission time at the relay, the slip's at a recipient.
+    Claimed times inside the message never count.
+    """
+    parcel = read_parcel(value, limit)
+    if isinstance(parcel, Refusal):
+        return parcel
+    statement = parcel.statement
+    if statement.content_type != CONTENT_TYPE:
+        return Refusal("BAD_STATEMENT", f"content type `{statement.content_type[:60]}` is not {CONTENT_TYPE}")
+
+    known = rules.directory.message_key(statement.kid)
+    if known is None:
+        return Refusal("UNKNOWN_KEY", f"key {statement.kid.hex()} is not in the directory (version {rules.directory.version})")
+    entry, key = known
+    if not entry.usable(at_ms):
+        return Refusal("KEY_NOT_VALID", f"key {statement.kid.hex()} of {entry.agency} was not valid at admission")
+    if statement.alg != key.alg:
+        return Refusal("BAD_STATEMENT", f"algorithm {statement.alg} is not the one the directory names for this key ({key.alg})")
+
+    signed = cose.to_be_signed(statement.protected, rules.aad, statement.payload)
+    if not key.verify(statement.signature, signed):
+        return _why_unverified(parcel, key, rules)
+
+    header = _header(statement.payload, rules)
+    if isinstance(header, Refusal):
+        return header
+    if header.originator != entry.agency:
+        return Refusal("KEY_OF_ANOTHER_AGENCY", f"the header names {header.originator}, the key belongs to {entry.agency}")
+    return Authentic(parcel, header, cose.leaf_hash(signed))
+
+
+def _why_unverified(parcel: Parcel, key: Any, rules: Rules) -> Refusal:
+    """Tell a message of another environment from a forgery: the sender can mend the first."""
+    statement = parcel.statement
+    for environment in ids.ENVIRONMENTS:
+        if environment == rules.environment:
+            continue
+        aad = cose.context(rules.exchange_id, environment)
+        if key.verify(statement.signature, cose.to_be_signed(statement.protected, aad, statement.payload)):
+            return Refusal("WRONG_ENVIRONMENT", f"signed for {environment}; this exchange is {rules.environment}")
+    return Refusal("BAD_SIGNATURE", "the signature does not verify")
+
+
+def _header(payload: bytes, rules: Rules) -> Header | Refusal:
+    schema = rules.schema("header")
+    bad = schema.check(payload)
+    if bad is not None:
+        return Refusal("BAD_HEADER", bad.reason, bad.path)
+    header = header_of(schema.codec.decode(payload, logical=False))
+    if header.seq < 1 or header.revision < 1:
+        return Refusal("BAD_HEADER", "seq and revision count from 1", "header.seq" if header.seq < 1 else "header.revision")
+    if (header.prev is None) != (header.seq == 1):
+        return Refusal("BAD_HEADER", "prev names the message before it in the stream, and the first has none", "header.prev")
+    return header
+
+
+def examine(authentic: Authentic, rules: Rules, *, complete: bool) -> Refusal | None:
+    """Steps 7 to 9 that need no state. ``complete``: an originator must carry every section it commits to."""
+    header, sections = authentic.header, authentic.parcel.sections
+    mismatch = check_sections(header.commitments, sections, complete=complete)
+    if mismatch is not None:
+        return mismatch
+    return _check_schemas(header, sections, rules, complete=complete) or _check_subject(header)
+
+
+def _check_schemas(header: Header, sections: Any, rules: Rules, *, complete: bool) -> Refusal | None:
+    """Step 8: every committed schema is known and the right one; carried bodies survive the structural walk."""
+    known = rules.catalogue.sections(header.family)
+    if not known or header.family in ("header", "slip", "receipt", AUDIENCE):
+        return Refusal("UNKNOWN_FAMILY", f"`{header.family[:40]}` is not a family", "header.family")
+    names = {commitment.section for commitment in header.commitments}
+    if complete and not {CORE, AUDIENCE} <= names:
+        return Refusal("MISSING_SECTION", "core and audience belong to every message", CORE if CORE not in names else AUDIENCE)
+    for commitment in header.commitments:
+        name = commitment.section
+        if name != AUDIENCE and name not in known:
+            return Refusal("UNKNOWN_SECTION", f"{header.family} has no section `{name}`", name)
+        schema = rules.catalogue.by_id(commitment.schema_id)
+        if schema is None:
+            return Refusal("UNKNOWN_SCHEMA", f"schema {commitment.schema_id.hex()[:16]}… is not known here", name)
+        if (schema.family, schema.section) not in ((header.family, name), (AUDIENCE, name)):
+            return Refusal("WRONG_SCHEMA", f"the schema is {schema.family}/{schema.section}", name)
+        carried = sections.get(name)
+        if carried is not None:
+            bad = schema.check(body_of(carried))
+            if bad is not None:
+                return bad
+    return None
+
+
+def _check_subject(header: Header) -> Refusal | None:
+    """Step 9 as far as it needs no state: the subject is well-formed and belongs to the originator."""
+    try:
+        subject = ids.subject_id(header.subject)
+    except ids.InvalidId as error:
+        return Refusal("BAD_LABELS", f"{error}; {error.advice}", "header.subject")
+    if ids.owner_of(subject) != header.originator:
+        return Refusal("NOT_OWNER", f"{subject} belongs to {ids.owner_of(subject)}", "header.subject")
+    return None
+
+
+def open_section(authentic: Authentic, name: str, rules: Rules, *, logical: bool = True) -> dict[str, Any]:
+    """Decode one carried section that :func:`examine` has passed."""
+    for commitment in authentic.header.commitments:
+        if commitment.section == name:
+            schema = rules.catalogue.by_id(commitment.schema_id)
+            if schema is not None:
+                return schema.codec.decode(body_of(authentic.parcel.sections[name]), logical=logical)
+    raise LookupError(f"section {name} is not carried")

@@ -1,0 +1,194 @@
+"""The publisher's side: from a typed message to the bytes that will lie in the outbox.
+
+Two calls with the signature between them: :func:`prepare` checks, encodes, commits and says what has to be signed;
+:func:`seal` puts the signature in. Time, id, salts and the place in the stream are the caller's, so the same arguments give the
+same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from broker import ids
+from broker.envelope import cose
+from broker.envelope.header import CONTENT_TYPE, Correlation, Evaluation, Header, Routing, header_record
+from broker.envelope.parcel import parcel_bytes
+from broker.envelope.section import Commitment, digest, seal_body
+from broker.errors import Finding, Refusal
+from broker.exchange.admit import AUDIENCE
+from broker.exchange.decide import labels_of
+from broker.exchange.rules import Rules
+from broker.exchange.topology import MESSAGE_LIMIT
+from broker.families.catalogue import FAMILIES
+from broker.families.labels import check_labels
+from broker.families.message import Message
+from broker.policy.model import Labels
+from broker.schema.codec import FieldError
+
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The place a message takes in its stream: 16-byte stream id, number, and the leaf before it."""
+
+    stream: bytes
+    seq: int
+    prev: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message ready to be signed: sign ``signed_bytes``, then call :func:`seal`."""
+
+    header: Header
+    protected: bytes
+    payload: bytes
+    sections: Mapping[str, bytes]
+    signed_bytes: bytes
+    leaf: bytes
+    labels: Labels
+    findings: tuple[Finding, ...]
+    alg: int
+    kid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The sections of a message, checked and encoded, without salts: what a dry run needs too."""
+
+    bodies: dict[str, tuple[bytes, bytes]]
+    findings: tuple[Finding, ...]
+
+
+def encode_sections(message: Message, originator: str, rules: Rules) -> Encoded | Refusal:
+    """Check a message as its sender and encode its sections: name → (schema id, Avro body)."""
+    family = FAMILIES.get(message.family)
+    if family is None:
+        return Refusal("UNKNOWN_FAMILY", f"`{message.family[:40]}` is not a family: {', '.join(sorted(FAMILIES))}", "family")
+    if ids.owner_of(message.subject) != originator:
+        return Refusal("NOT_OWNER", f"{message.subject} does not begin with {originator}/", "subject")
+    refusal = check_labels(message)
+    if refusal is not None:
+        return refusal
+    for name in message.sections:
+        if name not in family.sections:
+            return Refusal("UNKNOWN_SECTION", f"{message.family} has no section `{name[:40]}`: {', '.join(family.sections)}", name[:40])
+    for name in family.mandatory:
+        if name != AUDIENCE and name not in message.sections:
+            return Refusal("MISSING_SECTION", f"every {message.family} has a section {name}", name)
+    bodies: dict[str, tuple[bytes, bytes]] = {}
+    audience = {field: list(getattr(message.audience, field)) for field in ("agencies", "communities", "countries")}
+    for name, record in {**message.sections, AUDIENCE: audience}.items():
+        schema = rules.schema(AUDIENCE) if name == AUDIENCE else rules.catalogue.current(message.family, name)
+        if schema is None:
+            return Refusal("UNKNOWN_SCHEMA", f"the catalogue has no schema for {message.family}/{name}", name)
+        try:
+            bodies[name] = (schema.schema_id, schema.codec.encode(record))
+        except FieldError as error:
+            return Refusal("BAD_FIELD", error.reason, f"{name}.{error.path}" if error.path else name)
+    found = family.check(message.sections)
+    if isinstance(found, Refusal):
+        return found
+    return Encoded(bodies, tuple(found))
+
+
+def prepare(
+    message: Message,
+    encoded: Encoded,
+    rules: Rules,
+    *,
+    originator: str,
+    seat: Seat,
+    message_id: bytes,
+    salts: Callable[[int], bytes],
+    now_ms: int,
+    alg: int,
+    kid: bytes,
+) -> Draft | Refusal:
+    """Commit to the sections and write the header. ``salts(n)`` gives n unpredictable bytes."""
+    sections: dict[str, bytes] = {}
+    commitments: list[Commitment] = []
+    for name in sorted(encoded.bodies):
+        schema_id, body = encoded.bodies[name]
+        carried = seal_body(salts(SALT_BYTES), body)
+        sections[name] = carried
+        commitments.append(Commitment(name, schema_id, digest(carried), None))
+    header = _header(message, originator, seat, message_id, tuple(commitments), now_ms)
+    try:
+        payload = rules.schema("header").codec.encode(header_record(header))
+    except FieldError as error:
+        return Refusal("BAD_LABELS", error.reason, f"header.{error.path}")
+    protected = cose.protected_header(alg, kid, CONTENT_TYPE)
+    signed_bytes = cose.to_be_signed(protected, rules.aad, payload)
+    size = len(payload) + sum(map(len, sections.values())) + 512
+    if size > MESSAGE_LIMIT:
+        return Refusal("TOO_LARGE", f"the record would be about {size:,} bytes; {MESSAGE_LIMIT:,} are allowed", _largest(sections))
+    labels = labels_of(header, _audience(message))
+    leaf = cose.leaf_hash(signed_bytes)
+    return Draft(header, protected, payload, sections, signed_bytes, leaf, labels, encoded.findings, alg, kid)
+
+
+def preview(message: Message, encoded: Encoded, *, originator: str, now_ms: int) -> Labels:
+    """The labels policy would see, for a dry run: no id, salt, number or signature is spent."""
+    commitments = tuple(Commitment(name, schema_id, bytes(32), None) for name, (schema_id, _) in sorted(encoded.bodies.items()))
+    header = _header(message, originator, Seat(bytes(16), 1, None), bytes(16), commitments, now_ms)
+    return labels_of(header, _audience(message))
+
+
+def seal(draft: Draft, signature: bytes) -> bytes:
+    """The record value for the outbox."""
+    statement = cose.Sign1(draft.protected, draft.payload, signature, draft.alg, draft.kid, CONTENT_TYPE)
+    return parcel_bytes(statement, draft.sections, {})
+
+
+def _largest(sections: Mapping[str, bytes]) -> str:
+    return max(sections, key=lambda name: len(sections[name]))
+
+
+def _audience(message: Message) -> dict[str, Any]:
+    audience = message.audience
+    return {"agencies": audience.agencies, "communities": audience.communities, "countries": audience.countries}
+
+
+def _header(
+    message: Message, originator: str, seat: Seat, message_id: bytes, commitments: tuple[Commitment, ...], now_ms: int
+) -> Header:
+    routing = FAMILIES[message.family].routing(message.sections)
+    evaluation, correlation = message.evaluation, message.correlation
+    return Header(
+        message_id=message_id,
+        family=message.family,
+        originator=originator,
+        stream=seat.stream,
+        seq=seat.seq,
+        prev=seat.prev,
+        subject=message.subject,
+        revision=message.revision,
+        issued_at=now_ms,
+        valid_from=message.valid_from_ms,
+        valid_until=message.valid_until_ms,
+        embargo_until=message.embargo_until_ms,
+        urgency=message.urgency,
+        handling=message.handling,
+        handling_caveat=message.handling_caveat,
+        tlp=message.tlp,
+        pap=message.pap,
+        evaluation=Evaluation(evaluation.source, evaluation.information) if evaluation else None,
+        purposes=tuple(message.purposes),
+        legal_basis=message.legal_basis,
+        onward=message.onward,
+        evidential_use=message.evidential_use,
+        retention=message.retention,
+        language=message.language,
+        routing=Routing(
+            countries=tuple(routing.countries),
+            hs_chapters=tuple(routing.hs_chapters),
+            category=routing.category,
+            free_zone=routing.free_zone,
+        ),
+        correlation=Correlation(correlation.causation, correlation.target, correlation.target_revision, correlation.case_ref),
+        commitments=commitments,
+    )

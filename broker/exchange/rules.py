@@ -1,0 +1,65 @@
+"""What admission and decision need to know at one moment: the exchange's name, the directory, the schemas, the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from broker.envelope import cose
+from broker.errors import Refusal
+from broker.policy.bundle import Bundle
+from broker.policy.decide import Decider
+from broker.policy.model import Member
+from broker.schema.catalogue import Catalogue, Section
+from broker.trust.directory import Directory
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """An immutable view. A new directory entry or policy bundle makes a new view; a batch is judged under one view.
+
+    ``aad`` is the COSE external_aad of this exchange and environment (RFC 9052 section 4.3): a message of a test or exercise
+    never verifies in production.
+    """
+
+    exchange_id: str
+    environment: str
+    directory: Directory
+    catalogue: Catalogue
+    aad: bytes = field(default=b"")
+
+    @classmethod
+    def of(cls, directory: Directory, catalogue: Catalogue) -> Rules:
+        """The view for the exchange that the directory is pinned to."""
+        exchange_id, environment = directory.exchange_id, directory.environment
+        return cls(exchange_id, environment, directory, catalogue, cose.context(exchange_id, environment))
+
+    def schema(self, name: str) -> Section:
+        """The current schema of ``header``, ``slip``, ``receipt`` or ``audience``, which every catalogue has."""
+        section = self.catalogue.current(name, name)
+        if section is None:
+            raise LookupError(f"the catalogue has no schema for {name}")
+        return section
+
+
+def members_of(directory: Directory) -> dict[str, Member]:
+    """The directory's agencies as policy sees them."""
+    return {
+        entry.agency: Member(
+            agency=entry.agency,
+            country=entry.country,
+            kind=entry.kind,
+            communities=tuple(entry.communities),
+            suspended=entry.status != "active",
+        )
+        for entry in directory.agencies.values()
+    }
+
+
+def decider_of(bundle: Bundle, directory: Directory) -> Decider:
+    """Decisions under this bundle for this directory's agencies."""
+    return Decider(bundle, members_of(directory))
+
+
+def refused(result: object) -> bool:
+    """Whether a step's result is a refusal."""
+    return isinstance(result, Refusal)

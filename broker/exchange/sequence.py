@@ -1,0 +1,141 @@
+"""Step 6 of admission: the order of one publisher's stream.
+
+Each authentic message carries ``seq`` (1, 2, 3 ...) and ``prev`` (the leaf before it). The relay consumes numbers in order,
+each once: a duplicate is answered with the same receipt, a second message under a consumed number is evidence of
+equivocation, a number ahead of its turn waits. Pure: the relay's service persists what changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+WINDOW: Final = 512
+"""How many consumed numbers of a stream keep their leaf and receipt, so that a re-sent message gets the same receipt again.
+
+A publisher re-sends only what it has no receipt for, and it waits before it has this many in flight."""
+PARKED_LIMIT: Final = 1000
+"""How many messages of one stream may wait for an earlier one."""
+PARKED_BYTES: Final = 8 << 20
+"""How many bytes of one stream may wait: 1,000 records of 1 MiB would otherwise fill the worker's memory."""
+PARKED_MS: Final = 60_000
+"""How long a message may wait for an earlier one before it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """A consumed number: its leaf, and the answer that was given (a signed note, or one being signed)."""
+
+    seq: int
+    leaf: bytes
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message that waits: its record as it was read, its leaf, and since when (Unix ms)."""
+
+    seq: int
+    leaf: bytes
+    record: Any
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """It is this message's turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same message again; ``answer`` is what was answered before, ``None`` while it is still parked."""
+
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Equivocation:
+    """Another message was signed under this number: ``first`` is the leaf that was seen first."""
+
+    first: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenChain:
+    """It is this number's turn, but it names another predecessor than the one that was consumed."""
+
+    expected: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """An earlier number is missing. ``full``: too many wait already."""
+
+    expected: int
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Consumed so long ago that the leaf is no longer kept."""
+
+
+Turn = Next | Duplicate | Equivocation | BrokenChain | Early | Stale
+
+
+@dataclass(slots=True)
+class Stream:
+    """Where one stream of one originator stands. Changed only through :meth:`consume`, :meth:`park` and :meth:`unpark`."""
+
+    last_seq: int = 0
+    last_leaf: bytes | None = None
+    consumed: dict[int, Consumed] = field(default_factory=dict[int, Consumed])
+    parked: dict[int, Parked] = field(default_factory=dict[int, Parked])
+
+    def turn(self, seq: int, leaf: bytes, prev: bytes | None) -> Turn:
+        """What a message with this number means now. Changes nothing."""
+        if seq <= self.last_seq:
+            known = self.consumed.get(seq)
+            if known is None:
+                return Stale()
+            return Duplicate(known.answer) if known.leaf == leaf else Equivocation(known.leaf)
+        if seq > self.last_seq + 1:
+            waiting = self.parked.get(seq)
+            if waiting is not None:
+                return Duplicate(None) if waiting.leaf == leaf else Equivocation(waiting.leaf)
+            full = len(self.parked) >= PARKED_LIMIT or self.parked_bytes >= PARKED_BYTES
+            return Early(self.last_seq + 1, full)
+        if prev != self.last_leaf:
+            return BrokenChain(self.last_leaf)
+        return Next()
+
+    def consume(self, seq: int, leaf: bytes, answer: Any) -> None:
+        """The number is used up, whether the message was accepted or refused."""
+        self.last_seq, self.last_leaf = seq, leaf
+        self.consumed[seq] = Consumed(seq, leaf, answer)
+        self.consumed.pop(seq - WINDOW, None)
+
+    def restore(self, seq: int, leaf: bytes, answer: Any) -> None:
+        """Take back a consumed number as it was written; does not move the stream."""
+        self.consumed[seq] = Consumed(seq, leaf, answer)
+        self.consumed.pop(seq - WINDOW, None)
+
+    def park(self, parked: Parked) -> None:
+        """Keep a message for its turn."""
+        self.parked[parked.seq] = parked
+
+    def unpark(self, seq: int) -> Parked | None:
+        """Take out the message that waits under this number."""
+        return self.parked.pop(seq, None)
+
+    @property
+    def parked_bytes(self) -> int:
+        """How much waits, in bytes of record values."""
+        return sum(len(parked.record.value or b"") for parked in self.parked.values())
+
+    def overdue(self, now_ms: int) -> Iterator[Parked]:
+        """Messages that have waited too long, lowest number first."""
+        for seq in sorted(self.parked):
+            if now_ms - self.parked[seq].since_ms >= PARKED_MS:
+                yield self.parked[seq]

@@ -1,0 +1,215 @@
+"""What one shard of the relay remembers, and how it stands in ``exchange.state``: one compacted partition a shard.
+
+================================  ======================================================
+key                               value (deterministic CBOR)
+================================  ======================================================
+``p/<topic>``                     [next offset, [[Unix ms, offset], ...] daily samples]
+``q/<agency>/<stream>``           [last consumed seq, its leaf]
+``d/<agency>/<stream>/<slot>``    [seq, leaf, inbox key, receipt note]; slot = seq mod 512
+``k/<agency>/<stream>/<seq>``     [topic, partition, offset, Unix ms, value, leaf, since]
+``b/<subject>``                   [family, revision, leaf, [recipient, ...]]
+``c/<agency>``                    [deliveries so far into this inbox, leaf of the last]
+================================  ======================================================
+
+Input positions live here and nowhere else: they move in the same transaction as what they caused. A shard that is lost is
+discarded with everything in memory; whoever takes it reads this topic back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from broker.envelope import cbor
+from broker.exchange.records import Outgoing, Record
+from broker.exchange.sequence import WINDOW, Parked, Stream
+from broker.exchange.topology import DAY_MS, STATE
+
+TRIM_AFTER_MS: Final = 7 * DAY_MS
+"""Outboxes are trimmed this far behind the relay's position."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A receipt on its way to, or in, an agency's inbox. ``note`` is empty until it is signed; then it never changes."""
+
+    agency: str
+    key: bytes
+    note: bytes = b""
+    unsigned: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectState:
+    """The last accepted revision of a subject, and who was sent it."""
+
+    family: str
+    revision: int
+    leaf: bytes
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The deliveries of this shard into one inbox: how many, and the leaf of the last."""
+
+    counter: int = 0
+    prev: bytes | None = None
+
+
+@dataclass(slots=True)
+class InputPosition:
+    """Where reading of an outbox goes on, with daily samples that say what may be trimmed."""
+
+    offset: int = 0
+    samples: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+    def moved(self, offset: int, now_ms: int) -> None:
+        """Reading goes on at ``offset``."""
+        self.offset = offset
+        if not self.samples or now_ms - self.samples[-1][0] >= DAY_MS:
+            self.samples.append((now_ms, offset))
+
+    def trimmable(self, now_ms: int) -> int | None:
+        """The offset before which all is older than the retention; forgets the samples that say so."""
+        old = [sample for sample in self.samples if now_ms - sample[0] >= TRIM_AFTER_MS]
+        if not old:
+            return None
+        self.samples = [sample for sample in self.samples if sample not in old]
+        return old[-1][1]
+
+
+StreamKey = tuple[str, str]
+"""Originator and stream id (hex): a stream of one agency can never touch another's."""
+
+
+@dataclass(slots=True)
+class ShardState:
+    """The memory of shard ``number``. Changed by :class:`broker.exchange.relay.Batch` only; :meth:`drain` says what to write."""
+
+    number: int
+    positions: dict[str, InputPosition] = field(default_factory=dict[str, InputPosition])
+    streams: dict[StreamKey, Stream] = field(default_factory=dict[StreamKey, Stream])
+    subjects: dict[str, SubjectState] = field(default_factory=dict[str, SubjectState])
+    chains: dict[str, Chain] = field(default_factory=dict[str, Chain])
+    _touched: dict[bytes, Any] = field(default_factory=dict[bytes, Any])
+
+    def position(self, topic: str) -> int:
+        """The offset at which reading of an outbox goes on; 0 for one never read."""
+        known = self.positions.get(topic)
+        return known.offset if known else 0
+
+    def move(self, record: Record, now_ms: int) -> None:
+        """The record is dealt with."""
+        position = self.positions.setdefault(record.topic, InputPosition())
+        position.moved(record.offset + 1, now_ms)
+        self.touch_position(record.topic)
+
+    def touch_position(self, topic: str) -> None:
+        """Write the position of a topic with the next commit."""
+        self._touched[b"p/" + topic.encode()] = self.positions[topic]
+
+    def stream(self, originator: str, stream: bytes) -> Stream:
+        """The stream, new where it was never seen."""
+        return self.streams.setdefault((originator, stream.hex()), Stream())
+
+    def consume(self, originator: str, stream: bytes, seq: int, leaf: bytes, answer: Answer) -> None:
+        """Use up a number of a stream, with the answer given."""
+        line = self.stream(originator, stream)
+        line.consume(seq, leaf, answer)
+        name = f"{originator}/{stream.hex()}".encode()
+        self._touched[b"q/" + name] = line
+        self._touched[b"d/" + name + b"/%d" % (seq % WINDOW)] = line.consumed[seq]
+
+    def park(self, originator: str, stream: bytes, parked: Parked) -> None:
+        """Keep a record for its turn."""
+        self.stream(originator, stream).park(parked)
+        self._touched[f"k/{originator}/{stream.hex()}/{parked.seq}".encode()] = parked
+
+    def unpark(self, originator: str, stream: bytes, seq: int) -> Parked | None:
+        """Take out the record whose turn it is."""
+        parked = self.stream(originator, stream).unpark(seq)
+        if parked is not None:
+            self._touched[f"k/{originator}/{stream.hex()}/{seq}".encode()] = None
+        return parked
+
+    def accept(self, subject: str, state: SubjectState) -> None:
+        """A revision of a subject was accepted."""
+        self.subjects[subject] = state
+        self._touched[b"b/" + subject.encode()] = state
+
+    def deliver(self, agency: str, leaf: bytes) -> tuple[int, bytes | None]:
+        """Count a delivery into an inbox: its number, and the leaf before it in this chain."""
+        before = self.chains.get(agency, Chain())
+        chain = Chain(before.counter + 1, leaf)
+        self.chains[agency] = chain
+        self._touched[b"c/" + agency.encode()] = chain
+        return chain.counter, before.prev
+
+    @property
+    def pending(self) -> bool:
+        """Whether something changed since the last :meth:`drain`."""
+        return bool(self._touched)
+
+    def drain(self) -> Iterator[Outgoing]:
+        """Everything that changed since the last call, as records of ``exchange.state``."""
+        for key, item in self._touched.items():
+            value = None if item is None else cbor.encode(_portrait(item))
+            yield Outgoing(STATE, key, value, self.number)
+        self._touched.clear()
+
+    def load(self, record: Record) -> None:
+        """Take back one record of ``exchange.state``; records come in the order in which they were written."""
+        key, value = record.key or b"", record.value
+        kind, _, name = key.decode().partition("/")
+        row: Any = None if value is None else cbor.decode(value)
+        if kind == "k":
+            self._load_parked(name, row)
+        elif row is None:
+            return
+        elif kind == "p":
+            self.positions[name] = InputPosition(row[0], [(sample[0], sample[1]) for sample in row[1]])
+        elif kind == "q":
+            line = self._line(name)
+            line.last_seq, line.last_leaf = row[0], row[1]
+        elif kind == "d":
+            stream, _, _slot = name.rpartition("/")
+            agency = stream.partition("/")[0]
+            self._line(stream).restore(row[0], row[1], Answer(agency, row[2], row[3]))
+        elif kind == "b":
+            self.subjects[name] = SubjectState(row[0], row[1], row[2], tuple(row[3]))
+        elif kind == "c":
+            self.chains[name] = Chain(row[0], row[1])
+
+    def _line(self, name: str) -> Stream:
+        originator, _, stream = name.partition("/")
+        return self.streams.setdefault((originator, stream), Stream())
+
+    def _load_parked(self, name: str, row: Any) -> None:
+        stream, _, seq = name.rpartition("/")
+        if row is None:
+            self._line(stream).unpark(int(seq))
+            return
+        record = Record(row[0], row[1], row[2], row[3], None, row[4])
+        self._line(stream).park(Parked(int(seq), row[5], record, row[6]))
+
+
+def _portrait(item: object) -> list[Any]:
+    """The CBOR form of one remembered thing (the table in the module's docstring)."""
+    match item:
+        case InputPosition():
+            return [item.offset, [[at, offset] for at, offset in item.samples]]
+        case Stream():
+            return [item.last_seq, item.last_leaf]
+        case Parked():
+            record = cast("Record", item.record)
+            place = [record.topic, record.partition, record.offset, record.timestamp_ms]
+            return [*place, record.value, item.leaf, item.since_ms]
+        case SubjectState():
+            return [item.family, item.revision, item.leaf, list(item.recipients)]
+        case Chain():
+            return [item.counter, item.prev]
+        case _:
+            consumed = cast("Any", item)
+            return [consumed.seq, consumed.leaf, consumed.answer.key, consumed.answer.note]

@@ -1,0 +1,281 @@
+"""The registrar's hands: topics, access rules and quotas brought to a given state (the ``Admin`` port over confluent-kafka).
+
+Every call reads first, changes what differs, and reads back until the cluster shows it: brokers learn of a change a little after
+the controller has it, and a caller that goes on too early would see its own admission fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, TopicMetadata
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from broker.errors import BrokerError, ExchangeUnreachable, NotAuthorised, UsageError
+from broker.exchange.topology import Grant, Quota, TopicSpec
+from broker.kafka.quota import set_quota
+from broker.kafka.tls import TlsFiles, librdkafka_settings
+
+_BATCH: Final = 200
+"""Topics per request: a thousand agencies are two thousand topics, and one request must end within its time."""
+_DENIED: Final = frozenset(
+    {
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+_WRONG: Final = frozenset(
+    {KafkaError.INVALID_CONFIG, KafkaError.TOPIC_EXCEPTION, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REPLICATION_FACTOR}
+)
+_Value = TypeVar("_Value")
+_log = logging.getLogger("librdkafka")
+
+
+class KafkaAdmin:
+    """Administers the cluster at ``bootstrap`` under one certificate, usually the registrar's.
+
+    ``timeout`` (seconds) bounds each step. ``replicas`` is the replication factor of new topics, -1 for the cluster's default.
+    """
+
+    def __init__(self, bootstrap: str, files: TlsFiles, *, timeout: float = 20.0, replicas: int = -1) -> None:
+        self._bootstrap = bootstrap
+        self._files = files
+        self._timeout = timeout
+        self._replicas = replicas
+        self._client: AdminClient | None = None
+
+    async def cluster_id(self) -> str:
+        """The cluster's id, as soon as a broker answers this certificate. Raises ExchangeUnreachable."""
+        client = await self._connected()
+        answer = await self._settled(client.describe_cluster(request_timeout=self._timeout))
+        return str(answer.cluster_id)
+
+    async def ensure_topics(self, specs: Sequence[TopicSpec]) -> None:
+        """Create what is missing and set what differs; when it returns, every topic has a leader and can be used.
+
+        Raises UsageError where a topic has another number of partitions (Kafka cannot take partitions away, and keys would move)
+        or a setting that Kafka does not know; ExchangeUnreachable; NotAuthorised.
+        """
+        wanted = {spec.name: spec for spec in specs}
+        present = await self._metadata()
+        for name in wanted.keys() & present.keys():
+            self._check_partitions(wanted[name], present[name])
+        missing = [spec for name, spec in wanted.items() if name not in present]
+        for start in range(0, len(missing), _BATCH):
+            await self._create(missing[start : start + _BATCH])
+        await self._align([spec for name, spec in wanted.items() if name in present])
+        await self._until(lambda: self._usable(missing), "the new topics did not become usable")
+
+    async def topics(self) -> frozenset[str]:
+        """Names of all topics that are not Kafka's own (those begin with two underscores)."""
+        return frozenset(name for name in await self._metadata() if not name.startswith("__"))
+
+    async def ensure_grants(self, principal: str, grants: Sequence[Grant]) -> None:
+        """Make exactly these the grants of the principal: removals first, additions after, then read back and compared.
+
+        Denials and rules for single hosts are no grants and are removed too. Raises UsageError where a grant names another principal.
+        """
+        if any(grant.principal != principal for grant in grants):
+            raise UsageError(f"a grant of another principal was given for `{principal}`")
+        client = await self._connected()
+        wanted = {_binding(grant) for grant in grants}
+        present = await self._bindings(principal)
+        if surplus := present - wanted:
+            await self._all(client.delete_acls([_filter_of(binding) for binding in surplus], request_timeout=self._timeout).values())
+        if missing := wanted - present:
+            await self._all(client.create_acls(list(missing), request_timeout=self._timeout).values())
+
+        async def agrees() -> bool:
+            return await self._bindings(principal) == wanted
+
+        await self._until(agrees, f"the access rules of `{principal}` did not become what was asked for")
+
+    async def grants(self, principal: str) -> frozenset[Grant]:
+        """What the principal may do now (allowing rules that hold for every host)."""
+        return frozenset(_grant(binding) for binding in await self._bindings(principal) if _is_plain(binding))
+
+    async def ensure_quota(self, principal: str, quota: Quota) -> None:
+        """Set the principal's quota."""
+        await set_quota(self._bootstrap, self._files, principal, quota)
+
+    async def close(self) -> None:
+        """Release the connection. Safe to call twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            # librdkafka joins its threads when the last reference goes: not on the event loop.
+            holder = [client]
+            del client
+            await asyncio.to_thread(holder.clear)
+
+    async def _connected(self) -> AdminClient:
+        if self._client is None:
+            settings: dict[str, Any] = {
+                "bootstrap.servers": self._bootstrap,
+                "client.id": "registrar",
+                "socket.connection.setup.timeout.ms": 10_000,
+                "reconnect.backoff.max.ms": 500,
+                **librdkafka_settings(self._files),
+            }
+            try:
+                self._client = await asyncio.to_thread(lambda: AdminClient(settings, logger=_log))
+            except KafkaException as error:
+                raise _mapped(error) from error
+        return self._client
+
+    async def _metadata(self) -> Mapping[str, TopicMetadata]:
+        client = await self._connected()
+        try:
+            answer = await asyncio.to_thread(lambda: client.list_topics(timeout=self._timeout))
+        except KafkaException as error:
+            raise _mapped(error) from error
+        return answer.topics
+
+    def _check_partitions(self, spec: TopicSpec, found: TopicMetadata) -> None:
+        if len(found.partitions) not in (0, spec.partitions):
+            raise UsageError(
+                f"the topic `{spec.name}` has {len(found.partitions)} partitions and must have {spec.partitions}",
+                advice="the number is fixed when an exchange is created: use the one it was created with",
+            )
+
+    async def _create(self, specs: Sequence[TopicSpec]) -> None:
+        client = await self._connected()
+        new = [
+            NewTopic(spec.name, num_partitions=spec.partitions, replication_factor=self._replicas, config=dict(spec.settings))
+            for spec in specs
+        ]
+        futures = client.create_topics(new, operation_timeout=self._timeout, request_timeout=self._timeout)
+        for spec in specs:
+            try:
+                await self._settled(futures[spec.name])
+            except _AlreadyThere:  # made by another registrar since we looked: it must still be the topic we want
+                self._check_partitions(spec, (await self._metadata())[spec.name])
+                await self._align([spec])
+
+    async def _align(self, specs: Sequence[TopicSpec]) -> None:
+        """Set the settings that differ, and only those: AlterConfigs would reset every other one."""
+        if not specs:
+            return
+        client = await self._connected()
+        wanted = {spec.name: spec.settings for spec in specs}
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in wanted]
+        changes: list[ConfigResource] = []
+        for resource, future in client.describe_configs(asked, request_timeout=self._timeout).items():
+            found: Mapping[str, ConfigEntry] = await self._settled(future)
+            differing = {key: value for key, value in wanted[resource.name].items() if key not in found or found[key].value != value}
+            if differing:
+                changes.append(_changing(resource.name, differing))
+        if changes:
+            await self._all(client.incremental_alter_configs(changes, request_timeout=self._timeout).values())
+
+    async def _usable(self, specs: Sequence[TopicSpec]) -> bool:
+        if not specs:
+            return True
+        present = await self._metadata()
+        return all(
+            spec.name in present
+            and len(present[spec.name].partitions) == spec.partitions
+            and all(part.leader >= 0 for part in present[spec.name].partitions.values())
+            for spec in specs
+        )
+
+    async def _bindings(self, principal: str) -> set[AclBinding]:
+        client = await self._connected()
+        return set(await self._settled(client.describe_acls(_filter(principal), request_timeout=self._timeout)))
+
+    async def _settled(self, future: Future[_Value]) -> _Value:
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout + 5)
+        except asyncio.TimeoutError as error:
+            raise ExchangeUnreachable(f"Kafka at {self._bootstrap} did not answer within {self._timeout:.0f} s") from error
+        except KafkaException as error:
+            raise _mapped(error) from error
+
+    async def _all(self, futures: Iterable[Future[Any]]) -> None:
+        for future in list(futures):
+            await self._settled(future)
+
+    async def _until(self, reached: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+        deadline = time.monotonic() + self._timeout
+        pause = 0.005
+        while not await reached():
+            if time.monotonic() >= deadline:
+                raise ExchangeUnreachable(otherwise, advice="repeat the command: every step of it may be repeated")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.25)
+
+
+class _AlreadyThere(BrokerError):
+    """The topic was created in the meantime."""
+
+
+def _mapped(error: KafkaException) -> BrokerError:
+    """Ours for librdkafka's error."""
+    cause: KafkaError = error.args[0]
+    code = cause.code()
+    if code == KafkaError.TOPIC_ALREADY_EXISTS:
+        return _AlreadyThere(cause.str())
+    if code in _DENIED:
+        return NotAuthorised(f"this certificate may not administer the cluster: {cause.str()}", advice="use the operator's home")
+    if code in _WRONG:
+        return UsageError(f"Kafka refuses the settings: {cause.str()}")
+    return ExchangeUnreachable(f"Kafka does not answer: {cause.str()}", advice="see that the node runs and the address is right")
+
+
+def _changing(topic: str, settings: Mapping[str, str]) -> ConfigResource:
+    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in settings.items()]
+    return ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+
+
+def _binding(grant: Grant) -> AclBinding:
+    return AclBinding(
+        ResourceType[grant.resource],
+        grant.name,
+        ResourcePatternType.PREFIXED if grant.prefixed else ResourcePatternType.LITERAL,
+        f"User:{grant.principal}",
+        "*",
+        AclOperation[grant.operation],
+        AclPermissionType.ALLOW,
+    )
+
+
+def _is_plain(binding: AclBinding) -> bool:
+    return binding.permission_type == AclPermissionType.ALLOW and binding.host == "*"
+
+
+def _grant(binding: AclBinding) -> Grant:
+    prefixed = binding.resource_pattern_type == ResourcePatternType.PREFIXED
+    return Grant(binding.principal.removeprefix("User:"), binding.operation.name, binding.restype.name, binding.name, prefixed)
+
+
+def _filter(principal: str) -> AclBindingFilter:
+    """Everything that names this principal."""
+    return AclBindingFilter(
+        ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{principal}", None, AclOperation.ANY, AclPermissionType.ANY
+    )
+
+
+def _filter_of(binding: AclBinding) -> AclBindingFilter:
+    """Exactly this rule."""
+    return AclBindingFilter(
+        binding.restype, binding.name, binding.resource_pattern_type, binding.principal, binding.host, binding.operation,
+        binding.permission_type,
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""The Cedar engine, and the only place that knows its Python binding (cedarpy).
+
+What callers must know of Cedar: nothing is permitted by default, a ``forbid`` overrides every ``permit``, and a policy whose condition
+errors is skipped, even a ``forbid``. So an answer with errors is never an allow here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import cedarpy
+
+from broker.errors import UsageError
+
+MESSAGE: Final = {"type": "Message", "id": "message"}
+"""The one message of a question. Its real id is no label, so it does not reach Cedar."""
+
+_NAME = re.compile(r'"([A-Za-z][A-Za-z0-9:_-]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Cedar's answer: the ``@id`` of the deciding policies in order (none for a default deny), and what went wrong."""
+
+    allowed: bool
+    rules: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+def read_schema(text: str) -> cedarpy.Schema:
+    """Parse a Cedar schema. Raises UsageError."""
+    try:
+        return cedarpy.Schema.from_str(text)
+    except ValueError as error:
+        raise UsageError(f"schema: {error}", advice="correct the Cedar schema at the place named") from error
+
+
+def violations(policies: str, schema: cedarpy.Schema) -> list[str]:
+    """What Cedar's strict validation finds wrong, one line for each, with the rule's id."""
+    result = cedarpy.validate_policies(policies, schema)  # pyright: ignore[reportUnknownMemberType]
+    ids = cast("dict[str, str]", result.id_annotations_by_policy_id)
+    found = [f"rule `{ids.get(each.policy_id, each.policy_id)}`: {each.error}" for each in result.errors]
+    return found if found or result.validation_passed else ["the policies do not fit the schema"]
+
+
+def read_entities(entities: Iterable[str], schema: cedarpy.Schema) -> cedarpy.Entities | None:
+    """Entities, each in Cedar's JSON format, checked against the schema; None where one does not conform."""
+    try:
+        return cedarpy.Entities.from_json_str(f"[{','.join(entities)}]", schema)  # pyright: ignore[reportUnknownMemberType]
+    except ValueError:
+        return None
+
+
+def ask(
+    questions: Sequence[tuple[str, str]],
+    context: str,
+    policies: cedarpy.PolicySet,
+    entities: cedarpy.Entities,
+    schema: cedarpy.Schema | None,
+) -> list[Answer]:
+    """Answers to (agency, action) about :data:`MESSAGE`, in order. ``context`` is JSON; with a schema, requests are checked too."""
+    if not questions:
+        return []
+    requests = [
+        {"principal": {"type": "Agency", "id": agency}, "action": {"type": "Action", "id": action}, "resource": MESSAGE, "context": context}
+        for agency, action in questions
+    ]
+    results = cedarpy.is_authorized_batch(requests, policies, entities, schema)  # pyright: ignore[reportUnknownMemberType]
+    return [_answer(result) for result in results]
+
+
+def _answer(result: cedarpy.AuthzResult) -> Answer:
+    errors = tuple(str(error) for error in result.diagnostics.errors)
+    if result.decision is cedarpy.Decision.NoDecision and not errors:
+        errors = ("Cedar gave no decision",)
+    rules = tuple(sorted(cast("dict[str, str]", result.diagnostics.id_annotations_by_reason).values()))
+    return Answer(result.allowed and not errors, rules, errors)
+
+
+def actions_of(schema: cedarpy.Schema, text: str) -> dict[str, frozenset[str]]:
+    """Each action an agency can ask for under this schema, with the groups it belongs to (itself included).
+
+    Found by asking Cedar, so that no second reading of its schema language is needed.
+    """
+    names = sorted(set(_NAME.findall(text)))
+    askable = [name for name in names if not violations(_probe(name), schema)]
+    groups = cedarpy.PolicySet.from_str("\n".join(f'@id("{name}") {_probe(name)}' for name in names))
+    entities = read_entities((), schema)
+    if entities is None:
+        raise UsageError("schema: it admits no empty set of entities", advice="declare Agency and Message as entity types")
+    answers = ask([("probe", name) for name in askable], "{}", groups, entities, None)
+    return {name: frozenset(answer.rules) for name, answer in zip(askable, answers, strict=True)}
+
+
+def _probe(action: str) -> str:
+    return f'permit (principal is Agency, action in Action::"{action}", resource is Message);'

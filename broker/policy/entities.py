@@ -1,0 +1,156 @@
+"""Members and labels as Cedar entities (Cedar JSON entity format), and members that no rule can tell apart.
+
+Two agencies of the same kind and standing get the same answer unless the message or a rule names one of them, its country or one
+of its communities: Cedar can only compare entities, not look inside their names. So one agency of each such set is asked and
+the others share its answer; a decision costs with the number of distinguishable agencies, not with the size of the exchange.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from broker.policy.cedar import MESSAGE
+from broker.policy.model import Labels, Member
+from broker.policy.rules import Reading
+
+ROLES: Final[Mapping[str, str]] = {
+    "ORIGIN": "origin",
+    "EXPORT": "export",
+    "TRANSIT": "transit",
+    "TRANSHIPMENT": "transhipment",
+    "DESTINATION": "destination",
+    "ZONE_HOST": "zoneHost",
+    "LICENCE_ISSUER": "licenceIssuer",
+    "PLACE": "place",
+}
+"""The header's country roles and the attribute of a message that holds the countries in that role."""
+
+DISTINCTIVE: Final[Mapping[str, str]] = {
+    "purposes": "purposes",
+    "legalBasis": "legal_basis",
+    "hsChapters": "hs_chapters",
+    "category": "category",
+    "freeZone": "free_zone",
+    "validUntil": "valid_until_ms",
+    "embargoUntil": "embargo_until_ms",
+}
+"""Attributes that differ from message to message and the label each comes from. Cedar is given them only where a rule reads them."""
+
+_ALWAYS: Final = (
+    "family", "originator", "tlp", "handling", "pap", "urgency", "onward", "sections", "audience_agencies",
+    "audience_communities", "audience_countries",
+)  # fmt: skip
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def labels_read(reading: Reading) -> tuple[str, ...]:
+    """The fields of :class:`Labels` on which a decision under these policies can depend."""
+    read = [label for attribute, label in DISTINCTIVE.items() if attribute in reading.attributes]
+    if any(attribute in reading.attributes for attribute in ROLES.values()):
+        read.append("countries")
+    return (*_ALWAYS, *read)
+
+
+def reference(kind: str, name: str) -> dict[str, object]:
+    """An entity reference as an attribute's value."""
+    return {"__entity": {"type": kind, "id": name}}
+
+
+def moment(at_ms: int) -> dict[str, object]:
+    """A Cedar datetime. Raises OverflowError outside the years 1 to 9999."""
+    text = (_EPOCH + timedelta(milliseconds=at_ms)).strftime("%Y-%m-%dT%H:%M:%S")
+    return {"__extn": {"fn": "datetime", "arg": f"{text.rjust(19, '0')}.{at_ms % 1000:03d}Z"}}
+
+
+def context(now_ms: int) -> str:
+    """The context of a question, as JSON."""
+    return json.dumps({"now": moment(now_ms)})
+
+
+def member_entity(member: Member) -> str:
+    """A member as a Cedar entity, as JSON."""
+    parents = [{"type": "Country", "id": member.country}, *({"type": "Community", "id": each} for each in member.communities)]
+    attributes = {
+        "kind": reference("Kind", member.kind),
+        "country": reference("Country", member.country),
+        "suspended": member.suspended,
+    }
+    return json.dumps({"uid": {"type": "Agency", "id": member.agency}, "attrs": attributes, "parents": parents})
+
+
+def message_entity(labels: Labels, reading: Reading) -> str:
+    """The message as a Cedar entity, as JSON. Attributes of :data:`DISTINCTIVE` and roles that no rule reads are left empty."""
+    attributes: dict[str, object] = {
+        "family": reference("Family", labels.family),
+        "originator": reference("Agency", labels.originator),
+        "tlp": reference("Tlp", labels.tlp),
+        "handling": reference("Handling", labels.handling),
+        "urgency": reference("Urgency", labels.urgency),
+        "onward": reference("Onward", labels.onward),
+        "audienceAgencies": [reference("Agency", each) for each in labels.audience_agencies],
+        "audienceCommunities": [reference("Community", each) for each in labels.audience_communities],
+        "audienceCountries": [reference("Country", each) for each in labels.audience_countries],
+        "purposes": [],
+        "legalBasis": "",
+        "hsChapters": [],
+        **{attribute: [] for attribute in ROLES.values()},
+    }
+    if labels.pap is not None:
+        attributes["pap"] = reference("Pap", labels.pap)
+    attributes.update(_distinctive(labels, reading.attributes))
+    return json.dumps({"uid": MESSAGE, "attrs": attributes, "parents": []})
+
+
+def _distinctive(labels: Labels, read: frozenset[str]) -> dict[str, object]:
+    values: dict[str, object] = {
+        "purposes": [reference("Purpose", each) for each in labels.purposes],
+        "legalBasis": labels.legal_basis,
+        "hsChapters": list(labels.hs_chapters),
+        "category": labels.category,
+        "freeZone": labels.free_zone,
+    }
+    for role, attribute in ROLES.items():
+        values[attribute] = [reference("Country", country) for country, part in labels.countries if part == role]
+    dates = {"validUntil": labels.valid_until_ms, "embargoUntil": labels.embargo_until_ms}
+    values.update({name: moment(at) for name, at in dates.items() if at is not None and name in read})
+    return {name: value for name, value in values.items() if value is not None and name in read}
+
+
+def window(labels: Labels, reading: Reading, now_ms: int) -> tuple[int | None, int | None]:
+    """The span around ``now_ms`` in which no decision can change: from (inclusive) and until (exclusive), None for no bound."""
+    dates = set(reading.dates)
+    for attribute, at in (("validUntil", labels.valid_until_ms), ("embargoUntil", labels.embargo_until_ms)):
+        if at is not None and attribute in reading.attributes:
+            dates.add(at)
+    # `<` changes at the date itself, `<=` a millisecond later.
+    turns = dates | {date + 1 for date in dates}
+    return max((at for at in turns if at <= now_ms), default=None), min((at for at in turns if at > now_ms), default=None)
+
+
+def alike(labels: Labels, reading: Reading, members: Mapping[str, Member]) -> list[list[Member]]:
+    """The members in sets that no rule can tell apart for this message. Each set in order of agency id."""
+    agencies = {labels.originator, *labels.audience_agencies, *reading.entities.get("Agency", ())}
+    named = [members[agency] for agency in agencies if agency in members]
+    countries = {
+        *labels.audience_countries,
+        *(country for country, _ in labels.countries),
+        *reading.entities.get("Country", ()),
+        *(member.country for member in named),
+    }
+    communities = {
+        *labels.audience_communities,
+        *reading.entities.get("Community", ()),
+        *(community for member in named for community in member.communities),
+    }
+    sets: dict[object, list[Member]] = {}
+    for member in members.values():
+        if member.agency in agencies:
+            key: object = member.agency
+        else:
+            shared = frozenset(communities.intersection(member.communities))
+            key = (member.kind, member.suspended, member.country if member.country in countries else "", shared)
+        sets.setdefault(key, []).append(member)
+    return list(sets.values())

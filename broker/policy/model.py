@@ -1,0 +1,103 @@
+"""Values that go into a decision and come out of it. A decision depends on these and on the bundle, on nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+DEFAULT_DENY: Final = "default-deny"
+"""The rule of a deny that no ``forbid`` made: no ``permit`` applied."""
+
+POLICY_ERROR: Final = "policy-error"
+"""The rule of a deny because deciding failed. Cedar skips a rule that errors, even a ``forbid``, so an error denies here."""
+
+AUDIENCE: Final = "audience"
+"""The section that only the originator and the relay read. Code never releases it, whatever a policy says."""
+
+CORE: Final = "core"
+"""The section without which nothing is delivered: whoever may not read it gets no message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What policy knows of an agency, from the directory. ``country`` is ISO 3166 alpha-2, ``kind`` one of ``ids.KINDS``."""
+
+    agency: str
+    country: str
+    kind: str
+    communities: tuple[str, ...]
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What policy knows of a message: header and audience, never content. Hashable. Times are Unix milliseconds.
+
+    ``countries`` pairs a country with its role in the header's routing labels (``TRANSIT``); ``sections`` are those the message
+    carries; enumerations have the names of the header's schema (``AMBER_STRICT``).
+    """
+
+    family: str
+    originator: str
+    tlp: str
+    handling: str
+    pap: str | None
+    urgency: str
+    onward: str
+    purposes: tuple[str, ...]
+    legal_basis: str
+    countries: tuple[tuple[str, str], ...]
+    hs_chapters: tuple[str, ...]
+    category: str | None
+    free_zone: str | None
+    sections: tuple[str, ...]
+    audience_agencies: tuple[str, ...]
+    audience_communities: tuple[str, ...]
+    audience_countries: tuple[str, ...]
+    valid_until_ms: int | None
+    embargo_until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What one agency gets: the rule by which it receives, and for each section the rule that gave or withheld it."""
+
+    agency: str
+    rule: str
+    given: tuple[tuple[str, str], ...]
+    withheld: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why one agency gets nothing: a rule's id, :data:`DEFAULT_DENY` or :data:`POLICY_ERROR`, and a sentence for people."""
+
+    agency: str
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Who gets what of one message, every member but the originator once, in order of agency id.
+
+    It holds until ``until_ms`` (Unix milliseconds, exclusive), the next date that the decision depends on; ``None``: for good.
+    """
+
+    releases: tuple[Release, ...]
+    denials: tuple[Denial, ...]
+    until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to one question.
+
+    ``rules`` are the ids of the deciding rules in order, or :data:`DEFAULT_DENY` or :data:`POLICY_ERROR` alone. ``errors`` is
+    empty unless deciding failed; ``reason`` is a sentence for people.
+    """
+
+    allowed: bool
+    rules: tuple[str, ...]
+    errors: tuple[str, ...]
+    reason: str

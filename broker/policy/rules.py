@@ -1,0 +1,172 @@
+"""Reading Cedar texts: which rules they hold, for which actions, and what a decision can depend on.
+
+The last part keeps decisions cheap and is exact, because Cedar has no way to reach an attribute but by its name, nor an entity but
+by a literal or through an attribute: what no rule names cannot change a decision. Arithmetic on time is refused for the same
+reason: without it a decision changes only at the dates that are written in a rule or a label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Final, cast
+
+import cedarpy
+from cedarpy import pst
+
+from broker import ids
+from broker.errors import UsageError
+
+EVERY: Final = "*"
+"""Stands in :attr:`Rule.actions` for a rule whose scope names no action."""
+
+_TIME_ARITHMETIC: Final = frozenset(
+    {"offset", "duration", "duration_since", "to_date", "to_time", "to_milliseconds", "to_seconds", "to_minutes", "to_hours", "to_days"}
+)
+_RULE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{1,63}")
+_ENTITY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One policy. ``actions`` and ``families`` are those it names; no family named means any family."""
+
+    id: str
+    title: str
+    basis: str
+    effect: pst.Effect
+    actions: frozenset[str]
+    families: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a set of policies says, and all that its decisions can depend on.
+
+    ``attributes`` are the attribute names read anywhere; ``entities`` the ids of entity literals by type; ``dates`` the date
+    literals in Unix milliseconds; ``positions`` the rule ids by the number that Cedar gives a policy in its error texts.
+    """
+
+    rules: tuple[Rule, ...]
+    attributes: frozenset[str]
+    entities: Mapping[str, frozenset[str]]
+    dates: frozenset[int]
+    positions: Mapping[str, str]
+
+
+def read_rules(text: str) -> Reading:
+    """Parse Cedar policies and check our own rules on them.
+
+    Each policy needs ``@id``, ``@title`` and ``@basis``; a permit names its actions. Raises UsageError with the reason.
+    """
+    try:
+        parsed = cedarpy.PolicySet.from_str(text).to_pst()
+    except ValueError as error:
+        raise UsageError(f"not Cedar: {error}", advice="correct the text at the place named") from error
+    if parsed.templates:
+        raise UsageError("a policy has a slot (`?principal`, `?resource`)", advice="write out what it stands for: templates are not used")
+    rules = {position: _rule(policy) for position, policy in parsed.static_policies.items()}
+    nodes = [node for policy in parsed.static_policies.values() for node in _nodes(policy)]
+    return Reading(
+        rules=tuple(rules.values()),
+        attributes=_attributes(nodes),
+        entities=_entities(nodes),
+        dates=_dates(nodes),
+        positions={position: rule.id for position, rule in rules.items()},
+    )
+
+
+def _rule(policy: pst.Template) -> Rule:
+    name = policy.annotations.get("id", "")
+    if not _RULE_ID.fullmatch(name):
+        raise UsageError(
+            f"`{_shown(name)}` is not a rule id" if name else f"a {policy.effect} has no @id",
+            advice='give each policy an id of 2 to 64 ASCII lower-case letters, digits, dots or hyphens: @id("read-core")',
+        )
+    for annotation in ("title", "basis"):
+        if not policy.annotations.get(annotation, "").strip():
+            raise UsageError(f"rule `{name}` has no @{annotation}", advice="say in one sentence what it does, and where it comes from")
+    actions = _actions(policy.action)
+    if policy.effect == "permit" and EVERY in actions:
+        raise UsageError(f"rule `{name}` permits every action", advice="name the actions: a permit must not reach one that is added later")
+    families = {node.id for node in _nodes(policy.clauses) if isinstance(node, pst.EntityUid) and str(node.type) == "Family"}
+    return Rule(
+        id=name,
+        title=policy.annotations["title"].strip().removesuffix("."),
+        basis=policy.annotations["basis"].strip(),
+        effect=policy.effect,
+        actions=actions,
+        families=frozenset(families),
+    )
+
+
+def _actions(scope: pst.ActionConstraint) -> frozenset[str]:
+    if isinstance(scope, pst.ActionEq):
+        return frozenset({scope.entity.id})
+    if isinstance(scope, pst.ActionIn):
+        return frozenset(entity.id for entity in scope.entities)
+    return frozenset({EVERY})
+
+
+def _shown(text: str) -> str:
+    return text.encode("unicode_escape").decode("ascii")[:80]
+
+
+def _nodes(root: object) -> Iterator[object]:
+    stack: list[object] = [root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple):
+            stack.extend(cast("tuple[object, ...]", node))
+        elif isinstance(node, Mapping):
+            stack.extend(cast("Mapping[str, object]", node).values())
+        elif is_dataclass(node):
+            yield node
+            stack.extend(cast("object", getattr(node, field.name)) for field in fields(node))
+
+
+def _attributes(nodes: list[object]) -> frozenset[str]:
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, pst.GetAttr):
+            names.add(node.attr)
+        elif isinstance(node, pst.HasAttr):
+            names.update(node.attrs)
+    return frozenset(names)
+
+
+def _entities(nodes: list[object]) -> dict[str, frozenset[str]]:
+    named: dict[str, set[str]] = {}
+    for node in nodes:
+        if isinstance(node, pst.EntityUid):
+            _check_entity(str(node.type), node.id)
+            named.setdefault(str(node.type), set()).add(node.id)
+        elif isinstance(node, pst.StringLit) and not node.value.isascii():
+            raise UsageError(f"the text `{_shown(node.value)}` is not ASCII", advice="look-alike letters hide in names: use ASCII")
+    return {kind: frozenset(found) for kind, found in named.items()}
+
+
+def _check_entity(kind: str, name: str) -> None:
+    if kind == "Agency":
+        ids.agency_id(name)
+    elif kind == "Community":
+        ids.community_id(name)
+    elif not _ENTITY_ID.fullmatch(name):
+        raise UsageError(f'`{kind}::"{_shown(name)}"` is not a plain ASCII name', advice="look-alike letters hide in names: use ASCII")
+
+
+def _dates(nodes: list[object]) -> frozenset[int]:
+    dates: set[int] = set()
+    for node in nodes:
+        if not isinstance(node, pst.UnaryOp | pst.BinaryOp):
+            continue
+        if node.op in _TIME_ARITHMETIC:
+            raise UsageError(f"a policy calculates with time (`{node.op}`)", advice="compare `context.now` with a date or a label only")
+        if isinstance(node, pst.UnaryOp) and node.op == "datetime":
+            if not isinstance(node.arg, pst.StringLit):
+                raise UsageError("a policy builds a date from something else than a text", advice='write datetime("2026-12-01T00:00:00Z")')
+            moment = datetime.fromisoformat(node.arg.value)
+            dates.add(int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+    return frozenset(dates)

@@ -1,0 +1,148 @@
+"""Scenarios: what a bundle must decide, as data beside the policies. A bundle whose own scenarios fail is not to be applied.
+
+The file is JSON. ``members`` lists agencies with kind and communities. Each of ``scenarios`` has a name, a sentence ``about``, the
+``labels`` of a message, optionally ``now`` and the agencies ``suspended`` at that time, the rule ``publish`` that lets it in (or stops
+it), and ``gets``: for each agency that gets something, the rule ``by`` which and the sections it ``reads``, optionally the rules
+that ``withhold`` a section; for a denial that matters, the rule ``denied``. An agency not listed must get nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, cast
+
+from broker.errors import UsageError
+from broker.ids import country_of
+from broker.policy.bundle import Bundle
+from broker.policy.decide import Decider
+from broker.policy.model import Labels, Member
+
+_DEFAULT_NOW: Final = "2026-11-24T12:00:00Z"
+_PLAIN: Final[dict[str, object]] = {
+    "handling": "H0", "pap": None, "urgency": "PRIORITY", "onward": "NONE", "legal_basis": "NATIONAL", "category": None, "free_zone": None,
+}  # fmt: skip
+_LISTS: Final = ("purposes", "hs_chapters", "sections", "audience_agencies", "audience_communities", "audience_countries")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one agency must get: ``denied`` by a rule, or ``reads`` these sections, received ``by`` a rule."""
+
+    by: str
+    reads: frozenset[str]
+    withhold: Mapping[str, str]
+    denied: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One message and all that must follow from it. ``now_ms`` is Unix milliseconds."""
+
+    name: str
+    about: str
+    members: Mapping[str, Member]
+    labels: Labels
+    now_ms: int
+    publish: str
+    gets: Mapping[str, Expected]
+
+
+def read_scenarios(text: str) -> tuple[Scenario, ...]:
+    """Read a scenario file. Raises UsageError where it is not what it should be."""
+    where = "members"
+    try:
+        content = cast("dict[str, dict[str, dict[str, object]]]", json.loads(text))
+        members = {
+            agency: Member(agency, country_of(agency), str(each["kind"]), _texts(each.get("communities", ())), False)
+            for agency, each in content["members"].items()
+        }
+        scenarios: list[Scenario] = []
+        for each in cast("list[dict[str, object]]", content["scenarios"]):
+            where = str(each["name"])
+            scenarios.append(_scenario(each, members))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"scenarios: `{where}` cannot be read ({error})", advice="see the form in the file that ships") from error
+    return tuple(scenarios)
+
+
+def failures(bundle: Bundle, scenarios: Sequence[Scenario]) -> list[str]:
+    """Where the bundle decides otherwise than the scenarios say, one line for each difference; empty if all hold."""
+    return [f"{scenario.name}: {line}" for scenario in scenarios for line in _differences(bundle, scenario)]
+
+
+def _differences(bundle: Bundle, scenario: Scenario) -> Iterator[str]:
+    decider = Decider(bundle, scenario.members)
+    verdict = decider.may_publish(scenario.labels, scenario.now_ms)
+    if verdict.rules[0] != scenario.publish:
+        yield f"publish is decided by `{verdict.rules[0]}`, not by `{scenario.publish}`"
+    distribution = decider.distribute(scenario.labels, scenario.now_ms)
+    for release in distribution.releases:
+        wanted = scenario.gets.get(release.agency)
+        got = frozenset(section for section, _ in release.given)
+        if wanted is None or wanted.denied:
+            yield f"{release.agency} gets {', '.join(sorted(got))} by `{release.rule}`, and should get nothing"
+        elif (release.rule, got) != (wanted.by, wanted.reads):
+            yield (
+                f"{release.agency} reads {', '.join(sorted(got))} by `{release.rule}`, "
+                f"and should read {', '.join(sorted(wanted.reads))} by `{wanted.by}`"
+            )
+        else:
+            withheld = dict(release.withheld)
+            for section, rule in wanted.withhold.items():
+                if withheld.get(section) != rule:
+                    yield f"{section} is withheld from {release.agency} by `{withheld.get(section)}`, not by `{rule}`"
+    for denial in distribution.denials:
+        wanted = scenario.gets.get(denial.agency)
+        if wanted is not None and denial.rule != wanted.denied:
+            yield f"{denial.agency} is denied by `{denial.rule}`, not by `{wanted.denied or 'any rule'}`"
+    if decider.error_count:
+        yield f"{decider.error_count} decisions failed"
+
+
+def _scenario(each: Mapping[str, object], members: Mapping[str, Member]) -> Scenario:
+    suspended = set(_texts(each.get("suspended", ())))
+    if unknown := suspended - members.keys():
+        raise ValueError(f"{', '.join(sorted(unknown))} is not among the members")
+    expected = cast("dict[str, dict[str, object]]", each["gets"])
+    if unknown := expected.keys() - members.keys():
+        raise ValueError(f"{', '.join(sorted(unknown))} is not among the members")
+    return Scenario(
+        name=str(each["name"]),
+        about=str(each["about"]),
+        members={agency: replace(member, suspended=agency in suspended) for agency, member in members.items()},
+        labels=_labels(cast("dict[str, object]", each["labels"])),
+        now_ms=_ms(each.get("now", _DEFAULT_NOW)),
+        publish=str(each["publish"]),
+        gets={agency: _expected(wanted) for agency, wanted in expected.items()},
+    )
+
+
+def _expected(wanted: Mapping[str, object]) -> Expected:
+    return Expected(
+        by=str(wanted.get("by", "")),
+        reads=frozenset(_texts(wanted.get("reads", ()))),
+        withhold=cast("dict[str, str]", wanted.get("withhold", {})),
+        denied=str(wanted.get("denied", "")),
+    )
+
+
+def _labels(given: Mapping[str, object]) -> Labels:
+    values: dict[str, object] = {**_PLAIN, **given}
+    values.update({name: _texts(given.get(name, ())) for name in _LISTS})
+    pairs = cast("list[tuple[str, str]]", given.get("countries", []))
+    values["countries"] = tuple((country, role) for country, role in pairs)
+    for name in ("valid_until", "embargo_until"):
+        at = values.pop(name, None)
+        values[f"{name}_ms"] = None if at is None else _ms(at)
+    return Labels(**values)  # pyright: ignore[reportArgumentType]
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    return tuple(str(value) for value in cast("Sequence[object]", values))
+
+
+def _ms(text: object) -> int:
+    return int(datetime.fromisoformat(str(text)).timestamp() * 1000)

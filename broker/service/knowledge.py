@@ -1,0 +1,175 @@
+"""What a process knows of the exchange: directory, policy, schemas, read from the public topics and followed while it lives.
+
+Everything read is signed and checked against the registrar's key that this home pins. A bad entry is logged and ignored:
+the last good view stays. Nobody works before the topics were read to their ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from broker.errors import ExchangeUnreachable, Refusal, UsageError
+from broker.exchange import notices
+from broker.exchange.rules import Rules, decider_of
+from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS
+from broker.policy.bundle import Bundle, bundle_of
+from broker.policy.decide import Decider
+from broker.ports import Inlet, Record, Source, Transport
+from broker.schema.catalogue import Catalogue
+from broker.trust.directory import Directory
+from broker.trust.keys import VerifyKey
+
+_SOURCES: Final[tuple[Source, ...]] = ((SCHEMAS, 0), (DIRECTORY, 0), (POLICY, 0))
+_BATCH: Final = 2000
+_log = structlog.get_logger("knowledge")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What an agency took home from its admission: which exchange, and whose signature counts. ``registrar_spki`` is DER."""
+
+    exchange_id: str
+    environment: str
+    registrar_spki: bytes
+
+
+class Knowledge:
+    """The current :class:`Rules` and :class:`Decider`. Call :meth:`load` once, then keep :meth:`follow` running."""
+
+    def __init__(self, transport: Transport, pin: Pin, shipped: Mapping[tuple[str, str, int], str]) -> None:
+        self._transport = transport
+        self._texts = dict(shipped)
+        registrar = VerifyKey.from_spki(pin.registrar_spki)
+        if isinstance(registrar, Refusal):
+            raise UsageError(f"the registrar's key in this home cannot be used: {registrar.reason}", advice=registrar.advice)
+        self._registrar = registrar
+        self._directory = Directory.trusting(pin.registrar_spki, pin.exchange_id, pin.environment)
+        self._catalogue = Catalogue.from_texts(self._texts)
+        self._bundle: Bundle | None = None
+        self._inlet: Inlet | None = None
+        self._decider: Decider | None = None
+        self._change = asyncio.Event()
+        self.rules = Rules.of(self._directory, self._catalogue)
+        self.ignored = 0
+
+    @property
+    def decider(self) -> Decider:
+        """Decisions under the current bundle and directory."""
+        if self._decider is None:
+            raise ExchangeUnreachable(
+                "no policy bundle was found on exchange.policy", advice="the operator has to create the exchange, or apply a bundle"
+            )
+        return self._decider
+
+    async def load(self) -> None:
+        """Read the public topics to their ends. Raises ExchangeUnreachable, and UsageError where there is no exchange."""
+        self._inlet = await self._transport.inlet()
+        await self._inlet.assign(dict.fromkeys(_SOURCES, "beginning"))
+        ends = await self._inlet.ends()
+        while any(self._inlet.position(source) < end for source, end in ends.items()):
+            self._take(await self._inlet.poll(max_records=_BATCH, timeout=0.5))
+        if self._directory.version == 0:
+            raise UsageError("exchange.directory is empty", advice="the operator creates the exchange first: `broker up`")
+        _ = self.decider
+
+    async def follow(self) -> None:
+        """Keep up with the public topics until cancelled; network trouble is waited out."""
+        if self._inlet is None:
+            await self.load()
+        while self._inlet is not None:
+            try:
+                self._take(await self._inlet.poll(max_records=_BATCH, timeout=5.0))
+            except ExchangeUnreachable as error:
+                _log.warning("directory and policy not readable", reason=str(error))
+                await asyncio.sleep(1.0)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        inlet, self._inlet = self._inlet, None
+        if inlet is not None:
+            await inlet.close()
+
+    async def wait_for_change(self, timeout: float) -> None:
+        """Return when the view changes, or after ``timeout`` seconds."""
+        try:
+            await asyncio.wait_for(self._change.wait(), timeout)
+        except TimeoutError:
+            return
+
+    async def at_least(self, policy_version: int, directory_version: int, timeout: float) -> bool:
+        """Wait until the view is as new as a slip's decision; False if that takes longer than ``timeout`` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while self.rules.directory.version < directory_version or self.decider.bundle.version < policy_version:
+            left = deadline - loop.time()
+            if left <= 0:
+                return False
+            await self.wait_for_change(left)
+        return True
+
+    def _take(self, records: Sequence[Record]) -> None:
+        changed = False
+        for record in records:
+            if record.value is None:
+                continue
+            if record.topic == DIRECTORY:
+                changed |= self._take_entry(record.value)
+            elif record.topic == POLICY:
+                changed |= self._take_bundle(record.value)
+            else:
+                changed |= self._take_schema(record.value)
+        if changed:
+            self._renew()
+
+    def _take_entry(self, value: bytes) -> bool:
+        applied = self._directory.applied(value)
+        if isinstance(applied, Refusal):
+            return self._ignore("directory entry", applied)
+        changed = applied is not self._directory
+        self._directory = applied
+        return changed
+
+    def _take_bundle(self, value: bytes) -> bool:
+        payload = notices.read_notice(value, notices.POLICY_TYPE, self._registrar, self.rules.aad)
+        if isinstance(payload, Refusal):
+            return self._ignore("policy bundle", payload)
+        try:
+            bundle = bundle_of(payload)
+        except UsageError as error:
+            return self._ignore("policy bundle", Refusal("BAD_ENTRY", str(error)))
+        if self._bundle is not None and bundle.version <= self._bundle.version:
+            return False
+        self._bundle = bundle
+        return True
+
+    def _take_schema(self, value: bytes) -> bool:
+        payload = notices.read_notice(value, notices.SCHEMA_TYPE, self._registrar, self.rules.aad)
+        if isinstance(payload, Refusal):
+            return self._ignore("schema", payload)
+        try:
+            name, text = notices.schema_of(payload)
+            if self._texts.get(name) == text:
+                return False
+            catalogue = Catalogue.from_texts({**self._texts, name: text})
+        except UsageError as error:
+            return self._ignore("schema", Refusal("BAD_ENTRY", str(error)))
+        self._texts[name] = text
+        self._catalogue = catalogue
+        return True
+
+    def _ignore(self, what: str, refusal: Refusal) -> bool:
+        self.ignored += 1
+        _log.error(f"{what} ignored", code=refusal.code, reason=refusal.reason)
+        return False
+
+    def _renew(self) -> None:
+        self.rules = Rules.of(self._directory, self._catalogue)
+        if self._bundle is not None:
+            self._decider = decider_of(self._bundle, self._directory)
+        self._change.set()
+        self._change = asyncio.Event()

@@ -1,0 +1,327 @@
+"""Publishing: typed message in, stored, signed, sent, answered.
+
+Every record is stored before its first send and sent again byte for byte until the relay's receipt is stored too, so a crash
+at any point loses nothing and doubles nothing: the relay drops a duplicate by its leaf and gives the same receipt again.
+
+=========================  ===========================================================================
+the process dies           then
+=========================  ===========================================================================
+before the store commits   ``publish`` did not return; nothing was sent; the number is free
+after it, before the ack   the record is sent again at the next start
+after the ack              sent again; the relay answers the duplicate with the receipt it gave before
+=========================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections import deque
+from collections.abc import Awaitable
+from typing import Final
+
+import structlog
+
+from broker import ids
+from broker.envelope.receipt import Receipt
+from broker.errors import BrokerError, ExchangeUnreachable, Refusal, RefusedError, UsageError
+from broker.exchange.publish import Draft, Encoded, Seat, encode_sections, prepare, preview, seal
+from broker.exchange.receive import is_receipt, read_receipt
+from broker.families.message import Message
+from broker.policy.model import Distribution, Verdict
+from broker.ports import Clock, Inlet, Outgoing, Outlet, Position, PublisherStore, Randomness, Signer, Stored, Transport
+from broker.service.knowledge import Knowledge
+
+QUEUE: Final = 512
+"""Messages that may wait to be encoded; ``publish`` waits when there are more (bounded memory)."""
+BATCH: Final = 256
+"""Most messages of one signing and one store transaction."""
+UNACKED: Final = 4096
+"""Most records sent and not yet acknowledged by Kafka."""
+RESEND_S: Final = 1.0
+"""Wait before records are sent again after a failure."""
+
+_log = structlog.get_logger("publisher")
+
+
+class Handle:
+    """A published message: its ids, and the way to the relay's answer."""
+
+    def __init__(self, stored: Stored, answer: asyncio.Future[Receipt]) -> None:
+        self.message_id = ids.uuid_text(stored.message_id)
+        self.subject = stored.subject
+        self.revision = stored.revision
+        self.leaf = stored.leaf
+        self._answer = answer
+
+    async def receipt(self, timeout: float | None = None) -> Receipt:
+        """The relay's signed answer, accepted or refused. Raises ExchangeUnreachable after ``timeout`` seconds.
+
+        A receipt that comes later is still stored; nothing has to be published again.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._answer), timeout)
+        except TimeoutError:
+            raise ExchangeUnreachable(
+                f"no receipt for {self.subject} revision {self.revision} within {timeout:g} s",
+                advice="the message is stored and sent; see that a relay runs (`broker status`)",
+            ) from None
+
+
+class _Waiting:
+    """A message between ``publish`` and Kafka's acknowledgement."""
+
+    __slots__ = ("acked", "encoded", "message", "stored")
+
+    def __init__(self, message: Message, encoded: Encoded) -> None:
+        self.message, self.encoded = message, encoded
+        self.stored: Stored | None = None
+        self.acked: asyncio.Future[Handle] = asyncio.get_running_loop().create_future()
+
+
+class Publisher:
+    """Publishes for one agency through one store. Use as ``async with``; many tasks may call :meth:`publish` at once."""
+
+    def __init__(
+        self,
+        agency: str,
+        transport: Transport,
+        knowledge: Knowledge,
+        signer: Signer,
+        store: PublisherStore,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
+        self.agency = ids.agency_id(agency)
+        self._transport, self._knowledge, self._signer = transport, knowledge, signer
+        self._store, self._clock, self._randomness = store, clock, randomness
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
+        self._room = asyncio.Semaphore(UNACKED)
+        self._order = asyncio.Lock()
+        self._unacked: deque[tuple[Stored, Awaitable[Position], _Waiting | None]] = deque()
+        self._answers: dict[bytes, asyncio.Future[Receipt]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._outlet: Outlet | None = None
+        self._inlet: Inlet | None = None
+        self._sent = asyncio.Event()
+        self._failure: BrokerError | None = None
+
+    async def __aenter__(self) -> Publisher:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Read directory and policy, collect receipts that came meanwhile, send again what has none."""
+        await self._knowledge.load()
+        self._outlet = await self._transport.outlet()
+        self._inlet = await self._transport.inlet()
+        await self._catch_up(self._inlet)
+        for stored in self._store.unanswered():
+            self._expect(stored)
+            await self._send(stored, None)
+        loops = (self._knowledge.follow(), self._encode_loop(), self._ack_loop(), self._receipt_loop())
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
+
+    async def publish(self, message: Message) -> Handle:
+        """Store, sign and send one message; returns when Kafka has it. Raises RefusedError before anything is stored or sent
+        if the message is not right, NotAuthorised, or ExchangeUnreachable (then it is stored and will be sent)."""
+        waiting = _Waiting(message, self._checked(message))
+        await self._queue.put(waiting)
+        return await waiting.acked
+
+    def preview(self, message: Message) -> tuple[Verdict, Distribution]:
+        """A dry run: may it be published, and who would see which sections by which rule. Raises RefusedError."""
+        encoded = self._encoded(message)
+        now_ms = self._clock.now_ms()
+        labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
+        decider = self._knowledge.decider
+        return decider.may_publish(labels, now_ms), decider.distribute(labels, now_ms)
+
+    async def close(self) -> None:
+        """Send what was accepted, then stop. Records without a receipt stay in the store for the next start."""
+        if self._failure is None and self._tasks:
+            while not self._queue.empty() or self._unacked:
+                self._sent.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._sent.wait(), 0.1)
+                if self._failure is not None:
+                    break
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        for part in (self._outlet, self._inlet, self._knowledge):
+            if part is not None:
+                await part.close()
+        self._store.close()
+
+    def _encoded(self, message: Message) -> Encoded:
+        encoded = encode_sections(message, self.agency, self._knowledge.rules)
+        if isinstance(encoded, Refusal):
+            raise RefusedError(encoded)
+        return encoded
+
+    def _checked(self, message: Message) -> Encoded:
+        """Everything that can be refused here rather than at the relay."""
+        if self._failure is not None:
+            raise self._failure
+        if not self._tasks:
+            raise UsageError("the publisher is not started", advice="use `async with publisher:`")
+        encoded = self._encoded(message)
+        now_ms = self._clock.now_ms()
+        labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
+        verdict = self._knowledge.decider.may_publish(labels, now_ms)
+        if not verdict.allowed:
+            raise RefusedError(Refusal("MAY_NOT_PUBLISH", verdict.reason, "family"))
+        return encoded
+
+    async def _encode_loop(self) -> None:
+        """Take what waits, give each its place in the stream, sign all at once, store all at once, send in order."""
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            try:
+                await self._store_and_send(batch)
+            except BrokerError as error:
+                for waiting in batch:
+                    if not waiting.acked.done():
+                        waiting.acked.set_exception(error)
+                self._failure = error
+
+    async def _store_and_send(self, batch: list[_Waiting]) -> None:
+        stream, seq, prev = self._store.stream()
+        drafts: list[tuple[_Waiting, Draft]] = []
+        for waiting in batch:
+            now_ms = self._clock.now_ms()
+            draft = prepare(
+                waiting.message,
+                waiting.encoded,
+                self._knowledge.rules,
+                originator=self.agency,
+                seat=Seat(stream, seq + 1, prev),
+                message_id=ids.message_id(now_ms, self._randomness.take(10)),
+                salts=self._randomness.take,
+                now_ms=now_ms,
+                alg=self._signer.alg,
+                kid=self._signer.kid,
+            )
+            if isinstance(draft, Refusal):
+                waiting.acked.set_exception(RefusedError(draft))
+                continue
+            seq, prev = seq + 1, draft.leaf
+            drafts.append((waiting, draft))
+        signatures = await self._signer.sign([draft.signed_bytes for _, draft in drafts])
+        for (waiting, draft), signature in zip(drafts, signatures, strict=True):
+            value = seal(draft, signature)
+            header, digest = draft.header, hashlib.sha256(value).digest()
+            waiting.stored = Stored(header.seq, header.message_id, header.subject, header.revision, draft.leaf, digest, value)
+        stored = [waiting.stored for waiting, _ in drafts if waiting.stored is not None]
+        self._store.add(stored)
+        for waiting, record in zip((waiting for waiting, _ in drafts), stored, strict=True):
+            self._expect(record)
+            await self._send(record, waiting)
+
+    def _expect(self, stored: Stored) -> None:
+        self._answers.setdefault(stored.digest, asyncio.get_running_loop().create_future())
+
+    async def _send(self, stored: Stored, waiting: _Waiting | None) -> None:
+        await self._room.acquire()
+        async with self._order:
+            await self._hand_over(stored, waiting)
+
+    async def _hand_over(self, stored: Stored, waiting: _Waiting | None) -> None:
+        outlet = self._outlet
+        if outlet is None:
+            raise UsageError("the publisher is closed", advice="open a new one")
+        ack = await outlet.send(Outgoing(ids.outbox(self.agency), stored.subject.encode(), stored.value))
+        self._unacked.append((stored, ack, waiting))
+        self._sent.set()
+
+    async def _ack_loop(self) -> None:
+        """Follow the acknowledgements in order; after a failure everything unacknowledged is sent again, in order."""
+        while True:
+            if not self._unacked:
+                self._sent.clear()
+                await self._sent.wait()
+                continue
+            stored, ack, waiting = self._unacked[0]
+            try:
+                await ack
+            except ExchangeUnreachable as error:
+                _log.warning("sending again", code=error.code, reason=str(error), records=len(self._unacked))
+                await self._send_again()
+                continue
+            except BrokerError as error:
+                self._failure = error
+                self._fail_all(error)
+                return
+            self._unacked.popleft()
+            self._room.release()
+            if waiting is not None and not waiting.acked.done():
+                waiting.acked.set_result(Handle(stored, self._answers[stored.digest]))
+            self._sent.set()
+
+    async def _send_again(self) -> None:
+        """Everything unacknowledged once more. It keeps its room, and new records wait behind it."""
+        await asyncio.sleep(RESEND_S)
+        async with self._order:
+            again, self._unacked = self._unacked, deque()
+            for _, ack, _ in again:
+                with contextlib.suppress(BrokerError):
+                    await ack
+            for stored, _, waiting in again:
+                await self._hand_over(stored, waiting)
+
+    def _fail_all(self, error: BrokerError) -> None:
+        for _, _, waiting in self._unacked:
+            if waiting is not None and not waiting.acked.done():
+                waiting.acked.set_exception(error)
+        while not self._queue.empty():
+            waiting = self._queue.get_nowait()
+            waiting.acked.set_exception(error)
+        self._sent.set()
+
+    async def _catch_up(self, inlet: Inlet) -> None:
+        """Read receipts up to now; a new store begins at the inbox's end."""
+        source = (ids.inbox(self.agency), 0)
+        position = self._store.receipts_position()
+        await inlet.assign({source: "end" if position is None else position})
+        end = (await inlet.ends())[source]
+        if position is None:
+            self._store.settle((), end)
+        while inlet.position(source) < end:
+            await self._take_receipts(inlet, 0.5)
+
+    async def _receipt_loop(self) -> None:
+        while self._inlet is not None:
+            try:
+                await self._take_receipts(self._inlet, 5.0)
+            except ExchangeUnreachable as error:
+                _log.warning("receipts not readable", reason=str(error))
+                await asyncio.sleep(RESEND_S)
+
+    async def _take_receipts(self, inlet: Inlet, timeout: float) -> None:
+        records = await inlet.poll(max_records=1000, timeout=timeout)
+        receipts: dict[bytes, tuple[Receipt, bytes]] = {}
+        for record in records:
+            if not is_receipt(record.key) or record.value is None:
+                continue
+            receipt = read_receipt(record.value, self._knowledge.rules)
+            if isinstance(receipt, Refusal):
+                _log.error("receipt ignored", code=receipt.code, reason=receipt.reason, offset=record.offset)
+            elif receipt.code == "SEQUENCE_GAP":
+                _log.error("the exchange misses an earlier record of this stream", seq=receipt.seq)
+            else:
+                receipts.setdefault(receipt.digest, (receipt, record.value))
+        if not records:
+            return
+        notes = [(digest, note) for digest, (_, note) in receipts.items()]
+        for digest in self._store.settle(notes, records[-1].offset + 1):
+            answer = self._answers.pop(digest, None)
+            if answer is not None and not answer.done():
+                answer.set_result(receipts[digest][0])

@@ -1,0 +1,218 @@
+"""The relay worker: holds shards, reads their outboxes, writes one transaction a batch.
+
+A shard is taken in this order, always from the start: open its ledger (which fences whoever held it), read
+``exchange.state`` to its end, then read the outboxes from the positions found there. ``Fenced`` means that the shard is lost:
+its state is discarded and the worker rejoins the group. Any other unknown outcome, while still the holder: the same order
+again. What a batch does is :mod:`broker.exchange.relay`'s; here are only the loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from broker import ids
+from broker.errors import BrokerError, ExchangeUnreachable, Fenced, OutcomeUnknown, UsageError
+from broker.exchange.relay import Batch
+from broker.exchange.shard import ShardState
+from broker.exchange.topology import SHARDS, STATE
+from broker.ports import Clock, Inlet, Ledger, Record, ShardClaims, Signer, Source, Start, Transport
+from broker.service.knowledge import Knowledge
+
+MAX_BATCH: Final = 500
+"""Most records of one transaction: it keeps the time to first delivery and the memory of a batch small."""
+CHUNK: Final = 16
+"""Records dealt with before other tasks of the event loop get a turn: about 5 ms."""
+IDLE_S: Final = 0.5
+"""How long to wait for records before looking at the clock and the directory again."""
+GRACE_S: Final = 5.0
+"""How long a graceful stop waits for batches under way."""
+PAUSE_S: Final = 0.5
+"""Wait before a shard is taken again after a failure."""
+
+_log = structlog.get_logger("relay")
+
+
+class RelayWorker:
+    """One worker process's relay. ``member`` is a name that a restarted worker keeps (static membership)."""
+
+    def __init__(self, transport: Transport, knowledge: Knowledge, signer: Signer, clock: Clock, *, member: str) -> None:
+        self._transport, self._knowledge, self._signer, self._clock = transport, knowledge, signer, clock
+        self._member = member
+        self._stopping = asyncio.Event()
+        self._shards: dict[int, asyncio.Task[None]] = {}
+        self._lost = asyncio.Event()
+        self.serving: set[int] = set()
+        self.totals: dict[str, int] = {}
+
+    def stop(self) -> None:
+        """Ask for a graceful end: batches under way are committed, then the group is left."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until :meth:`stop`. Raises UsageError where the exchange has another number of shards than the directory says."""
+        shards = await self._check_shard_count()
+        following = asyncio.create_task(self._knowledge.follow())
+        try:
+            while not self._stopping.is_set():
+                claims = await self._transport.shard_claims(self._member)
+                self._lost.clear()
+                try:
+                    await self._hold(claims, shards)
+                finally:
+                    await self._finish()
+                    await claims.close()
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+
+    async def _check_shard_count(self) -> int:
+        shards = self._knowledge.rules.directory.exchange.shards
+        for topic in (SHARDS, STATE):
+            found = await self._transport.partitions(topic)
+            if found != shards:
+                raise UsageError(
+                    f"{topic} has {found} partitions, the directory says {shards} shards",
+                    advice="the number of shards is fixed when an exchange is created; restore the topic, do not alter it",
+                )
+        return shards
+
+    async def _hold(self, claims: ShardClaims, shards: int) -> None:
+        """Follow the group's assignment until stopped, or until a shard is found to be lost."""
+        while not self._stopping.is_set() and not self._lost.is_set():
+            held = await claims.changed(IDLE_S)
+            await self._drop(set(self._shards) - held)
+            for number in sorted(held - set(self._shards)):
+                if 0 <= number < shards:
+                    self._shards[number] = asyncio.create_task(self._keep(number))
+            for number, task in list(self._shards.items()):
+                if task.done():
+                    del self._shards[number]
+                    task.result()
+
+    async def _finish(self) -> None:
+        """Let batches under way end (they see the stop within a poll), then drop what is left."""
+        if self._stopping.is_set() and self._shards:
+            await asyncio.wait(self._shards.values(), timeout=GRACE_S)
+        await self._drop(set(self._shards))
+
+    async def _drop(self, numbers: set[int]) -> None:
+        """Stop working on these shards; a transaction under way ends as a whole or is aborted by the next holder."""
+        tasks = [self._shards.pop(number) for number in numbers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep(self, number: int) -> None:
+        """Take the shard, serve it, and take it again after every failure that leaves it ours."""
+        while not self._stopping.is_set():
+            try:
+                if await self._agencies(number):
+                    await self._serve(number)
+            except Fenced:
+                _log.warning("shard lost to another worker", shard=number)
+                self._lost.set()
+                return
+            except (OutcomeUnknown, ExchangeUnreachable) as error:
+                _log.warning("shard taken again", shard=number, code=error.code, reason=str(error))
+                await asyncio.sleep(PAUSE_S)
+            finally:
+                self.serving.discard(number)
+
+    async def _agencies(self, number: int) -> list[str]:
+        """The agencies of a shard; waits a moment where there are none."""
+        agencies = self._members(number)
+        if not agencies:
+            await self._knowledge.wait_for_change(IDLE_S)
+            agencies = self._members(number)
+        return agencies
+
+    def _members(self, number: int) -> list[str]:
+        directory = self._knowledge.rules.directory
+        shards = directory.exchange.shards
+        return sorted(agency for agency in directory.agencies if ids.shard_of(agency, shards) == number)
+
+    async def _serve(self, number: int) -> None:
+        """One tenure of a shard."""
+        ledger = await self._transport.ledger(f"relay-{number}")
+        try:
+            state = await self._read_state(number)
+            inlet = await self._transport.inlet()
+            try:
+                await self._work(state, ledger, inlet)
+            finally:
+                await inlet.close()
+        finally:
+            await ledger.close()
+
+    async def _read_state(self, number: int) -> ShardState:
+        """``exchange.state`` of this shard, to its end. The ledger is open, so nothing can be added behind our back."""
+        state = ShardState(number)
+        source: Source = (STATE, number)
+        inlet = await self._transport.inlet()
+        try:
+            await inlet.assign({source: "beginning"})
+            end = (await inlet.ends())[source]
+            while inlet.position(source) < end:
+                for record in await inlet.poll(max_records=2000, timeout=IDLE_S):
+                    state.load(record)
+        finally:
+            await inlet.close()
+        return state
+
+    async def _work(self, state: ShardState, ledger: Ledger, inlet: Inlet) -> None:
+        """Batches until stopped or failed."""
+        number, outboxes = state.number, list[str]()
+        self.serving.add(number)
+        _log.info("shard taken", shard=number, agencies=len(self._members(number)), streams=len(state.streams))
+        while not self._stopping.is_set():
+            wanted = [ids.outbox(agency) for agency in self._members(number)]
+            if wanted != outboxes:
+                outboxes = wanted
+                starts: Mapping[Source, Start] = {(topic, 0): state.position(topic) for topic in outboxes}
+                await inlet.assign(starts)
+            records = await inlet.poll(max_records=MAX_BATCH, timeout=IDLE_S)
+            await self._commit(state, ledger, records)
+            await self._trim(state)
+
+    async def _commit(self, state: ShardState, ledger: Ledger, records: Sequence[Record]) -> None:
+        """One batch, one transaction. The state is only worth keeping if the commit succeeds."""
+        rules, decider = self._knowledge.rules, self._knowledge.decider
+        batch = Batch(state, rules, decider, alg=self._signer.alg, kid=self._signer.kid)
+        for count, record in enumerate(records, 1):
+            batch.take(record, now_ms=self._clock.now_ms())
+            if count % CHUNK == 0:
+                await asyncio.sleep(0)
+        batch.expire(now_ms=self._clock.now_ms())
+        if batch.empty:
+            return
+        signatures = await self._signer.sign(batch.to_be_signed())
+        await ledger.commit(batch.sealed(signatures))
+        self._count(state.number, batch)
+
+    def _count(self, number: int, batch: Batch) -> None:
+        tally = batch.tally
+        for name in ("accepted", "delivered", "duplicates", "parked"):
+            self.totals[name] = self.totals.get(name, 0) + getattr(tally, name)
+        for code, count in tally.refused.items():
+            self.totals[code] = self.totals.get(code, 0) + count
+        if tally.refused:
+            _log.warning("records refused", shard=number, codes=tally.refused)
+        _log.debug("batch committed", shard=number, accepted=tally.accepted, delivered=tally.delivered)
+
+    async def _trim(self, state: ShardState) -> None:
+        """Let go of outbox records that lie a week behind the committed position."""
+        now_ms = self._clock.now_ms()
+        for topic, position in state.positions.items():
+            before = position.trimmable(now_ms)
+            if before is not None:
+                try:
+                    await self._transport.trim((topic, 0), before)
+                except BrokerError as error:
+                    _log.warning("outbox not trimmed", topic=topic, code=error.code, reason=str(error))
+                state.touch_position(topic)

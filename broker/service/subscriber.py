@@ -1,0 +1,310 @@
+"""Subscribing: verified deliveries, each handed to the agency's code, position kept in the agency's own store.
+
+Deliveries are taken in batches; one store transaction holds the position, what was seen, and whatever the handler wrote
+through ``delivery.transaction``: such effects happen once. Any other effect of a handler may happen again after a crash, and
+the delivery then says ``redelivered``.
+
+A handler answers with :data:`DONE`, :class:`Retry` (tried again after a delay; later revisions of the subject wait behind it,
+everything else goes on) or :class:`Reject` (kept in the local quarantine with the reason). A handler that raises is a handler
+that says retry, with growing delays, and after eight tries its delivery is rejected. Nothing ever loops hot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import structlog
+
+from broker import ids
+from broker.envelope.header import Header
+from broker.envelope.slip import Slip
+from broker.errors import ExchangeUnreachable, Refusal
+from broker.exchange.receive import ChainGap, Received, follow_chain, is_receipt, receive, slip_versions
+from broker.exchange.topology import DAY_MS
+from broker.ports import Clock, Held, Inlet, Record, Start, SubscriberStore, Transport
+from broker.service.knowledge import Knowledge
+
+BATCH: Final = 200
+"""Most deliveries of one store transaction."""
+POLL_S: Final = 0.5
+"""Longest wait for records before the clock is looked at."""
+CATCH_UP_S: Final = 30.0
+"""How long a delivery waits for the directory and policy versions it was decided under."""
+KEPT_MS: Final = 30 * DAY_MS
+"""Younger deliveries are all kept by the inbox: a gap among them is a finding, never compaction."""
+ATTEMPTS: Final = 8
+"""Tries of a handler that raises."""
+
+_log = structlog.get_logger("subscriber")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The delivery is dealt with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after ``after`` seconds."""
+
+    after: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Keep it in the local quarantine: this agency cannot use it."""
+
+    reason: str
+
+
+DONE: Final = Done()
+Outcome = Done | Retry | Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A verified message as disclosed to this agency.
+
+    ``sections`` holds decoded records by section name; ``withheld`` names the sections policy kept back, each with its rule.
+    ``attempt`` counts from 1. ``transaction`` is a ``sqlite3.Connection`` whose writes commit with the position.
+    """
+
+    message_id: str
+    family: str
+    originator: str
+    subject: str
+    revision: int
+    issued_at_ms: int
+    header: Header
+    slip: Slip
+    sections: dict[str, dict[str, Any]]
+    withheld: dict[str, str]
+    redelivered: bool
+    attempt: int
+    transaction: Any
+
+
+Handler = Callable[[Delivery], Awaitable[Outcome | None]]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a subscriber did since it started."""
+
+    delivered: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    retried: int = 0
+    rejected: int = 0
+    gaps: int = 0
+
+
+class Subscriber:
+    """Reads one agency's inbox. ``families`` narrows what reaches the handler (None: all); the rest is passed over."""
+
+    def __init__(
+        self,
+        agency: str,
+        transport: Transport,
+        knowledge: Knowledge,
+        store: SubscriberStore,
+        clock: Clock,
+        *,
+        families: Sequence[str] | None = None,
+    ) -> None:
+        self.agency = ids.agency_id(agency)
+        self._transport, self._knowledge, self._store, self._clock = transport, knowledge, store, clock
+        self._families = frozenset(families) if families else None
+        self._source = (ids.inbox(self.agency), 0)
+        self._stopping = asyncio.Event()
+        self._limit: int | None = None
+        self.counts = Counts()
+
+    def stop(self) -> None:
+        """End :meth:`run` after the batch under way is committed."""
+        self._stopping.set()
+
+    async def run(
+        self,
+        handler: Handler,
+        *,
+        start: Literal["beginning", "now", "committed"] = "committed",
+        limit: int | None = None,
+        idle_timeout: float | None = None,
+    ) -> Counts:
+        """Hand deliveries to ``handler`` until :meth:`stop`, until ``limit`` were handed over, or until nothing came for
+        ``idle_timeout`` seconds. ``committed`` goes on where this store left off (the beginning, for a new store)."""
+        self._limit = limit
+        await self._knowledge.load()
+        following = asyncio.create_task(self._knowledge.follow())
+        inlet = await self._transport.inlet()
+        loop = asyncio.get_running_loop()
+        try:
+            await inlet.assign({self._source: await self._start(inlet, start)})
+            last = loop.time()
+            while not self._over():
+                await self._try_held(handler)
+                records = [] if self._over() else await self._poll(inlet, idle_timeout)
+                if records:
+                    await self._take(records, handler)
+                    last = loop.time()
+                elif idle_timeout is not None and loop.time() - last >= idle_timeout:
+                    break
+            return self.counts
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            for part in (inlet, self._knowledge):
+                await part.close()
+            self._store.close()
+
+    def _over(self) -> bool:
+        return self._stopping.is_set() or (self._limit is not None and self.counts.delivered >= self._limit)
+
+    async def _start(self, inlet: Inlet, start: str) -> Start:
+        position = self._store.position()
+        if start == "beginning":
+            self._store.restart(0, follow_chains=True)
+            return "beginning"
+        if start == "now":
+            await inlet.assign({self._source: "end"})
+            end = (await inlet.ends())[self._source]
+            self._store.restart(end, follow_chains=False)
+            return end
+        return "beginning" if position is None else position
+
+    async def _poll(self, inlet: Inlet, idle_timeout: float | None) -> Sequence[Record]:
+        wait = POLL_S if idle_timeout is None else min(POLL_S, idle_timeout)
+        due = self._store.next_due()
+        if due is not None:
+            wait = max(0.01, min(wait, (due - self._clock.now_ms()) / 1000))
+        try:
+            return await inlet.poll(max_records=BATCH, timeout=wait)
+        except ExchangeUnreachable as error:
+            _log.warning("inbox not readable", reason=str(error))
+            await asyncio.sleep(1.0)
+            return []
+
+    async def _take(self, records: Sequence[Record], handler: Handler) -> None:
+        """One batch in one transaction. The intention is stored first, so that a crash is told apart from a first delivery."""
+        again_before = self._store.attempted()
+        self._store.attempt(max(again_before, records[-1].offset + 1))
+        self._store.begin()
+        try:
+            for record in records:
+                if self._over():
+                    break
+                await self._one(record, handler, redelivered=record.offset < again_before)
+                self._store.move(record.offset + 1)
+        except BaseException:
+            self._store.rollback()
+            raise
+        self._store.commit()
+
+    async def _one(self, record: Record, handler: Handler, *, redelivered: bool) -> None:
+        if record.value is None or is_receipt(record.key):
+            return
+        if not await self._knowledge.at_least(*slip_versions(record.value, self._knowledge.rules), CATCH_UP_S):
+            _log.warning("directory or policy is older than a delivery", offset=record.offset)
+        received = receive(record.value, self._knowledge.rules, recipient=self.agency)
+        if isinstance(received, Refusal):
+            self.counts.refused += 1
+            _log.error("delivery refused", code=received.code, step=received.step, reason=received.reason, offset=record.offset)
+            self._store.quarantine(record, received.code, received.reason, self._clock.now_ms())
+            return
+        if self._store.seen(received.leaf):
+            self.counts.duplicates += 1
+            return
+        self._follow(received, record)
+        self._store.take(received.leaf)
+        if self._families is not None and received.header.family not in self._families:
+            return
+        if self._store.holds(received.header.subject):
+            self._store.hold(Held(record, received.header.subject, 0, self._clock.now_ms()), "an earlier revision waits")
+            return
+        await self._hand_over(received, Held(record, received.header.subject, 0, 0), handler, redelivered=redelivered)
+
+    def _follow(self, received: Received, record: Record) -> None:
+        """The relay numbers what it puts into this inbox; a number left out is a delivery somebody dropped."""
+        slip = received.slip
+        last = self._store.chain(slip.shard)
+        gap = follow_chain(last, slip) if last is not None or self._store.follows_chains else None
+        if gap is not None:
+            self._report(gap, record)
+        self._store.follow(slip.shard, slip.counter, received.leaf)
+
+    def _report(self, gap: ChainGap, record: Record) -> None:
+        if self._clock.now_ms() - record.timestamp_ms > KEPT_MS:
+            _log.info("older revisions were compacted away", shard=gap.shard, expected=gap.expected, got=gap.got)
+            return
+        self.counts.gaps += 1
+        _log.error("a delivery is missing", shard=gap.shard, expected=gap.expected, got=gap.got, offset=record.offset)
+
+    async def _hand_over(self, received: Received, held: Held, handler: Handler, *, redelivered: bool) -> None:
+        """Run the handler and do what it says."""
+        outcome = await self._ask(handler, self._delivery(received, held, redelivered=redelivered))
+        match outcome:
+            case Retry(after, reason):
+                self.counts.retried += 1
+                due = self._clock.now_ms() + max(10, int(after * 1000))
+                self._store.hold(Held(held.record, held.subject, held.attempts + 1, due), reason)
+            case Reject(reason):
+                self.counts.rejected += 1
+                self._store.quarantine(held.record, "REJECTED_HERE", reason, self._clock.now_ms())
+                self._store.release(held)
+            case _:
+                self.counts.delivered += 1
+                self._store.release(held)
+
+    async def _ask(self, handler: Handler, delivery: Delivery) -> Outcome:
+        self._store.mark()
+        try:
+            outcome = await handler(delivery) or DONE
+        except Exception as error:  # noqa: BLE001 - the handler is the agency's code: whatever it raises must not end the loop
+            _log.exception("the handler failed", message_id=delivery.message_id, attempt=delivery.attempt)
+            reason = f"the handler raised {type(error).__name__}"
+            outcome = Reject(reason) if delivery.attempt >= ATTEMPTS else Retry(min(300.0, 2.0**delivery.attempt), reason)
+        if not isinstance(outcome, Done):
+            self._store.undo()
+        return outcome
+
+    def _delivery(self, received: Received, held: Held, *, redelivered: bool) -> Delivery:
+        header = received.header
+        return Delivery(
+            message_id=ids.uuid_text(header.message_id),
+            family=header.family,
+            originator=header.originator,
+            subject=header.subject,
+            revision=header.revision,
+            issued_at_ms=header.issued_at,
+            header=header,
+            slip=received.slip,
+            sections=received.sections,
+            withheld=received.withheld,
+            redelivered=redelivered or held.attempts > 0,
+            attempt=held.attempts + 1,
+            transaction=self._store.transaction,
+        )
+
+    async def _try_held(self, handler: Handler) -> None:
+        """Deliveries whose time for another try has come."""
+        for held in self._store.due(self._clock.now_ms()):
+            if self._over():
+                return
+            self._store.begin()
+            try:
+                received = receive(held.record.value or b"", self._knowledge.rules, recipient=self.agency)
+                if isinstance(received, Refusal):
+                    self.counts.refused += 1
+                    self._store.quarantine(held.record, received.code, received.reason, self._clock.now_ms())
+                    self._store.release(held)
+                else:
+                    await self._hand_over(received, held, handler, redelivered=False)
+            except BaseException:
+                self._store.rollback()
+                raise
+            self._store.commit()

@@ -1,0 +1,113 @@
+"""Parcels under alteration: nothing in them can be changed without the change showing."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from broker.envelope import cose
+from broker.envelope.cose import ED25519, Sign1
+from broker.envelope.parcel import Parcel, parcel_bytes, read_parcel
+from broker.envelope.section import Commitment, check_sections, digest
+from broker.errors import Refusal
+
+LIMIT = 1 << 20
+KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+KID = bytes(range(16))
+TYPE = "application/vnd.broker.header+avro;v=1"
+AAD = cose.context("stce.asean", "test")
+PROTECTED = cose.protected_header(ED25519, KID, TYPE)
+SECTIONS = {"audience": b"a" * 40, "core": b"c" * 16, "goods": b"g" * 60}
+COMMITMENTS = [Commitment(name, bytes(32), digest(carried), None) for name, carried in SECTIONS.items()]
+PAYLOAD = b"header " * 9
+TBS = cose.to_be_signed(PROTECTED, AAD, PAYLOAD)
+STATEMENT = Sign1(PROTECTED, PAYLOAD, KEY.sign(TBS), ED25519, KID, TYPE)
+VALUE = parcel_bytes(STATEMENT, SECTIONS, {1: b"slip"})
+
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=32)
+
+
+def what_shows(value: bytes) -> str:
+    """How a reader of an altered parcel learns of it: the code of step 1, ``signature``, or the code of step 7; ``extras``
+    where only the exchange's part differs, which its own signature covers; empty where nothing shows."""
+    read = read_parcel(value, LIMIT)
+    if isinstance(read, Refusal):
+        return read.code
+    tbs = cose.to_be_signed(read.statement.protected, AAD, read.statement.payload)
+    # The signature itself is no part of a message's identity; whether it fits is asked only where the identity stayed.
+    if cose.leaf_hash(tbs) != cose.leaf_hash(TBS):
+        return "leaf"
+    try:
+        KEY.public_key().verify(read.statement.signature, tbs)
+    except InvalidSignature:
+        return "signature"
+    refusal = check_sections(COMMITMENTS, read.sections, complete=True)
+    if refusal is not None:
+        return refusal.code
+    return "extras" if read.extras != {1: b"slip"} else ""
+
+
+def test_the_unaltered_parcel_passes() -> None:
+    """The oracle of this module finds nothing wrong with the parcel itself."""
+    assert what_shows(VALUE) == ""
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
+def test_every_flipped_byte_shows(mask: int) -> None:
+    """Each single byte of the parcel in turn."""
+    seen: set[str] = set()
+    for at in range(len(VALUE)):
+        altered = bytearray(VALUE)
+        altered[at] ^= mask
+        found = what_shows(bytes(altered))
+        assert found, f"byte {at}"
+        seen.add(found)
+    assert {"leaf", "signature", "COMMITMENT_MISMATCH", "NOT_A_PARCEL", "extras"} <= seen
+
+
+@given(st.integers(0, len(VALUE) - 1), st.integers(1, 255))
+def test_any_altered_byte_shows(at: int, mask: int) -> None:
+    """Any byte to any other value."""
+    altered = bytearray(VALUE)
+    altered[at] ^= mask
+    assert what_shows(bytes(altered))
+
+
+@given(st.integers(0, len(VALUE)), st.integers(0, 40), st.binary(max_size=40))
+@example(len(VALUE), 0, b"\xf6")
+def test_any_splice_shows(at: int, cut: int, patch: bytes) -> None:
+    """Bytes taken out, put in or replaced anywhere, unless they give the same parcel."""
+    altered = VALUE[:at] + patch + VALUE[at + cut :]
+    if altered != VALUE:
+        assert what_shows(altered)
+
+
+def test_every_truncation_is_refused() -> None:
+    """No shorter record is a parcel."""
+    for end in range(len(VALUE)):
+        assert isinstance(read_parcel(VALUE[:end], LIMIT), Refusal)
+
+
+@given(
+    st.dictionaries(NAMES, st.binary(max_size=300), max_size=16),
+    st.dictionaries(st.integers(0, 1 << 16), st.binary(max_size=100), max_size=8),
+    st.binary(max_size=600),
+)
+def test_reading_is_the_inverse_of_assembling(sections: dict[str, bytes], extras: dict[int, bytes], payload: bytes) -> None:
+    """Any parcel within the limits reads back equal, and assembles to the same bytes."""
+    statement = Sign1(PROTECTED, payload, bytes(64), ED25519, KID, TYPE)
+    value = parcel_bytes(statement, sections, extras)
+    read = read_parcel(value, LIMIT)
+    assert isinstance(read, Parcel)
+    assert read == Parcel(statement, sections, extras)
+    assert parcel_bytes(read.statement, read.sections, read.extras) == value
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300)
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    """Random bytes behind the magic ones never raise."""
+    assert isinstance(read_parcel(b"XB\x01" + data, LIMIT), (Parcel, Refusal))
