@@ -19,6 +19,11 @@ NOTICE_LIMIT: Final = 4 << 20
 """Largest notice in bytes."""
 
 
+def context(exchange_id: str, environment: str) -> bytes:
+    """What a notice is bound to: the COSE external data of its exchange and environment."""
+    return cose.context(exchange_id, environment)
+
+
 def notice_to_sign(content_type: str, payload: bytes, aad: bytes, *, alg: int, kid: bytes) -> bytes:
     """The bytes that the registrar signs."""
     return cose.to_be_signed(cose.protected_header(alg, kid, content_type), aad, payload)

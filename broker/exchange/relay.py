@@ -255,7 +255,7 @@ class Batch:
             rule=release.rule,
             given=release.given,
             withheld=release.withheld,
-            policy_version=self.decider.bundle.version,
+            policy_version=self.rules.policy_version,
             directory_version=self.rules.directory.version,
             redelivery=False,
         )
@@ -309,7 +309,7 @@ class Batch:
             source_partition=record.partition,
             source_offset=record.offset,
             admitted_at=now_ms,
-            policy_version=self.decider.bundle.version,
+            policy_version=self.rules.policy_version,
             directory_version=self.rules.directory.version,
             recipients=tuple(
                 receipt.Disclosure(r.agency, tuple(name for name, _ in r.given), tuple(name for name, _ in r.withheld)) for r in releases

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from broker.envelope import cose
-from broker.errors import Refusal
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
 from broker.policy.model import Member
@@ -25,13 +24,14 @@ class Rules:
     environment: str
     directory: Directory
     catalogue: Catalogue
-    aad: bytes = field(default=b"")
+    aad: bytes
+    policy_version: int
 
     @classmethod
-    def of(cls, directory: Directory, catalogue: Catalogue) -> Rules:
+    def of(cls, directory: Directory, catalogue: Catalogue, policy_version: int) -> Rules:
         """The view for the exchange that the directory is pinned to."""
         exchange_id, environment = directory.exchange_id, directory.environment
-        return cls(exchange_id, environment, directory, catalogue, cose.context(exchange_id, environment))
+        return cls(exchange_id, environment, directory, catalogue, cose.context(exchange_id, environment), policy_version)
 
     def schema(self, name: str) -> Section:
         """The current schema of ``header``, ``slip``, ``receipt`` or ``audience``, which every catalogue has."""
@@ -59,7 +59,3 @@ def decider_of(bundle: Bundle, directory: Directory) -> Decider:
     """Decisions under this bundle for this directory's agencies."""
     return Decider(bundle, members_of(directory))
 
-
-def refused(result: object) -> bool:
-    """Whether a step's result is a refusal."""
-    return isinstance(result, Refusal)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicMetadata
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -26,6 +26,7 @@ from confluent_kafka.admin import (
     NewTopic,
     ResourcePatternType,
     ResourceType,
+    TopicMetadata,
 )
 
 from broker.errors import BrokerError, ExchangeUnreachable, NotAuthorised, UsageError
@@ -204,7 +205,7 @@ class KafkaAdmin:
     async def _settled(self, future: Future[_Value]) -> _Value:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout + 5)
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise ExchangeUnreachable(f"Kafka at {self._bootstrap} did not answer within {self._timeout:.0f} s") from error
         except KafkaException as error:
             raise _mapped(error) from error

@@ -101,7 +101,7 @@ async def _ask(bootstrap: str, files: TlsFiles, request: Request[Any]) -> Any:
         if node is None:
             raise ExchangeUnreachable(f"no Kafka broker answers at {bootstrap}")
         return await client.send(node, request)
-    except (KafkaError, OSError, asyncio.TimeoutError) as error:
+    except (KafkaError, OSError, TimeoutError) as error:
         if isinstance(error, BrokerError):
             raise
         raise ExchangeUnreachable(f"no Kafka broker answers at {bootstrap}: {error}") from error

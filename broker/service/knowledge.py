@@ -54,8 +54,16 @@ class Knowledge:
         self._inlet: Inlet | None = None
         self._decider: Decider | None = None
         self._change = asyncio.Event()
-        self.rules = Rules.of(self._directory, self._catalogue)
+        self.rules = Rules.of(self._directory, self._catalogue, 0)
         self.ignored = 0
+
+    @property
+    def shards(self) -> int:
+        """The number of shards of the exchange, fixed for its life."""
+        exchange = self.rules.directory.exchange
+        if exchange is None:
+            raise UsageError("exchange.directory names no exchange", advice="the operator creates the exchange first: `broker up`")
+        return exchange.shards
 
     @property
     def decider(self) -> Decider:
@@ -73,9 +81,7 @@ class Knowledge:
         ends = await self._inlet.ends()
         while any(self._inlet.position(source) < end for source, end in ends.items()):
             self._take(await self._inlet.poll(max_records=_BATCH, timeout=0.5))
-        if self._directory.version == 0:
-            raise UsageError("exchange.directory is empty", advice="the operator creates the exchange first: `broker up`")
-        _ = self.decider
+        _ = self.shards, self.decider
 
     async def follow(self) -> None:
         """Keep up with the public topics until cancelled; network trouble is waited out."""
@@ -105,7 +111,7 @@ class Knowledge:
         """Wait until the view is as new as a slip's decision; False if that takes longer than ``timeout`` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        while self.rules.directory.version < directory_version or self.decider.bundle.version < policy_version:
+        while self.rules.directory.version < directory_version or self.rules.policy_version < policy_version:
             left = deadline - loop.time()
             if left <= 0:
                 return False
@@ -168,7 +174,7 @@ class Knowledge:
         return False
 
     def _renew(self) -> None:
-        self.rules = Rules.of(self._directory, self._catalogue)
+        self.rules = Rules.of(self._directory, self._catalogue, self._bundle.version if self._bundle else 0)
         if self._bundle is not None:
             self._decider = decider_of(self._bundle, self._directory)
         self._change.set()

@@ -55,6 +55,7 @@ class RelayWorker:
 
     async def run(self) -> None:
         """Work until :meth:`stop`. Raises UsageError where the exchange has another number of shards than the directory says."""
+        await self._knowledge.load()
         shards = await self._check_shard_count()
         following = asyncio.create_task(self._knowledge.follow())
         try:
@@ -70,9 +71,10 @@ class RelayWorker:
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
+            await self._knowledge.close()
 
     async def _check_shard_count(self) -> int:
-        shards = self._knowledge.rules.directory.exchange.shards
+        shards = self._knowledge.shards
         for topic in (SHARDS, STATE):
             found = await self._transport.partitions(topic)
             if found != shards:
@@ -133,9 +135,8 @@ class RelayWorker:
         return agencies
 
     def _members(self, number: int) -> list[str]:
-        directory = self._knowledge.rules.directory
-        shards = directory.exchange.shards
-        return sorted(agency for agency in directory.agencies if ids.shard_of(agency, shards) == number)
+        agencies, shards = self._knowledge.rules.directory.agencies, self._knowledge.shards
+        return sorted(agency for agency in agencies if ids.shard_of(agency, shards) == number)
 
     async def _serve(self, number: int) -> None:
         """One tenure of a shard."""

@@ -148,7 +148,7 @@ class Subscriber:
             last = loop.time()
             while not self._over():
                 await self._try_held(handler)
-                records = [] if self._over() else await self._poll(inlet, idle_timeout)
+                records: Sequence[Record] = () if self._over() else await self._poll(inlet, idle_timeout)
                 if records:
                     await self._take(records, handler)
                     last = loop.time()

@@ -43,12 +43,17 @@ def read_canonical(data: bytes) -> Fields:
 def read_object(data: bytes | str) -> dict[str, object]:
     """Read any JSON object. Raises Flaw."""
     try:
-        value: object = json.loads(data)
+        text = data if isinstance(data, str) else data.decode()
+        value: object = json.loads(text, parse_float=_no_fraction, parse_constant=_no_fraction)
     except (ValueError, RecursionError) as error:
         raise Flaw("the text is not JSON") from error
     if not isinstance(value, dict):
         raise Flaw("the text is no JSON object")
     return cast(dict[str, object], value)
+
+
+def _no_fraction(text: str) -> float:
+    raise ValueError(f"{text[:20]} is no whole number")
 
 
 class Fields:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from broker import ids
 from broker.envelope import cose
@@ -54,7 +53,6 @@ __all__ = [
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
-_NONE: Final[Mapping[str, AgencyEntry]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +76,11 @@ class Directory:
     environment: str
     version: int = 0
     exchange: ExchangeEntry | None = None
-    agencies: Mapping[str, AgencyEntry] = _NONE
-    keys: Mapping[bytes, KeyEntry] = field(default_factory=lambda: MappingProxyType(dict[bytes, KeyEntry]()))
-    waiting: Mapping[tuple[str, bytes], Waiting] = field(
-        default_factory=lambda: MappingProxyType(dict[tuple[str, bytes], Waiting]()), repr=False
-    )
-    _message_keys: Mapping[bytes, tuple[KeyEntry, VerifyKey]] = field(
-        default_factory=lambda: MappingProxyType(dict[bytes, tuple[KeyEntry, VerifyKey]]()), repr=False
-    )
-    _relay_keys: Mapping[bytes, VerifyKey] = field(default_factory=lambda: MappingProxyType(dict[bytes, VerifyKey]()), repr=False)
+    agencies: Mapping[str, AgencyEntry] = field(default_factory=dict[str, AgencyEntry])
+    keys: Mapping[bytes, KeyEntry] = field(default_factory=dict[bytes, KeyEntry])
+    waiting: Mapping[tuple[str, bytes], Waiting] = field(default_factory=dict[tuple[str, bytes], Waiting], repr=False)
+    _message_keys: Mapping[bytes, tuple[KeyEntry, VerifyKey]] = field(default_factory=dict[bytes, tuple[KeyEntry, VerifyKey]], repr=False)
+    _relay_keys: Mapping[bytes, VerifyKey] = field(default_factory=dict[bytes, VerifyKey], repr=False)
 
     @classmethod
     def trusting(cls, registrar_spki: bytes, exchange_id: str, environment: str) -> Directory:
@@ -142,7 +136,7 @@ class Directory:
             if not _is_newer(old, new):
                 return self
         relays = {key.kid: key for key in (public_key(spki, "a relay's key") for spki in new.relay_spkis)}
-        return replace(self, version=max(self.version, new.version), exchange=new, _relay_keys=MappingProxyType(relays))
+        return replace(self, version=max(self.version, new.version), exchange=new, _relay_keys=relays)
 
     def _with_agency(self, new: AgencyEntry) -> Directory:
         old = self.agencies.get(new.agency)
@@ -166,7 +160,7 @@ class Directory:
             except Flaw:
                 continue  # it stays among those waiting, where the operator's alarm looks
             left = {name: other for name, other in known.waiting.items() if name != (owner, kid)}
-            directory = replace(known, waiting=MappingProxyType(left))
+            directory = replace(known, waiting=left)
         return directory
 
     def _with_key(self, statement: bytes, version: int) -> Directory:
@@ -208,4 +202,4 @@ def _is_newer(old: Entry, new: Entry) -> bool:
 
 
 def _with(mapping: Mapping[_K, _V], key: _K, value: _V) -> Mapping[_K, _V]:
-    return MappingProxyType({**mapping, key: value})
+    return {**mapping, key: value}

@@ -1,0 +1,336 @@
+"""aiokafka as typed shapes: the one file that knows its untyped parts, its private names and its habits.
+
+aiokafka 0.14.0, pinned. What is used beyond its documented interface, and why:
+
+- tasks of a client, to end one that cannot stop by itself (its own ``stop`` waits for ever when the exchange is gone);
+- the position of a partition without a coroutine switch;
+- a coordinator's failure, which is otherwise seen by fetching only; and its instance id, because a static member never
+  says that it leaves;
+- the send of an EndTxn request: aiokafka repeats it on another connection when its answer is lost, and a late first copy
+  may then end the *next* transaction (the hazard Jepsen reported for Kafka's transactions). Here it is sent once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import errors as kafka_errors
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.client import AIOKafkaClient
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.protocol.transaction import EndTxnRequest
+
+from broker.exchange.topology import KAFKA_LIMIT
+
+BATCH_BYTES = 700 * 1024
+"""Largest batch of one partition: under Kafka's default ``max.message.bytes``; larger single records travel alone."""
+REQUEST_BYTES = KAFKA_LIMIT + (64 << 10)
+FETCH_BYTES = 8 << 20
+"""One fetch over all partitions: about 15 ms of parsing on the event loop."""
+FETCH_WAIT_MS = 500
+REQUEST_TIMEOUT_MS = 30_000
+
+Connect = ssl.SSLContext | Callable[[], ssl.SSLContext] | None
+"""TLS of a client: a context, a maker of fresh ones (rotated certificates are then picked up), or none."""
+
+
+class RawRecord(Protocol):
+    """A record as aiokafka reads it."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+
+
+class RawStored(Protocol):
+    """Where aiokafka says that a record, or a batch's first record, was stored."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+
+
+class RawBatch(Protocol):
+    """Records of one partition that travel together."""
+
+    def append(self, *, timestamp: int | None, key: bytes | None, value: bytes | None) -> object | None: ...  # noqa: D102
+    def size(self) -> int: ...  # noqa: D102
+
+
+class RawCluster(Protocol):
+    """What a client knows of the cluster."""
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None: ...  # noqa: D102
+
+
+class RawClient(Protocol):
+    """A connection without a producer or consumer on it."""
+
+    cluster: RawCluster
+
+    async def bootstrap(self) -> None: ...  # noqa: D102
+    async def close(self) -> None: ...  # noqa: D102
+    def get_random_node(self) -> int | None: ...  # noqa: D102
+    async def send(self, node_id: int, request: object) -> Any: ...  # noqa: ANN401, D102
+    def add_topic(self, topic: str) -> Awaitable[object]: ...  # noqa: D102
+
+
+class RawProducer(Protocol):
+    """An idempotent or transactional producer."""
+
+    client: RawClient
+
+    async def start(self) -> None: ...  # noqa: D102
+    async def stop(self) -> None: ...  # noqa: D102
+    async def partitions_for(self, topic: str) -> set[int]: ...  # noqa: D102
+    async def send(  # noqa: D102
+        self, topic: str, *, value: bytes | None, key: bytes | None, partition: int
+    ) -> asyncio.Future[RawStored]: ...
+    def create_batch(self) -> RawBatch: ...  # noqa: D102
+    async def send_batch(self, batch: RawBatch, topic: str, *, partition: int) -> asyncio.Future[RawStored]: ...  # noqa: D102
+    async def begin_transaction(self) -> None: ...  # noqa: D102
+    async def commit_transaction(self) -> None: ...  # noqa: D102
+    async def abort_transaction(self) -> None: ...  # noqa: D102
+
+
+class RawConsumer(Protocol):
+    """A consumer, of a group or of none."""
+
+    async def start(self) -> None: ...  # noqa: D102
+    async def stop(self) -> None: ...  # noqa: D102
+    def assign(self, partitions: Sequence[TopicPartition]) -> None: ...  # noqa: D102
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...  # noqa: D102
+    def pause(self, *partitions: TopicPartition) -> None: ...  # noqa: D102
+    def subscribe(self, topics: Sequence[str], *, listener: ConsumerRebalanceListener) -> None: ...  # noqa: D102
+    def last_stable_offset(self, partition: TopicPartition) -> int | None: ...  # noqa: D102
+    def last_poll_timestamp(self, partition: TopicPartition) -> int | None: ...  # noqa: D102
+    async def getmany(self, *, timeout_ms: int) -> Mapping[TopicPartition, Sequence[RawRecord]]: ...  # noqa: D102
+
+
+class _FencedByName(kafka_errors.BrokerResponseError):
+    """PRODUCER_FENCED, code 90: newer than aiokafka's table, which would call it unknown."""
+
+    errno = 90
+    message = "PRODUCER_FENCED"
+
+
+class _FencedInstance(kafka_errors.BrokerResponseError):
+    """FENCED_INSTANCE_ID, code 82: another member joined under this static name."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+for _error in (_FencedByName, _FencedInstance):
+    kafka_errors.kafka_errors.setdefault(_error.errno, _error)
+
+FENCING = (
+    kafka_errors.ProducerFenced,
+    kafka_errors.InvalidProducerEpoch,
+    kafka_errors.InvalidProducerIdMapping,
+    _FencedByName,
+)
+"""What Kafka answers to a transactional producer whose name another one has taken, or whose name it has forgotten."""
+
+DENIED = (
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.GroupAuthorizationFailedError,
+    kafka_errors.ClusterAuthorizationFailedError,
+    kafka_errors.TransactionalIdAuthorizationFailed,
+)
+
+
+class EndNotConfirmed(Exception):
+    """The answer to an EndTxn request was lost: the transaction may have ended either way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the exchange is and who we are to it. ``bootstrap`` is ``host:port``, several with commas."""
+
+    bootstrap: str
+    tls: Connect
+    client_id: str
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments that every aiokafka client takes."""
+        context = self.tls() if callable(self.tls) else self.tls
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "client_id": self.client_id,
+            "ssl_context": context,
+            "security_protocol": "SSL" if context is not None else "PLAINTEXT",
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        }
+
+    def client(self) -> RawClient:
+        """A bare connection."""
+        return cast(RawClient, AIOKafkaClient(**self.settings()))
+
+    def producer(self) -> RawProducer:
+        """An idempotent producer."""
+        made = AIOKafkaProducer(
+            **self.settings(),
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=REQUEST_BYTES,
+            linger_ms=5,
+        )
+        return cast(RawProducer, made)
+
+    def transactional(self, name: str, timeout_ms: int) -> RawProducer:
+        """A transactional producer. Its back-off is 5 ms: Kafka 4 stalls the first write after each commit, and aiokafka's
+        default of 100 ms makes that 16,000 instead of 20,000 copies per second and a tail of 240 instead of 75 ms."""
+        made = AIOKafkaProducer(
+            **self.settings(),
+            acks="all",
+            transactional_id=name,
+            transaction_timeout_ms=timeout_ms,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=REQUEST_BYTES,
+            retry_backoff_ms=5,
+        )
+        producer = cast(RawProducer, made)
+        _end_once(producer)
+        return producer
+
+    def reader(self) -> RawConsumer:
+        """A consumer of committed records without a group, for explicit positions only."""
+        made = AIOKafkaConsumer(
+            **self.settings(),
+            group_id=None,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            check_crcs=True,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=REQUEST_BYTES,
+        )
+        return cast(RawConsumer, made)
+
+    def member(self, group: str, name: str, session_ms: int) -> RawConsumer:
+        """A static member of a group that never fetches. It may idle for ever: aiokafka's poll interval would expel it."""
+        made = AIOKafkaConsumer(
+            **self.settings(),
+            group_id=group,
+            group_instance_id=name,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 4,
+            rebalance_timeout_ms=session_ms,
+            max_poll_interval_ms=10**15,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+        )
+        return cast(RawConsumer, made)
+
+
+def _end_once(producer: RawProducer) -> None:
+    client = cast(Any, producer.client)
+    send = client.send
+
+    async def send_once(node_id: int, request: object, **how: object) -> object:
+        try:
+            return await send(node_id, request, **how)
+        except kafka_errors.KafkaError as lost:
+            if isinstance(request, EndTxnRequest):
+                raise EndNotConfirmed(str(lost)) from lost
+            raise
+
+    client.send = send_once
+
+
+async def know_topics(producer: RawProducer, topics: Iterable[str]) -> None:
+    """Fetch the metadata of many topics in one request; aiokafka would ask for them one after the other."""
+    client = producer.client
+    waits = [client.add_topic(topic) for topic in topics if client.cluster.partitions_for_topic(topic) is None]
+    if waits:
+        await waits[-1]
+
+
+def position_of(consumer: RawConsumer, source: TopicPartition) -> int | None:
+    """The offset that the consumer looks at next, moved over markers that ``getmany`` has passed."""
+    subscription = cast(Any, consumer)._subscription.subscription
+    state = None if subscription is None else subscription.assignment.state_value(source)
+    return state.position if state is not None and state.has_valid_position else None
+
+
+def group_failure(consumer: RawConsumer) -> BaseException | None:
+    """Why the member is out of its group, or None while all is well."""
+    try:
+        cast(Any, consumer)._coordinator.check_errors()
+    except kafka_errors.KafkaError as failure:
+        return failure
+    return None
+
+
+def leave_on_stop(consumer: RawConsumer) -> None:
+    """Make a static member say that it leaves when it is stopped."""
+    cast(Any, consumer)._coordinator._group_instance_id = None
+
+
+def failures(error: BaseException, producer: RawProducer | None = None) -> list[BaseException]:
+    """An error and what caused it, and what ended the producer's sender; aiokafka wraps the answer that matters."""
+    found: list[BaseException] = []
+    sender = cast(Any, producer)._sender.sender_task if producer is not None else None
+    ended = sender.exception() if sender is not None and sender.done() and not sender.cancelled() else None
+    for first in (error, ended):
+        at: BaseException | None = first
+        while at is not None and at not in found:
+            found.append(at)
+            at = at.__cause__ or at.__context__
+    return found
+
+
+def _tasks(client: RawProducer | RawConsumer) -> list[asyncio.Task[object]]:
+    raw = cast(Any, client)
+    places = [
+        (getattr(raw, "_sender", None), ("_sender_task",)),
+        (getattr(raw, "_fetcher", None), ("_fetch_task",)),
+        (getattr(raw, "_coordinator", None), ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")),
+    ]
+    named = [getattr(owner, name, None) for owner, names in places if owner is not None for name in names]
+    named += list(getattr(getattr(raw, "_fetcher", None), "_pending_tasks", ()))
+    return [task for task in named if task is not None and not task.done()]
+
+
+async def retire(client: RawProducer | RawConsumer, *, seconds: float, flush: bool = True) -> None:
+    """Stop a client in bounded time: first as it wants to, then by ending its tasks and connections. Never raises.
+
+    ``flush`` False drops what a producer still holds instead of sending it.
+    """
+    if flush:
+        stopping = asyncio.ensure_future(client.stop())
+        await asyncio.wait([stopping], timeout=seconds)
+        if stopping.done():
+            if not stopping.cancelled():
+                stopping.exception()
+            return
+        stopping.cancel()
+    raw = cast(Any, client)
+    raw._closed = True
+    connection = raw.client if hasattr(raw, "client") else raw._client
+    for _ in range(5):  # a task that waits for another passes one cancellation on to it and needs its own
+        tasks = _tasks(client)
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            break
+        await asyncio.wait(tasks, timeout=0.2)
+    closing = asyncio.ensure_future(connection.close())
+    await asyncio.wait([closing], timeout=seconds)
+    if not closing.done():
+        closing.cancel()
+    elif not closing.cancelled():
+        closing.exception()

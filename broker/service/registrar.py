@@ -1,0 +1,228 @@
+"""The registrar: creates an exchange, admits agencies, changes their standing. Everything it writes is signed.
+
+Each operation is a row of idempotent steps, so one that died half way is repeated whole: topics, rights and quota are brought
+to what they must be, a directory entry is written only if it says something new, and the reply is made last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from broker import ids
+from broker.errors import BrokerError, Refusal, UsageError
+from broker.exchange import notices
+from broker.exchange.topology import (
+    DIRECTORY,
+    POLICY,
+    RELAY,
+    SCHEMAS,
+    Quota,
+    agency_grants,
+    agency_specs,
+    exchange_specs,
+    relay_grants,
+)  # fmt: skip
+from broker.policy.bundle import Bundle, bundle_record
+from broker.ports import Admin, Clock, Outgoing, Record, Signer, Source, Transport
+from broker.service.knowledge import Pin
+from broker.trust.directory import (
+    AgencyEntry,
+    Directory,
+    ExchangeEntry,
+    Unsigned,
+    directory_key,
+    unsigned_agency,
+    unsigned_exchange,
+    unsigned_key,
+)  # fmt: skip
+from broker.trust.enrolment import Reply, Request, reply_text, unsigned_reply
+
+_log = structlog.get_logger("registrar")
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an admission came to: the directory entry, and the reply file for the agency."""
+
+    entry: AgencyEntry
+    reply: str
+
+
+Issue = Callable[[str, int, str], str]
+"""Makes a client certificate (PEM) from agency, generation and the request's TLS signing request (PEM)."""
+
+
+class Registrar:
+    """Acts for the operator with the registrar's key. One at a time: versions are one counter."""
+
+    def __init__(self, transport: Transport, admin: Admin, signer: Signer, pin: Pin, clock: Clock) -> None:
+        self._transport, self._admin, self._signer, self._pin, self._clock = transport, admin, signer, pin, clock
+
+    async def create(
+        self, *, shards: int, relay_spkis: Sequence[bytes], bundle: Bundle, schemas: Mapping[tuple[str, str, int], str]
+    ) -> Directory:
+        """Bring a cluster to what an exchange needs: topics, the relay's rights, the exchange entry, schemas, a policy bundle."""
+        await self._admin.ensure_topics(exchange_specs(shards))
+        await self._admin.ensure_grants(RELAY, relay_grants())
+        directory = await self._read_directory()
+        wanted = ExchangeEntry(
+            self._pin.exchange_id, self._pin.environment, shards, self._pin.registrar_spki, tuple(sorted(relay_spkis)), 0
+        )
+        known = directory.exchange
+        if known is None or replace(known, version=0) != wanted:
+            entry = replace(wanted, version=directory.version + 1)
+            await self._announce(directory_key(entry), await self._sign(unsigned_exchange(entry, self._signer)))
+        await self._ensure_schemas(schemas)
+        if not await self._read((POLICY, 0)):
+            await self.apply(bundle)
+        return await self._read_directory()
+
+    async def admit(
+        self, request: Request, *, communities: Sequence[str], bootstrap: str, ca_pem: str, issue: Issue, quota: Quota | None = None
+    ) -> Admission:
+        """Admit an agency, or finish admitting it. Raises UsageError where the id is another holder's."""
+        names = tuple(sorted({ids.community_id(name) for name in communities}))
+        directory = await self._read_directory()
+        if directory.exchange is None:
+            raise UsageError("the exchange is not created yet", advice="run `broker up` once, then admit agencies")
+        known = directory.agency(request.agency)
+        if known is not None and known.master_spki != request.master_spki:
+            raise UsageError(
+                f"{request.agency} is a member already, with another master key",
+                advice="compare fingerprints with the agency: a member keeps its master key for life; see `broker agency show`",
+            )
+        generation = known.generation if known else 1
+        await self._admin.ensure_topics(agency_specs(request.agency))
+        principal = ids.principal(request.agency, generation)
+        await self._admin.ensure_grants(principal, agency_grants(request.agency, generation))
+        await self._admin.ensure_quota(principal, quota or Quota())
+        entry = await self._enter(request, names, directory, known)
+        version = (await self._read_directory()).version
+        certificate = issue(request.agency, generation, request.tls_csr)
+        reply = Reply(
+            agency=request.agency,
+            generation=generation,
+            request_digest=request.digest,
+            certificate_pem=certificate,
+            ca_pem=ca_pem,
+            exchange_id=self._pin.exchange_id,
+            environment=self._pin.environment,
+            bootstrap=bootstrap,
+            shards=directory.exchange.shards,
+            registrar_spki=self._pin.registrar_spki,
+            directory_version=version,
+        )
+        _log.info("agency admitted", agency=request.agency, directory_version=version)
+        return Admission(entry, reply_text(request.agency, await self._sign(unsigned_reply(reply, self._signer))))
+
+    async def _enter(
+        self, request: Request, communities: tuple[str, ...], directory: Directory, known: AgencyEntry | None
+    ) -> AgencyEntry:
+        """The directory entries of an agency and its message key, where they say something new."""
+        version = directory.version
+        wanted = AgencyEntry(
+            agency=request.agency,
+            kind=request.kind,
+            country=request.country,
+            communities=communities if communities or known is None else known.communities,
+            status=known.status if known else "active",
+            generation=known.generation if known else 1,
+            master_spki=request.master_spki,
+            version=known.version if known else 0,
+            since_ms=known.since_ms if known else self._clock.now_ms(),
+            reason=known.reason if known else "",
+        )
+        entry = known or wanted
+        if wanted != known:
+            version += 1
+            entry = replace(wanted, version=version)
+            await self._enter_agency(entry)
+        if request.key.kid not in directory.keys:
+            unsigned = unsigned_key(request.statement, version + 1, self._signer, self._pin.exchange_id, self._pin.environment)
+            await self._announce(directory_key(request.key), await self._sign(unsigned))
+        return entry
+
+    async def set_standing(self, agency: str, status: str, reason: str) -> AgencyEntry:
+        """Suspend or reinstate. A suspended agency's rights at Kafka go first, then the directory says so."""
+        directory = await self._read_directory()
+        known = directory.agency(agency)
+        if known is None:
+            raise UsageError(f"{agency} is not a member", advice="see `broker agency list`")
+        principal = ids.principal(agency, known.generation)
+        grants = [] if status == "suspended" else agency_grants(agency, known.generation)
+        await self._admin.ensure_grants(principal, grants)
+        if known.status == status:
+            return known
+        entry = replace(
+            known, status="suspended" if status == "suspended" else "active", reason=reason,
+            since_ms=self._clock.now_ms(), version=directory.version + 1,
+        )  # fmt: skip
+        await self._enter_agency(entry)
+        return entry
+
+    async def apply(self, bundle: Bundle) -> None:
+        """Announce a policy bundle. Readers take it only if its version is higher than the one they have."""
+        await self._notice(POLICY, b"bundle", notices.POLICY_TYPE, bundle_record(bundle))
+
+    async def _ensure_schemas(self, schemas: Mapping[tuple[str, str, int], str]) -> None:
+        known = {record.key for record in await self._read((SCHEMAS, 0)) if record.value is not None}
+        for name, text in sorted(schemas.items()):
+            key = "{}/{}/v{}".format(*name).encode()
+            if key not in known:
+                await self._notice(SCHEMAS, key, notices.SCHEMA_TYPE, notices.schema_payload(name, text))
+
+    async def _notice(self, topic: str, key: bytes, content_type: str, payload: bytes) -> None:
+        aad = notices.context(self._pin.exchange_id, self._pin.environment)
+        alg, kid = self._signer.alg, self._signer.kid
+        signature = (await self._signer.sign([notices.notice_to_sign(content_type, payload, aad, alg=alg, kid=kid)]))[0]
+        await self._write(Outgoing(topic, key, notices.notice_bytes(content_type, payload, signature, alg=alg, kid=kid)))
+
+    async def _enter_agency(self, entry: AgencyEntry) -> None:
+        unsigned = unsigned_agency(entry, self._signer, self._pin.exchange_id, self._pin.environment)
+        await self._announce(directory_key(entry), await self._sign(unsigned))
+
+    async def _sign(self, unsigned: Unsigned) -> bytes:
+        return unsigned.signed((await self._signer.sign([unsigned.to_be_signed]))[0])
+
+    async def _announce(self, key: bytes, value: bytes) -> None:
+        """Write a directory record, after checking that every reader will accept it."""
+        directory = await self._read_directory()
+        applied = directory.applied(value)
+        if isinstance(applied, Refusal):
+            raise UsageError(f"this directory entry would be refused: {applied.reason}", advice=applied.advice)
+        await self._write(Outgoing(DIRECTORY, key, value))
+
+    async def _write(self, record: Outgoing) -> None:
+        outlet = await self._transport.outlet()
+        try:
+            await (await outlet.send(record))
+        finally:
+            await outlet.close()
+
+    async def _read_directory(self) -> Directory:
+        """The directory as the topic has it now."""
+        directory = Directory.trusting(self._pin.registrar_spki, self._pin.exchange_id, self._pin.environment)
+        for record in await self._read((DIRECTORY, 0)):
+            if record.value is None:
+                continue
+            applied = directory.applied(record.value)
+            if isinstance(applied, Refusal):
+                raise BrokerError(f"exchange.directory holds a bad entry: {applied.reason}", advice="an auditor should look at it")
+            directory = applied
+        return directory
+
+    async def _read(self, source: Source) -> list[Record]:
+        inlet = await self._transport.inlet()
+        try:
+            await inlet.assign({source: "beginning"})
+            end = (await inlet.ends())[source]
+            records: list[Record] = []
+            while inlet.position(source) < end:
+                records += await inlet.poll(max_records=2000, timeout=0.5)
+            return records
+        finally:
+            await inlet.close()
+

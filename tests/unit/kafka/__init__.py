@@ -1,0 +1,1 @@
+"""Tests of broker.kafka that need no Kafka."""

@@ -1,0 +1,504 @@
+"""A second reader of parcels, written from the wire format alone: it imports nothing of the product.
+
+::
+
+    stranger.py VECTOR.json                                               check one golden vector
+    stranger.py --parcel FILE --directory FILE --schemas DIR              verify a captured record value
+                [--recipient AGENCY]                                      as this agency's delivery
+
+The directory file is JSON: ``exchange_id``, ``environment``, ``keys`` (agency id to a list of hex SubjectPublicKeyInfo) and
+``relay`` (a list of the same). One line per check; exit code 0 where all hold, 1 where one fails, 2 for bad usage.
+
+It is a reading aid, not a hardened reader: it hands bytes to general CBOR and Avro libraries, and reports only the first failure.
+"""
+
+# What JSON, CBOR and Avro decode to has no static type:
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+import cbor2
+import fastavro
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+Json: TypeAlias = Any
+ENVIRONMENTS = ("production", "test", "exercise")
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+HEADER_TYPE = "application/vnd.broker.header+avro;v=1"
+SLIP_TYPE = "application/vnd.broker.slip+avro;v=1"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Failed(Exception):
+    """A check that does not hold: the refusal code and why."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+
+
+def fail(code: str, reason: str) -> NoReturn:
+    """End the verification with a refusal code."""
+    raise Failed(code, reason)
+
+
+# ---- CBOR and COSE (RFC 8949 section 4.2.1, RFC 9052) ----
+
+
+def plain(item: Json) -> bool:
+    """Whether an item holds only the kinds of value that records use."""
+    if isinstance(item, cbor2.CBORTag):
+        return item.tag == 18 and plain(item.value)
+    if isinstance(item, dict):
+        return all(isinstance(key, int | str) and plain(value) for key, value in item.items())
+    if isinstance(item, list):
+        return all(plain(entry) for entry in item)
+    return item is None or (isinstance(item, int | str | bytes) and not isinstance(item, bool))
+
+
+def read_cbor(data: bytes) -> Json:
+    """One item of deterministic CBOR: a general library reads it, and writing it again must give the same bytes."""
+    try:
+        item: Json = cbor2.loads(data)
+        again = cbor2.dumps(item, canonical=True)
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        fail("BAD_CBOR", f"no CBOR: {error}")
+    if not plain(item) or (data.startswith(again) and len(data) > len(again)):
+        fail("BAD_CBOR", "a kind of value that records do not use, or bytes behind the end")
+    if again != data:
+        fail("NOT_CANONICAL", "not the deterministic encoding")
+    return item
+
+
+@dataclass
+class Sign1:
+    """The four parts of a COSE_Sign1, and what the protected header says."""
+
+    protected: bytes
+    payload: bytes
+    signature: bytes
+    alg: int
+    content_type: str
+    kid: bytes
+
+
+def read_sign1(item: Json) -> Sign1:
+    """A COSE_Sign1 with exactly algorithm, content type and key id protected, and nothing unprotected."""
+    if not isinstance(item, cbor2.CBORTag) or item.tag != 18 or not isinstance(item.value, list) or len(item.value) != 4:
+        fail("BAD_STATEMENT", "no COSE_Sign1")
+    protected, unprotected, payload, signature = item.value
+    if unprotected != {} or not all(isinstance(part, bytes) for part in (protected, payload, signature)):
+        fail("BAD_STATEMENT", "unprotected header not empty, or a part that is no byte string")
+    try:
+        labels = read_cbor(protected)
+    except Failed as failed:
+        fail("BAD_STATEMENT", f"protected header: {failed}")
+    if not isinstance(labels, dict) or set(labels) != {1, 3, 4} or labels[1] not in (-19, -9):
+        fail("BAD_STATEMENT", "the protected header holds exactly 1 (-19 or -9), 3 and 4")
+    if not isinstance(labels[3], str) or not isinstance(labels[4], bytes) or len(labels[4]) != 16 or len(signature) != 64:
+        fail("BAD_STATEMENT", "content type, key id or signature of another kind or length")
+    return Sign1(protected, payload, signature, labels[1], labels[3], labels[4])
+
+
+def context(exchange_id: str, environment: str) -> bytes:
+    """The external_aad of everything signed in an exchange."""
+    return cbor2.dumps(["xb/1", exchange_id, environment])
+
+
+def to_be_signed(signed: Sign1, aad: bytes) -> bytes:
+    """The Sig_structure."""
+    return cbor2.dumps(["Signature1", signed.protected, aad, signed.payload])
+
+
+def verifies(signed: Sign1, aad: bytes, spki: bytes) -> bool:
+    """Whether the signature fits; ECDSA as r and s of 32 bytes, with the lower of the two possible s."""
+    key = load_der_public_key(spki)
+    message = to_be_signed(signed, aad)
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey) and signed.alg == -19:
+            key.verify(signed.signature, message)
+            return True
+        if isinstance(key, ec.EllipticCurvePublicKey) and signed.alg == -9:
+            r, s = int.from_bytes(signed.signature[:32], "big"), int.from_bytes(signed.signature[32:], "big")
+            key.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
+            return s <= P256_ORDER // 2
+    except InvalidSignature:
+        pass
+    return False
+
+
+# ---- Avro ----
+
+
+def physical(schema: Json) -> Json:
+    """The schema without logical types, so that times stay integers and decimals stay bytes."""
+    if isinstance(schema, dict):
+        return {key: physical(value) for key, value in schema.items() if key != "logicalType"}
+    return [physical(entry) for entry in schema] if isinstance(schema, list) else schema
+
+
+def read_avro(schema: Json, body: bytes) -> Json:
+    """The record of an Avro body, which must be the one encoding of that record: writing it again gives the same bytes."""
+    stream = io.BytesIO(body)
+    try:
+        record: Json = fastavro.schemaless_reader(stream, physical(schema), None)
+        again = write_avro(schema, record)
+    except (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AssertionError) as error:
+        fail("BAD_STRUCTURE", f"no Avro of this schema: {error}")
+    if again != body:
+        fail("BAD_STRUCTURE", "not the canonical Avro encoding of its record")
+    return record
+
+
+def write_avro(schema: Json, record: Json) -> bytes:
+    """The Avro body of a record."""
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, physical(schema), record, strict=True)
+    return stream.getvalue()
+
+
+def readable(value: Json) -> Json:
+    """A decoded record as the vectors show it: bytes in hex."""
+    if isinstance(value, dict):
+        return {key: readable(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [readable(entry) for entry in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+PRIMITIVE = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
+
+
+def strict_form(schema: Json, space: str) -> Json:
+    """The canonical form whose SHA-256 names a schema: full names, no docs, all else kept; an attribute-free primitive is a string."""
+    if isinstance(schema, str):
+        return schema if schema in PRIMITIVE or "." in schema or not space else f"{space}.{schema}"
+    if isinstance(schema, list):
+        return [strict_form(branch, space) for branch in schema]
+    attributes: dict[str, Json] = {key: value for key, value in schema.items() if key not in ("doc", "namespace")}
+    kind = attributes["type"]
+    if kind in ("record", "enum", "fixed"):
+        name = attributes["name"]
+        space = name.rpartition(".")[0] or schema.get("namespace", space)
+        attributes["name"] = name if "." in name or not space else f"{space}.{name}"
+        if "aliases" in attributes:
+            attributes["aliases"] = [alias if "." in alias or not space else f"{space}.{alias}" for alias in attributes["aliases"]]
+        if kind == "record":
+            attributes["fields"] = [
+                {**{key: value for key, value in entry.items() if key != "doc"}, "type": strict_form(entry["type"], space)}
+                for entry in attributes["fields"]
+            ]
+        return attributes
+    for part in ("items", "values"):
+        if part in attributes:
+            attributes[part] = strict_form(attributes[part], space)
+    if kind in PRIMITIVE:
+        return kind if len(attributes) == 1 else attributes
+    return attributes if isinstance(kind, str) else {**attributes, "type": strict_form(kind, space)}
+
+
+def schema_id(schema: Json) -> bytes:
+    """SHA-256 of the canonical form, written by RFC 8785."""
+    text = json.dumps(strict_form(schema, ""), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).digest()
+
+
+# ---- a parcel, check by check ----
+
+
+@dataclass
+class Exchange:
+    """What a reader has to know beforehand."""
+
+    exchange_id: str
+    environment: str
+    agencies: dict[bytes, tuple[str, bytes]]
+    relays: dict[bytes, bytes]
+    schemas: dict[bytes, tuple[str, Json]]
+    header: Json
+    slip: Json
+
+    @classmethod
+    def of(cls, directory: Json, schemas: Path) -> Exchange:
+        """From the directory file and the folder of schemas (``<family>/v<N>/<section>.avsc``)."""
+        agencies: dict[bytes, tuple[str, bytes]] = {}
+        for agency, keys in directory["keys"].items():
+            for spki in [keys] if isinstance(keys, str) else keys:
+                raw = bytes.fromhex(spki)
+                agencies[hashlib.sha256(raw).digest()[:16]] = (agency, raw)
+        relays = [directory["relay"]] if isinstance(directory["relay"], str) else directory["relay"]
+        known: dict[bytes, tuple[str, Json]] = {}
+        for path in sorted(schemas.glob("*/v*/*.avsc")):
+            schema = json.loads(path.read_text(encoding="utf-8"))
+            known[schema_id(schema)] = (f"{path.parts[-3]}/{path.parts[-2]}/{path.stem}", schema)
+        named = dict(known.values())
+        return cls(
+            directory["exchange_id"], directory["environment"], agencies,
+            {hashlib.sha256(raw).digest()[:16]: raw for raw in map(bytes.fromhex, relays)},
+            known, named["header/v1/header"], named["slip/v1/slip"],
+        )  # fmt: skip
+
+    @property
+    def aad(self) -> bytes:
+        """The external_aad of this exchange."""
+        return context(self.exchange_id, self.environment)
+
+
+@dataclass
+class Verification:
+    """The checks of one record value, in order. ``lines`` are the checks that held."""
+
+    exchange: Exchange
+    recipient: str | None = None
+    limit: int = (1 << 20) + 65_536
+    lines: list[str] = field(default_factory=list[str])
+    header: Json = None
+    slip: Json = None
+    leaf: bytes = b""
+
+    def held(self, name: str, detail: str) -> None:
+        """Note a check that held."""
+        self.lines.append(f"ok    {name}: {detail}")
+
+    def run(self, value: bytes) -> None:
+        """All checks; raises Failed at the first that does not hold."""
+        statement, sections, extras = self.framing(value)
+        self.authorship(statement)
+        if self.recipient is not None or 1 in extras:
+            self.delivery(extras, set(sections))
+        else:
+            self.held("slip", "none: a record of an outbox, which carries every section")
+        self.commitments(sections)
+        self.decode(sections)
+
+    def framing(self, value: bytes) -> tuple[Sign1, dict[str, bytes], dict[int, bytes]]:
+        """Step 1."""
+        if len(value) > self.limit:
+            fail("TOO_LARGE", f"{len(value)} bytes, {self.limit} allowed")
+        if value[:3] != b"XB\x01":
+            fail("NOT_A_PARCEL", f"begins with {value[:3].hex(' ')}")
+        self.held("magic", "58 42 01")
+        item = read_cbor(value[3:])
+        self.held("canonical CBOR", f"{len(value)} bytes, and writing the item again gives the same")
+        if not isinstance(item, list) or len(item) != 3:
+            fail("BAD_PARCEL", "no array of three")
+        statement = read_sign1(item[0])
+        sections: Json = item[1]
+        extras: Json = item[2]
+        if not isinstance(sections, dict) or not isinstance(extras, dict) or len(sections) > 16 or len(extras) > 8:
+            fail("BAD_PARCEL", "sections or the exchange's part are no map, or too large")
+        for name, carried in sections.items():
+            if not isinstance(name, str) or not re.fullmatch("[a-z_]{1,32}", name) or not isinstance(carried, bytes):
+                fail("BAD_PARCEL", f"section {name!r}")
+        for key, carried in extras.items():
+            if not isinstance(key, int) or not 0 <= key <= 65536 or not isinstance(carried, bytes):
+                fail("BAD_PARCEL", f"extra {key!r}")
+        return statement, sections, extras
+
+    def authorship(self, statement: Sign1) -> None:
+        """Steps 2 and 3, and the header."""
+        if statement.content_type != HEADER_TYPE:
+            fail("BAD_STATEMENT", f"content type {statement.content_type}")
+        if statement.kid not in self.exchange.agencies:
+            fail("UNKNOWN_KEY", f"key {statement.kid.hex()}")
+        agency, spki = self.exchange.agencies[statement.kid]
+        self.held("key id", f"{statement.kid.hex()} of {agency}")
+        if not verifies(statement, self.exchange.aad, spki):
+            for other in ENVIRONMENTS:
+                if verifies(statement, context(self.exchange.exchange_id, other), spki):
+                    fail("WRONG_ENVIRONMENT", f"signed for {other}")
+            fail("BAD_SIGNATURE", "the statement's signature does not fit")
+        self.leaf = hashlib.sha256(b"\x00" + to_be_signed(statement, self.exchange.aad)).digest()
+        self.held("statement signature", f"algorithm {statement.alg}; leaf {self.leaf.hex()}")
+        try:
+            self.header = read_avro(self.exchange.header, statement.payload)
+        except Failed as failed:
+            fail("BAD_HEADER", str(failed))
+        if self.header["originator"] != agency:
+            fail("KEY_OF_ANOTHER_AGENCY", f"the header names {self.header['originator']}")
+        self.held("header", f"{self.header['subject']} revision {self.header['revision']}, sequence {self.header['seq']}")
+
+    def delivery(self, extras: dict[int, bytes], carried: set[str]) -> None:
+        """The slip: signed by the relay, for this exchange and recipient, of this leaf, with a full account of the sections."""
+        if 1 not in extras:
+            fail("BAD_SLIP", "no slip")
+        try:
+            signed = read_sign1(read_cbor(extras[1]))
+            spki = self.exchange.relays.get(signed.kid)
+            if signed.content_type != SLIP_TYPE or spki is None or not verifies(signed, self.exchange.aad, spki):
+                fail("BAD_SLIP", "not signed as a slip by a relay of this exchange")
+            self.slip = read_avro(self.exchange.slip, signed.payload)
+        except Failed as failed:
+            fail("BAD_SLIP", str(failed))
+        self.held("slip signature", f"relay key {signed.kid.hex()}")
+        slip = self.slip
+        here = (self.exchange.exchange_id, self.exchange.environment, self.recipient or slip["recipient"])
+        if (slip["exchange_id"], slip["environment"], slip["recipient"]) != here:
+            fail("NOT_FOR_ME", f"for {slip['recipient']} on {slip['exchange_id']} ({slip['environment']})")
+        if slip["leaf"] != self.leaf:
+            fail("NOT_FOR_ME", "the slip names another parcel")
+        self.held("slip leaf", f"delivery {slip['counter']} of shard {slip['shard']} to {slip['recipient']}")
+        given = sorted(entry["section"] for entry in slip["given"])
+        withheld = sorted(entry["section"] for entry in slip["withheld"])
+        committed = sorted(entry["section"] for entry in self.header["commitments"] if entry["section"] != "audience")
+        if given != sorted(carried) or sorted(given + withheld) != committed:
+            fail("BAD_SLIP", "the slip does not list exactly the sections carried and withheld")
+        self.held("slip sections", f"given {', '.join(given) or 'none'}; withheld {', '.join(withheld) or 'none'}")
+
+    def commitments(self, sections: dict[str, bytes]) -> None:
+        """Step 7."""
+        committed = {entry["section"]: entry["digest"] for entry in self.header["commitments"]}
+        if [entry["section"] for entry in self.header["commitments"]] != sorted(committed):
+            fail("BAD_HEADER", "commitments not sorted, or a section twice")
+        for name, carried in sections.items():
+            if name not in committed:
+                fail("UNCOMMITTED_SECTION", name)
+            if hashlib.sha256(carried).digest() != committed[name]:
+                fail("COMMITMENT_MISMATCH", name)
+            if len(carried) < 16:
+                fail("BAD_STRUCTURE", f"{name} is shorter than a salt")
+            self.held("commitment", name)
+        missing = sorted(set(committed) - set(sections))
+        if self.slip is None and missing:
+            fail("MISSING_SECTION", ", ".join(missing))
+
+    def decode(self, sections: dict[str, bytes]) -> None:
+        """Step 8: the schema that the header names, found by its content id."""
+        for entry in self.header["commitments"]:
+            name = entry["section"]
+            found = self.exchange.schemas.get(entry["schema_id"])
+            if found is None:
+                fail("UNKNOWN_SCHEMA", f"{name}: {entry['schema_id'].hex()}")
+            where, schema = found
+            if not re.fullmatch(f"{'audience' if name == 'audience' else self.header['family']}/v[0-9]+/{name}", where):
+                fail("WRONG_SCHEMA", f"{name} has schema {where}")
+            if name in sections:
+                read_avro(schema, sections[name][16:])
+                self.held("section", f"{name} decodes as {where}")
+
+
+# ---- golden vectors ----
+
+
+def equal(name: str, found: Json, expected: Json) -> None:
+    """A part of a vector that this reader reaches too."""
+    if found != expected:
+        fail("VECTOR", f"{name}: found {found}, the vector has {expected}")
+
+
+def check_message(vector: Json, schemas: Path) -> list[str]:
+    """A parcel or delivery: verify the value, then compare every intermediate that the file shows."""
+    run = Verification(Exchange.of(vector["directory"], schemas), vector.get("recipient"))
+    value = bytes.fromhex(vector["value"])
+    run.run(value)
+    item: Json = cbor2.loads(value[3:])
+    check_signed("statement", vector["statement"], item[0], run.exchange, run.exchange.header)
+    equal("leaf", run.leaf.hex(), vector["leaf"])
+    for part in vector["sections"]:
+        schema = json.loads((schemas.parent / part["schema"]).read_text(encoding="utf-8"))
+        body, salt = bytes.fromhex(part["body"]), bytes.fromhex(part["salt"])
+        equal(f"{part['section']} record", readable(read_avro(schema, body)), part["record"])
+        equal(f"{part['section']} schema id", schema_id(schema).hex(), part["schema_id"])
+        equal(f"{part['section']} digest", hashlib.sha256(salt + body).hexdigest(), part["digest"])
+        equal(f"{part['section']} carried", item[1].get(part["section"]), salt + body if part["carried"] else None)
+    if "slip" in vector:
+        check_signed("slip", vector["slip"], cbor2.loads(item[2][1]), run.exchange, run.exchange.slip)
+    return [*run.lines, "ok    vector: every intermediate value is as written"]
+
+
+def check_note(vector: Json, schemas: Path) -> list[str]:
+    """A note (a receipt): magic bytes, signature of the relay, record."""
+    exchange = Exchange.of(vector["directory"], schemas)
+    value = bytes.fromhex(vector["value"])
+    equal("magic", value[:3].hex(), "584202")
+    schema = json.loads((schemas.parent / vector["statement"]["schema"]).read_text(encoding="utf-8"))
+    check_signed("note", vector["statement"], read_cbor(value[3:]), exchange, schema)
+    return ["ok    note: magic, canonical CBOR, signature and record"]
+
+
+def check_signed(name: str, shown: Json, item: Json, exchange: Exchange, schema: Json) -> None:
+    """What a vector shows of one COSE_Sign1, from the private key to the signature."""
+    signed = read_sign1(item)
+    seed = bytes.fromhex(shown["key"]["seed"])
+    if signed.alg == -19:
+        public = ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key()
+    else:
+        public = ec.derive_private_key(int.from_bytes(seed, "big"), ec.SECP256R1()).public_key()
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    equal(f"{name} key", spki.hex(), shown["key"]["spki"])
+    equal(f"{name} key id", hashlib.sha256(spki).digest()[:16].hex(), shown["key"]["kid"])
+    equal(f"{name} key id", signed.kid.hex(), shown["key"]["kid"])
+    equal(f"{name} content type", signed.content_type, shown["content_type"])
+    equal(f"{name} protected", signed.protected.hex(), shown["protected"])
+    equal(f"{name} external_aad", exchange.aad.hex(), shown["external_aad"])
+    equal(f"{name} payload", signed.payload.hex(), shown["payload"])
+    equal(f"{name} record", readable(read_avro(schema, signed.payload)), shown["record"])
+    equal(f"{name} to be signed", to_be_signed(signed, exchange.aad).hex(), shown["to_be_signed"])
+    equal(f"{name} signature", signed.signature.hex(), shown["signature"])
+    equal(f"{name} verifies", verifies(signed, exchange.aad, spki), True)
+
+
+def check_refusals(vector: Json, schemas: Path) -> list[str]:
+    """Each case is refused with its code."""
+    lines: list[str] = []
+    for case in vector["cases"]:
+        exchange = Exchange.of({**vector["directory"], **case.get("directory", {})}, schemas)
+        run = Verification(exchange, case.get("recipient"), case.get("limit", 1 << 20))
+        code = ""
+        try:
+            run.run(bytes.fromhex(case["value"]))
+        except Failed as failed:
+            code = failed.code
+        equal(case["name"], code, case["code"])
+        lines.append(f"ok    refused: {case['code']} {case['name']}")
+    return lines
+
+
+KINDS = {"parcel": check_message, "delivery": check_message, "note": check_note, "refusals": check_refusals}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="stranger.py", description="check a golden vector or a captured parcel")
+    parser.add_argument("vector", nargs="?", type=Path)
+    parser.add_argument("--parcel", type=Path)
+    parser.add_argument("--directory", type=Path)
+    parser.add_argument("--schemas", type=Path, default=REPOSITORY / "schemas")
+    parser.add_argument("--recipient")
+    given: Json = parser.parse_args(arguments)
+    if (given.vector is None) == (given.parcel is None) or (given.parcel is None) != (given.directory is None):
+        parser.error("give a vector, or --parcel with --directory")
+    run: Verification | None = None
+    try:
+        if given.vector is not None:
+            vector: Json = json.loads(given.vector.read_text(encoding="utf-8"))
+            lines = KINDS[vector["kind"]](vector, given.schemas)
+        else:
+            value: bytes = given.parcel.read_bytes()
+            directory: Json = json.loads(given.directory.read_text(encoding="utf-8"))
+            run = Verification(Exchange.of(directory, given.schemas), given.recipient)
+            run.run(value)
+            lines = run.lines
+    except Failed as failed:
+        print("\n".join([*(run.lines if run else []), f"FAIL  {failed}"]))
+        return 1
+    print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
