@@ -21,7 +21,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 def _no_payloads(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Bytes are sizes, long texts are cut, everything a terminal would obey is escaped."""
     for key, value in event.items():
-        if isinstance(value, (bytes, bytearray, memoryview)):
+        if isinstance(value, bytes | bytearray):
             event[key] = f"<{len(value)} bytes>"
         elif isinstance(value, str) and key != "exception":
             shown = value if len(value) <= LIMIT else value[:LIMIT] + "…"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
 
-from tests.support.kafka_node import KafkaNode, embedded_node
+from tests.support.kafka_node import KafkaNode, chosen_node
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses the node needs Kafka: mark it, so that ``-m "not kafka"`` is complete."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "kafka_node" in item.fixturenames:
+            item.add_marker(pytest.mark.kafka)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaNode]:
-    """The session's Kafka: bootstrap address and certificates for any principal. Mark tests that use it ``kafka``."""
-    async with embedded_node(tmp_path_factory.mktemp("node")) as node:
+async def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[KafkaNode]:
+    """The session's Kafka: its address and certificates for any principal. Make topics and grants with its ``prepare``."""
+    async with chosen_node(tmp_path_factory.mktemp("node")) as node:
         yield node

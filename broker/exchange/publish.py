@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from broker import ids
 from broker.envelope import cose
@@ -21,8 +20,7 @@ from broker.exchange.admit import AUDIENCE
 from broker.exchange.decide import labels_of
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
-from broker.families.catalogue import FAMILIES
-from broker.families.labels import check_labels
+from broker.families.catalogue import FAMILIES, check, check_shape
 from broker.families.message import Message
 from broker.policy.model import Labels
 from broker.schema.codec import FieldError
@@ -65,23 +63,13 @@ class Encoded:
 
 def encode_sections(message: Message, originator: str, rules: Rules) -> Encoded | Refusal:
     """Check a message as its sender and encode its sections: name → (schema id, Avro body)."""
-    family = FAMILIES.get(message.family)
-    if family is None:
-        return Refusal("UNKNOWN_FAMILY", f"`{message.family[:40]}` is not a family: {', '.join(sorted(FAMILIES))}", "family")
     if ids.owner_of(message.subject) != originator:
         return Refusal("NOT_OWNER", f"{message.subject} does not begin with {originator}/", "subject")
-    refusal = check_labels(message)
+    refusal = check_shape(message)
     if refusal is not None:
         return refusal
-    for name in message.sections:
-        if name not in family.sections:
-            return Refusal("UNKNOWN_SECTION", f"{message.family} has no section `{name[:40]}`: {', '.join(family.sections)}", name[:40])
-    for name in family.mandatory:
-        if name != AUDIENCE and name not in message.sections:
-            return Refusal("MISSING_SECTION", f"every {message.family} has a section {name}", name)
     bodies: dict[str, tuple[bytes, bytes]] = {}
-    audience = {field: list(getattr(message.audience, field)) for field in ("agencies", "communities", "countries")}
-    for name, record in {**message.sections, AUDIENCE: audience}.items():
+    for name, record in {**message.sections, AUDIENCE: message.audience.record()}.items():
         schema = rules.schema(AUDIENCE) if name == AUDIENCE else rules.catalogue.current(message.family, name)
         if schema is None:
             return Refusal("UNKNOWN_SCHEMA", f"the catalogue has no schema for {message.family}/{name}", name)
@@ -89,7 +77,7 @@ def encode_sections(message: Message, originator: str, rules: Rules) -> Encoded 
             bodies[name] = (schema.schema_id, schema.codec.encode(record))
         except FieldError as error:
             return Refusal("BAD_FIELD", error.reason, f"{name}.{error.path}" if error.path else name)
-    found = family.check(message.sections)
+    found = check(message)
     if isinstance(found, Refusal):
         return found
     return Encoded(bodies, tuple(found))
@@ -126,7 +114,7 @@ def prepare(
     size = len(payload) + sum(map(len, sections.values())) + 512
     if size > MESSAGE_LIMIT:
         return Refusal("TOO_LARGE", f"the record would be about {size:,} bytes; {MESSAGE_LIMIT:,} are allowed", _largest(sections))
-    labels = labels_of(header, _audience(message))
+    labels = labels_of(header, message.audience.record())
     leaf = cose.leaf_hash(signed_bytes)
     return Draft(header, protected, payload, sections, signed_bytes, leaf, labels, encoded.findings, alg, kid)
 
@@ -135,7 +123,7 @@ def preview(message: Message, encoded: Encoded, *, originator: str, now_ms: int)
     """The labels policy would see, for a dry run: no id, salt, number or signature is spent."""
     commitments = tuple(Commitment(name, schema_id, bytes(32), None) for name, (schema_id, _) in sorted(encoded.bodies.items()))
     header = _header(message, originator, Seat(bytes(16), 1, None), bytes(16), commitments, now_ms)
-    return labels_of(header, _audience(message))
+    return labels_of(header, message.audience.record())
 
 
 def seal(draft: Draft, signature: bytes) -> bytes:
@@ -148,14 +136,7 @@ def _largest(sections: Mapping[str, bytes]) -> str:
     return max(sections, key=lambda name: len(sections[name]))
 
 
-def _audience(message: Message) -> dict[str, Any]:
-    audience = message.audience
-    return {"agencies": audience.agencies, "communities": audience.communities, "countries": audience.countries}
-
-
-def _header(
-    message: Message, originator: str, seat: Seat, message_id: bytes, commitments: tuple[Commitment, ...], now_ms: int
-) -> Header:
+def _header(message: Message, originator: str, seat: Seat, message_id: bytes, commitments: tuple[Commitment, ...], now_ms: int) -> Header:
     routing = FAMILIES[message.family].routing(message.sections)
     evaluation, correlation = message.evaluation, message.correlation
     return Header(
@@ -183,12 +164,7 @@ def _header(
         evidential_use=message.evidential_use,
         retention=message.retention,
         language=message.language,
-        routing=Routing(
-            countries=tuple(routing.countries),
-            hs_chapters=tuple(routing.hs_chapters),
-            category=routing.category,
-            free_zone=routing.free_zone,
-        ),
+        routing=Routing(routing.countries, routing.hs_chapters, routing.category, routing.free_zone),
         correlation=Correlation(correlation.causation, correlation.target, correlation.target_revision, correlation.case_ref),
         commitments=commitments,
     )

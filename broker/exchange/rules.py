@@ -58,4 +58,3 @@ def members_of(directory: Directory) -> dict[str, Member]:
 def decider_of(bundle: Bundle, directory: Directory) -> Decider:
     """Decisions under this bundle for this directory's agencies."""
     return Decider(bundle, members_of(directory))
-

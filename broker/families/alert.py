@@ -9,7 +9,7 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
-from broker.families.rules import Findings, bad, check_countries, check_free_zone, first, found, hs_findings, rows
+from broker.families.rules import Findings, bad, check_free_zone, check_row_countries, first, found, hs_findings, rows
 from broker.families.shipment import (
     CONTROLLED,
     ControlCode,
@@ -203,8 +203,8 @@ def _check_route(sections: Sections) -> Refusal | None:
     zone = any(row.get("role") == "ZONE_HOST" for row in countries) or any(row.get("role") == "FREE_ZONE" for row in places)
     return first(
         check_filled(route, "places", "route.places"),
-        check_countries(countries, "route.countries", "country"),
-        check_countries(places, "route.places", "country"),
+        check_row_countries(countries, "route.countries"),
+        check_row_countries(places, "route.places"),
         check_conveyances(rows(route, "conveyances"), "route.conveyances"),
         check_free_zone(route.get("free_zone_code"), zone, "route.free_zone_code"),
     )

@@ -19,7 +19,7 @@ FAMILIES: Final[Mapping[str, Family]] = {family.name: family for family in (ALER
 
 
 def check_shape(message: Message) -> Refusal | None:
-    """Whether the family is known and the sections are its own: UNKNOWN_FAMILY, UNKNOWN_SECTION, or BAD_FIELD where one is missing.
+    """Whether the family is known and the sections are its own: UNKNOWN_FAMILY, UNKNOWN_SECTION, MISSING_SECTION.
 
     ``audience`` is a field of the message and may not be given as a section.
     """
@@ -28,18 +28,19 @@ def check_shape(message: Message) -> Refusal | None:
         return Refusal("UNKNOWN_FAMILY", f"known families are {', '.join(FAMILIES)}", "family")
     for name in message.sections:
         if name not in family.types:
-            return Refusal("UNKNOWN_SECTION", f"sections of {message.family} are {', '.join(family.types)}", "sections")
+            shown = name[:40].encode("unicode_escape").decode("ascii")
+            return Refusal("UNKNOWN_SECTION", f"sections of {message.family} are {', '.join(family.types)}", shown)
     for name in family.mandatory:
         if name != "audience" and name not in message.sections:
-            return Refusal("BAD_FIELD", f"every message of family {message.family} has a {name} section", f"sections.{name}")
+            return Refusal("MISSING_SECTION", f"every message of family {message.family} has a {name} section", name)
     return None
 
 
 def check(message: Message) -> list[Finding] | Refusal:
     """Every rule of the domain that needs no clock, no history and no code list, for a whole message with decoded sections.
 
-    Returns the findings (an empty list is the normal case) or the first Refusal: UNKNOWN_FAMILY, UNKNOWN_SECTION, BAD_LABELS or
-    BAD_FIELD, with a path. Sections must have passed their schema before.
+    Returns the findings (an empty list is the normal case) or the first Refusal: UNKNOWN_FAMILY, UNKNOWN_SECTION,
+    MISSING_SECTION, BAD_LABELS or BAD_FIELD, with a path. Sections must have passed their schema before.
     """
     refusal = check_shape(message) or check_labels(message)
     if refusal is not None:

@@ -1,7 +1,7 @@
 """Licensing decisions (domain dictionary 2.3): typed sections, routing labels, conditional rules, builder."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
@@ -11,7 +11,7 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
-from broker.families.rules import Findings, bad, check_countries, first, found, hs_findings, rows
+from broker.families.rules import Findings, bad, check_countries, first, found, hs_findings, instant_ms, rows
 from broker.families.shipment import ControlCode, check_filled
 
 DecisionType = Literal[
@@ -19,9 +19,9 @@ DecisionType = Literal[
     "CATCHALL_LIFT", "EXPIRE", "EXHAUST", "DETERMINATION",
 ]  # fmt: skip
 
-DENIAL_LIFE: Final = timedelta(days=3 * 365 + 1)
+_DAY_MS = 86_400_000
+DENIAL_LIFE_MS: Final = (3 * 365 + 1) * _DAY_MS
 """A denial lapses three years after it took effect unless renewed."""
-LATE: Final = timedelta(hours=24)
 
 STOPPING: Final = ("SUSPEND", "REVOKE", "ANNUL")
 """Decisions that have to tell border officers what to do with shipments already moving."""
@@ -175,8 +175,8 @@ def _check_denial(sections: Sections) -> Refusal | None:
     if denial is None:
         denied = core.get("decision_type") == "DENY"
         return bad("denial", "a denial needs its section: regime, number and key for consultation") if denied else None
-    until, effective = denial.get("valid_until"), core.get("effective_at")
-    if isinstance(until, datetime) and isinstance(effective, datetime) and until - effective > DENIAL_LIFE:
+    until, effective = instant_ms(denial.get("valid_until")), instant_ms(core.get("effective_at"))
+    if until is not None and effective is not None and until - effective > DENIAL_LIFE_MS:
         return bad("denial.valid_until", "a denial lapses at most three years after it took effect; renew it then")
     return None
 
@@ -210,7 +210,9 @@ def _findings(sections: Sections) -> Findings:
                 findings.append(found("NO_END_USER", "parties"))
     if decision in _WITH_REASON and sections.get("reason") is None:
         findings.append(found("NO_REASON", "reason"))
-    if core["published_at"] - core["effective_at"] > LATE and core.get("retroactive") is not True:
+    published, effective = instant_ms(core.get("published_at")), instant_ms(core.get("effective_at"))
+    late = published is not None and effective is not None and published - effective > _DAY_MS
+    if late and core.get("retroactive") is not True:
         findings.append(found("BACKDATED", "core.effective_at"))
     return findings
 

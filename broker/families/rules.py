@@ -7,6 +7,7 @@ officer can still warn the others, and the receipt tells what was missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from broker.errors import Finding, Refusal
@@ -44,18 +45,36 @@ def bad(path: str, reason: str) -> Refusal:
     return Refusal("BAD_FIELD", reason, path)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant_ms(value: Any) -> int | None:
+    """A time as Unix milliseconds: the codec gives aware datetimes, or milliseconds already. None for anything else."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return (value - _EPOCH) // timedelta(milliseconds=1)
+    return value if isinstance(value, int) else None
+
+
 def rows(section: Mapping[str, Any] | None, name: str) -> list[Any]:
     """The list under a name, empty where the section or the list is missing."""
     return (section.get(name) or []) if section is not None else []
 
 
-def check_countries(codes: Iterable[Any], path: str, member: str = "") -> Refusal | None:
-    """Refuse the first that is not two ASCII capitals; ``member`` names the key where rows are records."""
-    for number, row in enumerate(codes):
-        code = row.get(member) if member else row
-        if not (isinstance(code, str) and COUNTRY.fullmatch(code)):
-            return bad(f"{path}[{number}]{member and '.' + member}", "give the country as an ISO 3166-1 code of two capitals, such as SG")
-    return None
+def check_country(code: Any, path: str) -> Refusal | None:
+    """Refuse what is not two ASCII capitals."""
+    if isinstance(code, str) and COUNTRY.fullmatch(code):
+        return None
+    return bad(path, "give the country as an ISO 3166-1 code of two capitals, such as SG")
+
+
+def check_countries(codes: Iterable[Any], path: str) -> Refusal | None:
+    """The first refusal in a list of country codes."""
+    return first(*(check_country(code, f"{path}[{number}]") for number, code in enumerate(codes)))
+
+
+def check_row_countries(records: Iterable[Any], path: str) -> Refusal | None:
+    """The first refusal in a list of records that have a ``country``."""
+    return first(*(check_country(row.get("country"), f"{path}[{number}].country") for number, row in enumerate(records)))
 
 
 def check_free_zone(code: Any, needed: bool, path: str) -> Refusal | None:

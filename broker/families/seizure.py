@@ -10,7 +10,7 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
-from broker.families.rules import Findings, bad, check_countries, check_free_zone, first, found, hs_findings, rows
+from broker.families.rules import Findings, bad, check_country, check_free_zone, check_row_countries, first, found, hs_findings, rows
 from broker.families.shipment import (
     ControlCode,
     Conveyance,
@@ -160,11 +160,9 @@ def _check_place(sections: Sections) -> Refusal | None:
         return bad("core.place.grid_latitude", "tenths of a degree, -900 to 899")
     if longitude is not None and not -1800 <= longitude < 1800:
         return bad("core.place.grid_longitude", "tenths of a degree, -1800 to 1799")
-    refusal = check_countries([place], "core.place", "country")
-    if refusal is not None:
-        return bad("core.place.country", refusal.reason)
     return first(
-        check_countries(rows(core, "route"), "core.route", "country"),
+        check_country(place.get("country"), "core.place.country"),
+        check_row_countries(rows(core, "route"), "core.route"),
         check_free_zone(core.get("free_zone_code"), _passes_zone(sections), "core.free_zone_code"),
     )
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from broker.errors import Refusal
-from broker.families.rules import Findings, bad, found
+from broker.families.rules import Findings, bad, found, instant_ms
 
 TransportMode = Literal["SEA", "RAIL", "ROAD", "AIR", "MAIL", "MULTIMODAL", "FIXED", "INLAND_WATER", "NOT_APPLICABLE"]
 RiskCategory = Literal[
@@ -134,9 +134,7 @@ def check_conveyances(conveyances: list[Any], path: str) -> Refusal | None:
         needed = CONVEYANCE_IDS.get(conveyance.get("mode"), ())
         if needed and not any(conveyance.get(name) for name in needed):
             names = " or ".join(needed)
-            return bad(
-                f"{path}[{number}].{needed[0]}", f"identify a conveyance of mode {conveyance.get('mode')} by {names}, or leave it out"
-            )
+            return bad(f"{path}[{number}].{needed[0]}", f"identify the conveyance by {names}, or leave it out")
     return None
 
 
@@ -150,12 +148,12 @@ def check_filled(section: Mapping[str, Any] | None, name: str, path: str) -> Ref
 def time_findings(places: list[Any], path: str) -> Findings:
     """A finding where a place is reached before the place ahead of it on the route was left, or left before it was reached."""
     findings: Findings = []
-    left: datetime | None = None
+    left: int | None = None
     for number, place in enumerate(places):
-        eta, etd = place.get("eta"), place.get("etd")
-        if isinstance(eta, datetime) and left is not None and eta < left:
+        eta, etd = instant_ms(place.get("eta")), instant_ms(place.get("etd"))
+        if eta is not None and left is not None and eta < left:
             findings.append(found("ETA_BEFORE_ETD", f"{path}[{number}].eta"))
-        if isinstance(eta, datetime) and isinstance(etd, datetime) and etd < eta:
+        if eta is not None and etd is not None and etd < eta:
             findings.append(found("ETA_BEFORE_ETD", f"{path}[{number}].etd"))
-        left = etd if isinstance(etd, datetime) else left
+        left = left if etd is None else etd
     return findings

@@ -13,27 +13,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
+import confluent_kafka.admin
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewTopic,
-    ResourcePatternType,
-    ResourceType,
-    TopicMetadata,
-)
 
 from broker.errors import BrokerError, ExchangeUnreachable, NotAuthorised, UsageError
 from broker.exchange.topology import Grant, Quota, TopicSpec
+from broker.kafka.access import as_filter, binding_of, grant_of, is_plain, naming
 from broker.kafka.quota import set_quota
 from broker.kafka.tls import TlsFiles, librdkafka_settings
 
+_kafka: Final[Any] = confluent_kafka.admin
+"""Its classes are re-exports that no type checker sees."""
 _BATCH: Final = 200
 """Topics per request: a thousand agencies are two thousand topics, and one request must end within its time."""
 _DENIED: Final = frozenset(
@@ -62,7 +52,7 @@ class KafkaAdmin:
         self._files = files
         self._timeout = timeout
         self._replicas = replicas
-        self._client: AdminClient | None = None
+        self._client: Any = None
 
     async def cluster_id(self) -> str:
         """The cluster's id, as soon as a broker answers this certificate. Raises ExchangeUnreachable."""
@@ -98,10 +88,10 @@ class KafkaAdmin:
         if any(grant.principal != principal for grant in grants):
             raise UsageError(f"a grant of another principal was given for `{principal}`")
         client = await self._connected()
-        wanted = {_binding(grant) for grant in grants}
+        wanted = {binding_of(grant) for grant in grants}
         present = await self._bindings(principal)
         if surplus := present - wanted:
-            await self._all(client.delete_acls([_filter_of(binding) for binding in surplus], request_timeout=self._timeout).values())
+            await self._all(client.delete_acls([as_filter(binding) for binding in surplus], request_timeout=self._timeout).values())
         if missing := wanted - present:
             await self._all(client.create_acls(list(missing), request_timeout=self._timeout).values())
 
@@ -112,7 +102,7 @@ class KafkaAdmin:
 
     async def grants(self, principal: str) -> frozenset[Grant]:
         """What the principal may do now (allowing rules that hold for every host)."""
-        return frozenset(_grant(binding) for binding in await self._bindings(principal) if _is_plain(binding))
+        return frozenset(grant_of(binding) for binding in await self._bindings(principal) if is_plain(binding))
 
     async def ensure_quota(self, principal: str, quota: Quota) -> None:
         """Set the principal's quota."""
@@ -127,7 +117,7 @@ class KafkaAdmin:
             del client
             await asyncio.to_thread(holder.clear)
 
-    async def _connected(self) -> AdminClient:
+    async def _connected(self) -> Any:
         if self._client is None:
             settings: dict[str, Any] = {
                 "bootstrap.servers": self._bootstrap,
@@ -137,12 +127,12 @@ class KafkaAdmin:
                 **librdkafka_settings(self._files),
             }
             try:
-                self._client = await asyncio.to_thread(lambda: AdminClient(settings, logger=_log))
+                self._client = await asyncio.to_thread(lambda: _kafka.AdminClient(settings, logger=_log))
             except KafkaException as error:
                 raise _mapped(error) from error
         return self._client
 
-    async def _metadata(self) -> Mapping[str, TopicMetadata]:
+    async def _metadata(self) -> Mapping[str, Any]:
         client = await self._connected()
         try:
             answer = await asyncio.to_thread(lambda: client.list_topics(timeout=self._timeout))
@@ -150,7 +140,7 @@ class KafkaAdmin:
             raise _mapped(error) from error
         return answer.topics
 
-    def _check_partitions(self, spec: TopicSpec, found: TopicMetadata) -> None:
+    def _check_partitions(self, spec: TopicSpec, found: Any) -> None:
         if len(found.partitions) not in (0, spec.partitions):
             raise UsageError(
                 f"the topic `{spec.name}` has {len(found.partitions)} partitions and must have {spec.partitions}",
@@ -160,7 +150,7 @@ class KafkaAdmin:
     async def _create(self, specs: Sequence[TopicSpec]) -> None:
         client = await self._connected()
         new = [
-            NewTopic(spec.name, num_partitions=spec.partitions, replication_factor=self._replicas, config=dict(spec.settings))
+            _kafka.NewTopic(spec.name, num_partitions=spec.partitions, replication_factor=self._replicas, config=dict(spec.settings))
             for spec in specs
         ]
         futures = client.create_topics(new, operation_timeout=self._timeout, request_timeout=self._timeout)
@@ -177,10 +167,10 @@ class KafkaAdmin:
             return
         client = await self._connected()
         wanted = {spec.name: spec.settings for spec in specs}
-        asked = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in wanted]
-        changes: list[ConfigResource] = []
+        asked = [_kafka.ConfigResource(_kafka.ConfigResource.Type.TOPIC, name) for name in wanted]
+        changes: list[Any] = []
         for resource, future in client.describe_configs(asked, request_timeout=self._timeout).items():
-            found: Mapping[str, ConfigEntry] = await self._settled(future)
+            found: Mapping[str, Any] = await self._settled(future)
             differing = {key: value for key, value in wanted[resource.name].items() if key not in found or found[key].value != value}
             if differing:
                 changes.append(_changing(resource.name, differing))
@@ -198,9 +188,9 @@ class KafkaAdmin:
             for spec in specs
         )
 
-    async def _bindings(self, principal: str) -> set[AclBinding]:
+    async def _bindings(self, principal: str) -> set[Any]:
         client = await self._connected()
-        return set(await self._settled(client.describe_acls(_filter(principal), request_timeout=self._timeout)))
+        return set(await self._settled(client.describe_acls(naming(principal), request_timeout=self._timeout)))
 
     async def _settled(self, future: Future[_Value]) -> _Value:
         try:
@@ -241,42 +231,6 @@ def _mapped(error: KafkaException) -> BrokerError:
     return ExchangeUnreachable(f"Kafka does not answer: {cause.str()}", advice="see that the node runs and the address is right")
 
 
-def _changing(topic: str, settings: Mapping[str, str]) -> ConfigResource:
-    entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in settings.items()]
-    return ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
-
-
-def _binding(grant: Grant) -> AclBinding:
-    return AclBinding(
-        ResourceType[grant.resource],
-        grant.name,
-        ResourcePatternType.PREFIXED if grant.prefixed else ResourcePatternType.LITERAL,
-        f"User:{grant.principal}",
-        "*",
-        AclOperation[grant.operation],
-        AclPermissionType.ALLOW,
-    )
-
-
-def _is_plain(binding: AclBinding) -> bool:
-    return binding.permission_type == AclPermissionType.ALLOW and binding.host == "*"
-
-
-def _grant(binding: AclBinding) -> Grant:
-    prefixed = binding.resource_pattern_type == ResourcePatternType.PREFIXED
-    return Grant(binding.principal.removeprefix("User:"), binding.operation.name, binding.restype.name, binding.name, prefixed)
-
-
-def _filter(principal: str) -> AclBindingFilter:
-    """Everything that names this principal."""
-    return AclBindingFilter(
-        ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{principal}", None, AclOperation.ANY, AclPermissionType.ANY
-    )
-
-
-def _filter_of(binding: AclBinding) -> AclBindingFilter:
-    """Exactly this rule."""
-    return AclBindingFilter(
-        binding.restype, binding.name, binding.resource_pattern_type, binding.principal, binding.host, binding.operation,
-        binding.permission_type,
-    )  # fmt: skip
+def _changing(topic: str, settings: Mapping[str, str]) -> Any:
+    entries = [_kafka.ConfigEntry(key, value, incremental_operation=_kafka.AlterConfigOpType.SET) for key, value in settings.items()]
+    return _kafka.ConfigResource(_kafka.ConfigResource.Type.TOPIC, topic, incremental_configs=entries)

@@ -14,7 +14,7 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,7 +79,10 @@ def read_lock(text: str) -> tuple[Jar, ...]:
 def lock_text(jars: Iterable[Jar]) -> str:
     """The lock file of these jars, sorted by coordinate."""
     lines = [f"{jar.sha256} {jar.size:>9} {jar.group}:{jar.artifact}:{jar.version}" for jar in jars]
-    head = f"# What Apache Kafka {KAFKA_VERSION} runs from: SHA-256, size in bytes, Maven coordinate. Written by python -m broker.kafka.jars --lock\n"
+    head = (
+        f"# What Apache Kafka {KAFKA_VERSION} runs from: SHA-256, size in bytes, Maven coordinate.\n"
+        "# Written by `python -m broker.kafka.jars --lock`.\n"
+    )
     return head + "\n".join(sorted(lines, key=lambda line: line.split()[-1])) + "\n"
 
 
@@ -123,7 +126,9 @@ def _from_folder(jar: Jar, folder: Path) -> Path:
             advice="BROKER_JARS must name a folder with every jar of deploy/kafka/jars.lock; without it they are fetched",
         )
     if sha256_of(path) != jar.sha256:
-        raise NodeError(f"`{path}` is not the file that jars.lock names (SHA-256 differs)", advice="copy the jar anew from a source you trust")
+        raise NodeError(
+            f"`{path}` is not the file that jars.lock names (SHA-256 differs)", advice="copy the jar anew from a source you trust"
+        )
     return path
 
 
@@ -149,7 +154,7 @@ class _Tally:
         self._lock = threading.Lock()
 
     @contextmanager
-    def file(self, name: str, _size: int) -> Iterator[Callable[[int], None]]:
+    def file(self, name: str, _size: int) -> Generator[Callable[[int], None]]:
         """What jgo asks for: a context that yields a function taking the bytes of each chunk."""
 
         def add(count: int) -> None:
@@ -169,7 +174,8 @@ def _download(jars: Sequence[Jar], repository: Path, progress: Progress | None) 
         with tempfile.TemporaryDirectory(prefix=".broker-", dir=repository) as name:
             context = MavenContext(resolver=PythonResolver(progress_callback=tally.file), repo_cache=Path(name))
             with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="jars") as pool:
-                for jar, path in zip(jars, pool.map(lambda jar: _fetch(jar, context), jars), strict=True):
+                paths = pool.map(_fetch, jars, [context] * len(jars))
+                for jar, path in zip(jars, paths, strict=True):
                     target = jar.path_in(repository)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     path.replace(target)
@@ -205,7 +211,9 @@ def _reason(error: Exception) -> str:
 def _storage_error(error: OSError, folder: Path) -> NodeError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NodeError(f"the disk of `{folder}` is full", advice="free at least 100 MB, or name a folder with the jars in BROKER_JARS")
-    return NodeError(f"cannot write the jar cache `{folder}`: {error.strerror}", advice="make it writable, or set M2_REPO to a folder that is")
+    return NodeError(
+        f"cannot write the jar cache `{folder}`: {error.strerror}", advice="make it writable, or set M2_REPO to a folder that is"
+    )
 
 
 def resolve_lock() -> list[Jar]:

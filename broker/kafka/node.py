@@ -69,7 +69,7 @@ class EmbeddedNode:
         Raises NodeError with advice: folder in use, port taken, other Kafka version, disk full, jar altered, no network, or the
         node's last 20 lines where it died. Start it from a thread that lives as long as the node (see :mod:`broker.kafka.lifeline`).
         """
-        folder = NodeFolder(directory.absolute())
+        folder = NodeFolder(directory)
         tls.checked()
         lock = folder.lock()
         try:
@@ -118,7 +118,7 @@ class EmbeddedNode:
     @property
     def log(self) -> Path:
         """The node's log file."""
-        return self._folder.logs / "node.log"
+        return self._folder.log
 
     async def wait(self) -> NodeError:
         """Wait until the node ends, however it ends; the value tells of it with the node's last lines."""
@@ -209,6 +209,7 @@ async def _spawn(folder: NodeFolder, command: Sequence[str], lock: int) -> async
             stdout=output,
             stderr=asyncio.subprocess.STDOUT,
             pass_fds=(lock,),
+            start_new_session=True,  # Ctrl-C is for us: relays and agencies stop first, then the node
         )
 
 

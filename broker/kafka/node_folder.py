@@ -19,7 +19,7 @@ import os
 import random
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,9 +50,11 @@ class NodeFolder:
     """One node's folder at ``path``."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.absolute()  # Kafka runs with it as its working folder
         self.logs = path / "logs"
+        self.log = self.logs / "node.log"
         self.output = self.logs / "output.txt"
+        self._said_before = self.log.stat().st_size if self.log.is_file() else 0
 
     @property
     def formatted(self) -> bool:
@@ -124,12 +126,13 @@ class NodeFolder:
             keystore.write_bytes(tls.key.read_bytes() + b"\n" + tls.certificate.read_bytes())
 
     def last_words(self, lines: int = 20) -> str:
-        """The end of what the node said: its log of this run, then what the JVM itself printed."""
+        """The end of what the node said: its log since this object was made, then what the JVM itself printed."""
         said: list[str] = []
-        for file in (self.logs / "node.log", self.output):
+        for file, before in ((self.log, self._said_before), (self.output, 0)):
             if file.is_file():
+                size = file.stat().st_size
                 with file.open("rb") as opened:
-                    opened.seek(max(0, file.stat().st_size - 16_384))
+                    opened.seek(max(before if before <= size else 0, size - 16_384))  # smaller than before: the log was rotated
                     said += opened.read().decode("utf-8", "replace").splitlines()[-lines:]
         return "\n".join(line[:300] for line in said[-lines:])
 
@@ -144,7 +147,7 @@ def check_port_is_free(port: int) -> None:
 
 
 @contextmanager
-def telling_of_disk(folder: Path) -> Iterator[None]:
+def telling_of_disk(folder: Path) -> Generator[None]:
     """Say plainly that a disk is full or a folder cannot be written, as NodeError."""
     try:
         yield

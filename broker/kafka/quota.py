@@ -5,11 +5,9 @@ Neither aiokafka nor confluent-kafka has these calls. The wire form is the one o
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.admin import DescribeClientQuotasRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -18,6 +16,7 @@ from aiokafka.protocol.types import Array, Boolean, Float64, Int16, Int32, Schem
 from broker.errors import BrokerError, ExchangeUnreachable, NotAuthorised
 from broker.exchange.topology import Quota
 from broker.kafka.tls import TlsFiles, ssl_context
+from broker.kafka.wire import Address
 
 _ENTITY = Array(("entity_type", String("utf-8")), ("entity_name", String("utf-8")))
 _EXACT_NAME: Final = 0
@@ -27,8 +26,8 @@ _CLUSTER_AUTHORISATION_FAILED: Final = 31
 class AlterClientQuotasResponse_v0(Response):  # noqa: N801
     """One error code for each entity."""
 
-    API_KEY = 49
-    API_VERSION = 0
+    API_KEY = 49  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+    API_VERSION = 0  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
         ("entries", Array(("error_code", Int16), ("error_message", String("utf-8")), ("entity", _ENTITY))),
@@ -94,7 +93,7 @@ def _check(code: int, message: str | None) -> None:
 
 async def _ask(bootstrap: str, files: TlsFiles, request: Request[Any]) -> Any:
     """One request to any broker (KRaft brokers forward it to the controller), over a connection of its own."""
-    client = AIOKafkaClient(bootstrap_servers=bootstrap, security_protocol="SSL", ssl_context=ssl_context(files), client_id="registrar")
+    client = Address(bootstrap, ssl_context(files), "registrar").client()
     try:
         await client.bootstrap()
         node = client.get_random_node()

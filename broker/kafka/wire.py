@@ -80,7 +80,7 @@ class RawClient(Protocol):
     async def bootstrap(self) -> None: ...  # noqa: D102
     async def close(self) -> None: ...  # noqa: D102
     def get_random_node(self) -> int | None: ...  # noqa: D102
-    async def send(self, node_id: int, request: object) -> Any: ...  # noqa: ANN401, D102
+    async def send(self, node_id: int, request: object) -> Any: ...  # noqa: D102
     def add_topic(self, topic: str) -> Awaitable[object]: ...  # noqa: D102
 
 

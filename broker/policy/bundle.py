@@ -53,13 +53,9 @@ class Bundle:
             parts.append(f"// file: {name}\n{text}")
         return _sealed(version, schema, "\n".join(parts))
 
-    def reading(self) -> Reading:
-        """The rules, and what decisions under them can depend on."""
-        return read_rules(self.policies)
-
     def rules(self) -> tuple[Rule, ...]:
         """Every rule, in order of id."""
-        return tuple(sorted(self.reading().rules, key=lambda rule: rule.id))
+        return tuple(sorted(read_rules(self.policies).rules, key=lambda rule: rule.id))
 
 
 def bundle_record(bundle: Bundle) -> bytes:
@@ -105,7 +101,7 @@ def _sealed(version: int, schema: str, policies: str) -> Bundle:
 
 def _schema(text: str) -> cedarpy.Schema:
     handle = read_schema(text)
-    actions = actions_of(handle, text)
+    actions = actions_of(text)
     if f"read:{AUDIENCE}" in actions:
         raise UsageError(f"schema: there is an action `read:{AUDIENCE}`", advice="remove it: recipients never learn who else received")
     if missing := sorted({"publish", "receive", "read:core"} - actions.keys()):

@@ -7,8 +7,10 @@ errors is skipped, even a ``forbid``. So an answer with errors is never an allow
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, cast
 
 import cedarpy
@@ -80,11 +82,14 @@ def _answer(result: cedarpy.AuthzResult) -> Answer:
     return Answer(result.allowed and not errors, rules, errors)
 
 
-def actions_of(schema: cedarpy.Schema, text: str) -> dict[str, frozenset[str]]:
+@lru_cache(maxsize=8)
+def actions_of(text: str) -> Mapping[str, frozenset[str]]:
     """Each action an agency can ask for under this schema, with the groups it belongs to (itself included).
 
-    Found by asking Cedar, so that no second reading of its schema language is needed.
+    Found by asking Cedar, so that no second reading of its schema language is needed. Raises UsageError. Remembered by text: it
+    takes 20 ms, and a decider is built again whenever the directory changes.
     """
+    schema = read_schema(text)
     names = sorted(set(_NAME.findall(text)))
     askable = [name for name in names if not violations(_probe(name), schema)]
     groups = cedarpy.PolicySet.from_str("\n".join(f'@id("{name}") {_probe(name)}' for name in names))
@@ -92,7 +97,7 @@ def actions_of(schema: cedarpy.Schema, text: str) -> dict[str, frozenset[str]]:
     if entities is None:
         raise UsageError("schema: it admits no empty set of entities", advice="declare Agency and Message as entity types")
     answers = ask([("probe", name) for name in askable], "{}", groups, entities, None)
-    return {name: frozenset(answer.rules) for name, answer in zip(askable, answers, strict=True)}
+    return MappingProxyType({name: frozenset(answer.rules) for name, answer in zip(askable, answers, strict=True)})
 
 
 def _probe(action: str) -> str:

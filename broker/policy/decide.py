@@ -19,6 +19,7 @@ from broker.policy import cedar, model, sentences
 from broker.policy.bundle import Bundle
 from broker.policy.entities import alike, context, labels_read, member_entity, message_entity, window
 from broker.policy.model import DEFAULT_DENY, POLICY_ERROR, Denial, Distribution, Labels, Member, Release, Verdict
+from broker.policy.rules import read_rules
 
 MEMO_LIMIT: Final = 4096
 """Decisions kept. With 1,000 members one is about 16 kB: releases and denials are shared between decisions."""
@@ -44,9 +45,9 @@ class Decider:
     def __init__(self, bundle: Bundle, members: Mapping[str, Member], *, memo_limit: int = MEMO_LIMIT) -> None:
         self._schema = cedar.read_schema(bundle.schema)
         self._policies = PolicySet.from_str(bundle.policies)
-        self._reading = bundle.reading()
-        self._rules = {rule.id: rule for rule in bundle.rules()}
-        self._actions = cedar.actions_of(self._schema, bundle.schema)
+        self._reading = read_rules(bundle.policies)
+        self._rules = {rule.id: rule for rule in sorted(self._reading.rules, key=lambda rule: rule.id)}
+        self._actions = cedar.actions_of(bundle.schema)
         self._members = {agency: members[agency] for agency in sorted(members)}
         self._entities = {agency: member_entity(member) for agency, member in self._members.items()}
         self._misfits = self._unfit_members()
@@ -163,14 +164,15 @@ class Decider:
 
     def _verdict(self, answer: cedar.Answer, member: Member, action: str, labels: Labels) -> Verdict:
         if answer.errors:
-            return self._failure(
-                *(_POSITION.sub(lambda found: self._reading.positions.get(found[0], found[0]), each) for each in answer.errors)
-            )
+            return self._failure(*(_POSITION.sub(self._rule_at, each) for each in answer.errors))
         if answer.rules:
             return Verdict(answer.allowed, answer.rules, (), sentences.decided(self._rules[rule] for rule in answer.rules))
         groups = self._actions.get(action, frozenset({action}))
         reason = sentences.unpermitted(member.kind, action, labels.family, groups, self._rules.values())
         return Verdict(False, (DEFAULT_DENY,), (), reason)
+
+    def _rule_at(self, found: re.Match[str]) -> str:
+        return self._reading.positions.get(found[0], found[0])
 
     def _failure(self, *errors: str) -> Verdict:
         self._errors += 1

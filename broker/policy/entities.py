@@ -131,26 +131,26 @@ def window(labels: Labels, reading: Reading, now_ms: int) -> tuple[int | None, i
 
 
 def alike(labels: Labels, reading: Reading, members: Mapping[str, Member]) -> list[list[Member]]:
-    """The members in sets that no rule can tell apart for this message. Each set in order of agency id."""
-    agencies = {labels.originator, *labels.audience_agencies, *reading.entities.get("Agency", ())}
-    named = [members[agency] for agency in agencies if agency in members]
+    """The members in sets that no rule can tell apart for this message, each in the order of ``members``.
+
+    An agency stands alone if it is the originator or written in a rule; only of such an agency can a rule ask for the country.
+    """
+    alone = {labels.originator, *reading.entities.get("Agency", ())}
+    addressed = frozenset(labels.audience_agencies)
     countries = {
         *labels.audience_countries,
         *(country for country, _ in labels.countries),
         *reading.entities.get("Country", ()),
-        *(member.country for member in named),
+        *(members[agency].country for agency in alone if agency in members),
     }
-    communities = {
-        *labels.audience_communities,
-        *reading.entities.get("Community", ()),
-        *(community for member in named for community in member.communities),
-    }
+    communities = {*labels.audience_communities, *reading.entities.get("Community", ())}
     sets: dict[object, list[Member]] = {}
     for member in members.values():
-        if member.agency in agencies:
+        if member.agency in alone:
             key: object = member.agency
         else:
+            country = member.country if member.country in countries else ""
             shared = frozenset(communities.intersection(member.communities))
-            key = (member.kind, member.suspended, member.country if member.country in countries else "", shared)
+            key = (member.agency in addressed, member.kind, member.suspended, country, shared)
         sets.setdefault(key, []).append(member)
     return list(sets.values())

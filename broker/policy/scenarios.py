@@ -70,11 +70,18 @@ def read_scenarios(text: str) -> tuple[Scenario, ...]:
 
 def failures(bundle: Bundle, scenarios: Sequence[Scenario]) -> list[str]:
     """Where the bundle decides otherwise than the scenarios say, one line for each difference; empty if all hold."""
-    return [f"{scenario.name}: {line}" for scenario in scenarios for line in _differences(bundle, scenario)]
+    deciders: dict[frozenset[Member], Decider] = {}
+    found: list[str] = []
+    for scenario in scenarios:
+        members = frozenset(scenario.members.values())
+        if members not in deciders:
+            deciders[members] = Decider(bundle, scenario.members)
+        found.extend(f"{scenario.name}: {line}" for line in _differences(deciders[members], scenario))
+    return found
 
 
-def _differences(bundle: Bundle, scenario: Scenario) -> Iterator[str]:
-    decider = Decider(bundle, scenario.members)
+def _differences(decider: Decider, scenario: Scenario) -> Iterator[str]:
+    failed_before = decider.error_count
     verdict = decider.may_publish(scenario.labels, scenario.now_ms)
     if verdict.rules[0] != scenario.publish:
         yield f"publish is decided by `{verdict.rules[0]}`, not by `{scenario.publish}`"
@@ -98,8 +105,8 @@ def _differences(bundle: Bundle, scenario: Scenario) -> Iterator[str]:
         wanted = scenario.gets.get(denial.agency)
         if wanted is not None and denial.rule != wanted.denied:
             yield f"{denial.agency} is denied by `{denial.rule}`, not by `{wanted.denied or 'any rule'}`"
-    if decider.error_count:
-        yield f"{decider.error_count} decisions failed"
+    if failed := decider.error_count - failed_before:
+        yield f"{failed} decisions failed"
 
 
 def _scenario(each: Mapping[str, object], members: Mapping[str, Member]) -> Scenario:

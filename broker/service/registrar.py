@@ -51,8 +51,8 @@ class Admission:
     reply: str
 
 
-Issue = Callable[[str, int, str], str]
-"""Makes a client certificate (PEM) from agency, generation and the request's TLS signing request (PEM)."""
+Issue = Callable[[str, int, bytes], str]
+"""Makes a client certificate (PEM) from agency, generation and the agency's TLS public key (SubjectPublicKeyInfo)."""
 
 
 class Registrar:
@@ -101,7 +101,7 @@ class Registrar:
         await self._admin.ensure_quota(principal, quota or Quota())
         entry = await self._enter(request, names, directory, known)
         version = (await self._read_directory()).version
-        certificate = issue(request.agency, generation, request.tls_csr)
+        certificate = issue(request.agency, generation, request.tls_spki)
         reply = Reply(
             agency=request.agency,
             generation=generation,
@@ -118,9 +118,7 @@ class Registrar:
         _log.info("agency admitted", agency=request.agency, directory_version=version)
         return Admission(entry, reply_text(request.agency, await self._sign(unsigned_reply(reply, self._signer))))
 
-    async def _enter(
-        self, request: Request, communities: tuple[str, ...], directory: Directory, known: AgencyEntry | None
-    ) -> AgencyEntry:
+    async def _enter(self, request: Request, communities: tuple[str, ...], directory: Directory, known: AgencyEntry | None) -> AgencyEntry:
         """The directory entries of an agency and its message key, where they say something new."""
         version = directory.version
         wanted = AgencyEntry(
@@ -225,4 +223,3 @@ class Registrar:
             return records
         finally:
             await inlet.close()
-

@@ -26,9 +26,14 @@ def shipped(name: str) -> Path:
 
 
 def load_catalogue(directory: Path | None = None) -> Catalogue:
-    """The catalogue of ``<family>/v<N>/<section>.avsc`` under a directory, by default of the schemas shipped.
+    """The catalogue of :func:`schema_texts`. Raises UsageError also where a schema is rejected by the lint."""
+    return Catalogue.from_texts(schema_texts(directory))
 
-    Raises UsageError where a file is misplaced, is no UTF-8, or is rejected by the lint, and where there is none.
+
+def schema_texts(directory: Path | None = None) -> dict[tuple[str, str, int], str]:
+    """The texts of ``<family>/v<N>/<section>.avsc`` under a directory, by default of the schemas shipped, by their three names.
+
+    Raises UsageError where a file is misplaced or is no UTF-8, and where there is none.
     """
     root = shipped("schemas") if directory is None else directory
     texts: dict[tuple[str, str, int], str] = {}
@@ -43,4 +48,4 @@ def load_catalogue(directory: Path | None = None) -> Catalogue:
             raise UsageError(f"`{path}` cannot be read: {error}", advice="a schema is a readable UTF-8 file") from error
     if not texts:
         raise UsageError(f"there are no schemas under `{root}`", advice="name the folder that holds <family>/v<N>/<section>.avsc")
-    return Catalogue.from_texts(texts)
+    return texts

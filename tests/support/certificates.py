@@ -17,13 +17,24 @@ _DAY = dt.timedelta(days=1)
 
 
 class CertificateAuthority:
-    """A CA of its own (ECDSA P-256), kept in ``folder``; made anew for each test run."""
+    """A CA (ECDSA P-256) whose ``ca.pem`` and ``ca.key`` are in ``folder``; made there where the folder has none."""
 
-    def __init__(self, folder: Path, name: str = "test exchange") -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.ca = folder / "ca.pem"
+        kept = folder / "ca.key"
+        if not kept.exists():
+            _write_private(kept, ec.generate_private_key(ec.SECP256R1()))
+        key = serialization.load_pem_private_key(kept.read_bytes(), password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        self._key = key
+        if not self.ca.exists():
+            self._write_own_certificate()
+        self._name = x509.load_pem_x509_certificate(self.ca.read_bytes()).subject
+
+    def _write_own_certificate(self) -> None:
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test exchange")])
         now = dt.datetime.now(dt.UTC)
         usage = x509.KeyUsage(
             digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
@@ -31,8 +42,8 @@ class CertificateAuthority:
         )  # fmt: skip
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(self._name)
-            .issuer_name(self._name)
+            .subject_name(name)
+            .issuer_name(name)
             .public_key(self._key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _DAY)
@@ -41,13 +52,12 @@ class CertificateAuthority:
             .add_extension(usage, critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        self.ca = folder / "ca.pem"
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, principal: str, *, server: bool = False, lasts: dt.timedelta = 30 * _DAY) -> TlsFiles:
         """Certificate and key for a principal (``CN=<principal>``); ``server`` adds the loopback names a node answers under.
 
-        A negative ``lasts`` makes one that expired already.
+        A negative ``lasts`` makes one that expired already. The same principal's second certificate replaces the first.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         now = dt.datetime.now(dt.UTC)
@@ -69,8 +79,15 @@ class CertificateAuthority:
         certificate = builder.sign(self._key, hashes.SHA256())
         files = TlsFiles(self.ca, self._folder / f"{principal}.pem", self._folder / f"{principal}.key")
         files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        files.key.touch(mode=0o600)
-        files.key.write_bytes(
-            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
+        _write_private(files.key, key)
         return files
+
+    def of(self, principal: str) -> TlsFiles:
+        """The principal's certificate in the folder, issued where it is not there yet."""
+        files = TlsFiles(self.ca, self._folder / f"{principal}.pem", self._folder / f"{principal}.key")
+        return files if files.certificate.exists() and files.key.exists() else self.issue(principal)
+
+
+def _write_private(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
-from broker.schema.avsc import JsonValue
-
-TIMESTAMP: JsonValue = {"type": "long", "logicalType": "timestamp-millis"}
+TIMESTAMP: Any = {"type": "long", "logicalType": "timestamp-millis"}
 
 
-def field(name: str, kind: JsonValue, **more: JsonValue) -> dict[str, JsonValue]:
+def field(name: str, kind: Any, **more: Any) -> Any:
     return {"name": name, "type": kind, "doc": f"The {name}.", **more}
 
 
-def record(name: str, *fields: JsonValue, **more: JsonValue) -> dict[str, JsonValue]:
+def record(name: str, *fields: Any, **more: Any) -> Any:
     return {"type": "record", "name": name, "doc": f"A {name}.", "fields": list(fields), **more}
 
 
-def one(kind: JsonValue) -> dict[str, JsonValue]:
+def one(kind: Any) -> Any:
     """A schema with one field `a` of this type."""
     return record("One", field("a", kind))
 
 
-CODES: JsonValue = {"type": "enum", "name": "Tlp", "doc": "TLP 2.0.", "symbols": ["CLEAR", "GREEN", "AMBER_STRICT"]}
+CODES: Any = {"type": "enum", "name": "Tlp", "doc": "TLP 2.0.", "symbols": ["CLEAR", "GREEN", "AMBER_STRICT"]}
 
-EVERYTHING: JsonValue = record(
+EVERYTHING: Any = record(
     "Notice",
     field("flag", "boolean"),
     field("count", "int"),

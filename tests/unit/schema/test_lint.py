@@ -37,7 +37,9 @@ BAD: dict[str, tuple[str, str, JsonValue]] = {
     "no record at the top": ("SCHEMA_ROOT", "", "string"),
     "nullable at the top": ("SCHEMA_ROOT", "", ["null", one("int")]),
     "direct recursion": ("SCHEMA_RECURSION", "next", record("Node", field("next", ["null", "Node"]))),
-    "recursion through an array": ("SCHEMA_RECURSION", "a.b[]", record("A", field("a", record("B", field("b", {"type": "array", "items": "A"}))))),
+    "recursion through an array": (
+        "SCHEMA_RECURSION", "a.b[]", record("A", field("a", record("B", field("b", {"type": "array", "items": "A"})))),
+    ),
     "array of null": ("SCHEMA_TYPE", "a[]", one({"type": "array", "items": "null"})),
     "array of empty records": ("SCHEMA_ZERO_SIZE", "a[]", one({"type": "array", "items": record("E")})),
     "array of fixed(0)": ("SCHEMA_ZERO_SIZE", "a[]", one({"type": "array", "items": {"type": "fixed", "name": "F", "size": 0}})),

@@ -79,9 +79,7 @@ class Registrar:
         return self.version
 
     def exchange(self, *relays: Pen, shards: int = 4, version: int | None = None) -> bytes:
-        entry = ExchangeEntry(
-            EXCHANGE, self.environment, shards, self.pen.spki, tuple(pen.spki for pen in relays), version or self.next()
-        )
+        entry = ExchangeEntry(EXCHANGE, self.environment, shards, self.pen.spki, tuple(pen.spki for pen in relays), version or self.next())
         return self.pen.note(unsigned_exchange(entry, self.pen))
 
     def agency(self, entry: AgencyEntry, version: int | None = None) -> bytes:

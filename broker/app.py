@@ -1,0 +1,184 @@
+"""The composition root: from a home folder and a way to connect, to a publisher, a subscriber, a relay worker, a registrar.
+
+The only module that knows both services and edges. It makes objects and passes them arguments; it owns no rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from broker import ids
+from broker.errors import Refusal, RefusedError, UsageError
+from broker.policy.bundle import Bundle
+from broker.ports import Admin, Clock, Randomness, SubscriberStore, Transport
+from broker.service.knowledge import Knowledge, Pin
+from broker.service.publisher import Publisher
+from broker.service.registrar import Admission, Registrar
+from broker.service.relay import RelayWorker
+from broker.service.subscriber import Subscriber
+from broker.storage import enrol
+from broker.storage.clock import SystemClock, SystemRandomness
+from broker.storage.home import AgencyHome, ExchangeHome, ExchangeSettings, TlsFiles
+from broker.storage.publisher_store import SqlitePublisherStore
+from broker.storage.shipped import schema_texts, shipped
+from broker.storage.subscriber_store import SqliteSubscriberStore
+from broker.trust.certificates import Validity
+from broker.trust.enrolment import read_request
+
+SHARDS: Final = 16
+"""Shards of a new exchange: the most relay workers that can ever share its work. Fixed for its life."""
+
+Connect = Callable[[str, str, TlsFiles], Transport]
+"""Opens a transport: bootstrap address, principal (``SG-CUSTOMS#1``, ``relay``), TLS files."""
+
+
+def pin_of(settings: ExchangeSettings) -> Pin:
+    """What a home trusts."""
+    return Pin(settings.exchange_id, settings.environment, settings.registrar_spki)
+
+
+def shipped_bundle(version: int = 1) -> Bundle:
+    """The policies that come with the program."""
+    folder = shipped("deploy/policies")
+    schema = (folder / "schema.cedarschema").read_text(encoding="utf-8")
+    return Bundle.from_texts(version, schema, {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.cedar"))})
+
+
+class Member:
+    """An agency's side, from its home: joined to an exchange, able to publish and to subscribe."""
+
+    def __init__(
+        self,
+        home: Path,
+        agency: str,
+        connect: Connect,
+        *,
+        bootstrap: str | None = None,
+        clock: Clock | None = None,
+        randomness: Randomness | None = None,
+    ) -> None:
+        self.files = AgencyHome(home, agency)
+        self._connect, self._bootstrap = connect, bootstrap
+        self.clock: Clock = clock or SystemClock()
+        self._randomness: Randomness = randomness or SystemRandomness()
+
+    def transport(self) -> Transport:
+        """A connection under this agency's certificate. Raises UsageError where it has not joined."""
+        settings = self.files.settings()
+        principal = ids.principal(settings.agency, settings.generation)
+        return self._connect(self._bootstrap or settings.bootstrap, principal, self.files.tls())
+
+    def knowledge(self, transport: Transport) -> Knowledge:
+        """What this agency reads of the exchange's public topics."""
+        return Knowledge(transport, pin_of(self.files.settings()), schema_texts())
+
+    def publisher(self, transport: Transport, store: Path | None = None) -> Publisher:
+        """A publisher with its store (one process at a time). Raises StoreError where another process has it."""
+        agency = self.files.agency
+        kept = SqlitePublisherStore(store or self.files.publisher_store, agency, self._randomness.take(16))
+        return Publisher(agency, transport, self.knowledge(transport), self.files.signer(), kept, self.clock, self._randomness)
+
+    def subscriber(
+        self, transport: Transport, *, families: Sequence[str] | None = None, store: SubscriberStore | None = None
+    ) -> Subscriber:
+        """A subscriber with its store: by default the home's."""
+        agency = self.files.agency
+        kept = store or SqliteSubscriberStore(self.files.subscriber_store, agency)
+        return Subscriber(agency, transport, self.knowledge(transport), kept, self.clock, families=families)
+
+    def passing_store(self) -> SubscriberStore:
+        """A store that lives as long as its process: for looking at an inbox without moving the agency's own position."""
+        return SqliteSubscriberStore(None, self.files.agency)
+
+
+class Operator:
+    """The operator's side, from its home: creates the exchange, admits agencies, runs relay workers."""
+
+    def __init__(
+        self,
+        home: Path,
+        connect: Connect,
+        connect_admin: Callable[[str, TlsFiles], Admin],
+        *,
+        bootstrap: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.home = home
+        self.files = ExchangeHome(home)
+        self._connect, self._connect_admin, self._bootstrap = connect, connect_admin, bootstrap
+        self.clock: Clock = clock or SystemClock()
+
+    @property
+    def bootstrap(self) -> str:
+        """Where Kafka listens. Raises UsageError while nobody knows."""
+        address = self._bootstrap or self.files.settings().bootstrap
+        if not address:
+            raise UsageError("the exchange has no address yet", advice="run `broker up`, or give --bootstrap HOST:PORT")
+        return address
+
+    def transport(self, service: str) -> Transport:
+        """A connection as ``relay`` or ``registrar``."""
+        return self._connect(self.bootstrap, service, self.files.tls(service))
+
+    def admin(self) -> Admin:
+        """Administration of the cluster, as the registrar."""
+        return self._connect_admin(self.bootstrap, self.files.tls("registrar"))
+
+    def registrar(self, transport: Transport, admin: Admin) -> Registrar:
+        """The registrar, over connections of the caller's."""
+        return Registrar(transport, admin, self.files.registrar(), pin_of(self.files.settings()), self.clock)
+
+    def knowledge(self, transport: Transport) -> Knowledge:
+        """What the operator's services read of the public topics."""
+        return Knowledge(transport, pin_of(self.files.settings()), schema_texts())
+
+    def relay(self, transport: Transport, member: str) -> RelayWorker:
+        """A relay worker; ``member`` is a name that it keeps over restarts."""
+        return RelayWorker(transport, self.knowledge(transport), self.files.relay(), self.clock, member=member)
+
+    async def create(self, bundle: Bundle | None = None) -> None:
+        """Bring the cluster to what the exchange of this home needs. May be repeated."""
+        transport, admin = self.transport("registrar"), self.admin()
+        try:
+            registrar = self.registrar(transport, admin)
+            settings = self.files.settings()
+            await registrar.create(
+                shards=settings.shards,
+                relay_spkis=[self.files.relay().spki],
+                bundle=bundle or shipped_bundle(),
+                schemas=schema_texts(),
+            )
+        finally:
+            await admin.close()
+            await transport.close()
+
+    async def admit(self, request_text: str, communities: Sequence[str] = ()) -> Admission:
+        """Admit the agency whose request file this is. Raises RefusedError (BAD_REQUEST) with the rule that it breaks."""
+        request = read_request(request_text)
+        if isinstance(request, Refusal):
+            raise RefusedError(request)
+        transport, admin = self.transport("registrar"), self.admin()
+        try:
+            return await self.registrar(transport, admin).admit(
+                request, communities=communities, bootstrap=self.bootstrap, ca_pem=self.files.ca_pem(), issue=self._issue
+            )
+        finally:
+            await admin.close()
+            await transport.close()
+
+    async def add(self, agency: str, kind: str, communities: Sequence[str] = ()) -> Admission:
+        """Init, admit and join in this one home: for `up` and `demo`, where all parties are on one machine."""
+        request = enrol.init_agency(self.home, agency, kind, self.clock.now_ms())
+        admission = await self.admit(request, communities)
+        enrol.join_agency(self.home, admission.reply)
+        return admission
+
+    def _issue(self, agency: str, generation: int, spki: bytes) -> str:
+        authority = self.files.authority()
+        validity = Validity.days(self.clock.now_ms(), enrol.AGENCY_DAYS)
+        return authority.agency(spki, agency, generation, serial=x509.random_serial_number(), validity=validity)
+

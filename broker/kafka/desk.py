@@ -1,0 +1,195 @@
+"""Questions to the cluster over a connection of their own: partitions, first and last offsets, trimming.
+
+Kafka answers the requests of one connection in turn, so a question asked behind an idle fetch would wait for that fetch:
+up to half a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiokafka import errors as kafka_errors
+from aiokafka.protocol.admin import DeleteRecordsRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
+
+from broker.errors import UsageError
+from broker.kafka import errors, wire
+from broker.ports import Source
+
+Answer = TypeVar("Answer")
+
+EARLIEST = -2
+LATEST = -1
+READ_COMMITTED = 1
+SETTLE_SECONDS = 5.0
+"""How long a topic that was just created may take to be known to every Kafka node."""
+
+
+class _Retry(Exception):
+    """The answer was not final: the leader moved, or the metadata is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as this identity sees it: the leading node of each partition."""
+
+    leaders: Mapping[int, int]
+    denied: bool
+
+
+class Desk:
+    """One connection for questions, opened at the first one and again after a failure. ``patience``: seconds per question."""
+
+    def __init__(self, address: wire.Address, *, patience: float) -> None:
+        self._address = address
+        self._patience = patience
+        self._client: wire.RawClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> wire.RawClient:
+        """The connection. Raises ExchangeUnreachable."""
+        async with self._opening:
+            if self._client is None:
+                client = self._address.client()
+                try:
+                    async with asyncio.timeout(self._patience):
+                        await client.bootstrap()
+                except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
+                    await _close(client)
+                    raise errors.unreachable(f"could not reach `{self._address.bootstrap}`", error) from error
+                except BaseException:
+                    await _close(client)
+                    raise
+                self._client = client
+            return self._client
+
+    async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+        """What is known of each of the topics; one that does not exist has no leaders. Raises ExchangeUnreachable."""
+        wanted = sorted(set(names))
+        if not wanted:
+            return {}
+        return await self._patiently(lambda: self._topics(wanted), f"the partitions of `{wanted[0]}`")
+
+    async def offsets(self, asked: Mapping[Source, int]) -> dict[Source, int]:
+        """The first offset (EARLIEST), or the last stable one (LATEST), of each source.
+
+        Raises NotAuthorised, UsageError where there is no such topic or partition, ExchangeUnreachable.
+        """
+        if not asked:
+            return {}
+        return await self._patiently(lambda: self._offsets(asked), f"the offsets of `{next(iter(asked))[0]}`")
+
+    async def trim(self, source: Source, before: int) -> None:
+        """Delete records with lower offsets (DeleteRecords). Raises as :meth:`offsets`, and UsageError beyond the end."""
+        await self._patiently(lambda: self._trim(source, before), f"trimming `{source[0]}`")
+
+    async def close(self) -> None:
+        """Release the connection. It is opened again if another question is asked."""
+        client, self._client = self._client, None
+        if client is not None:
+            await _close(client)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Answer]], what: str) -> Answer:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        pause = 0.02
+        while True:
+            await self.open()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await ask()
+            except (_Retry, kafka_errors.KafkaError, TimeoutError, OSError) as error:
+                if not isinstance(error, _Retry):
+                    await self.close()
+                if loop.time() + pause >= deadline or not (isinstance(error, _Retry) or errors.is_transient(error)):
+                    raise errors.unreachable(f"could not learn {what}", error) from error
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.5)
+
+    async def _ask(self, request: object, node: int | None = None) -> Any:  # noqa: ANN401
+        client = await self.open()
+        node = client.get_random_node() if node is None else node
+        if node is None:
+            raise kafka_errors.NoBrokersAvailable
+        return await client.send(node, request)
+
+    async def _topics(self, names: list[str]) -> dict[str, Topic]:
+        answer = await self._ask(MetadataRequest(names, allow_auto_topic_creation=False))
+        found: dict[str, Topic] = {}
+        for entry in answer.topics:
+            code, name, partitions = entry[0], entry[1], entry[-1]
+            leaders = {int(partition[1]): int(partition[2]) for partition in partitions}
+            found[name] = Topic(leaders, denied=code == kafka_errors.TopicAuthorizationFailedError.errno)
+            if code == kafka_errors.LeaderNotAvailableError.errno or -1 in leaders.values():
+                raise _Retry(f"`{name}` has no leader")
+        return found
+
+    async def located(self, sources: Iterable[Source]) -> dict[Source, int]:
+        """The leading node of each source. Raises as :meth:`offsets`; waits a moment for topics that are being created."""
+        sources = list(sources)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + min(SETTLE_SECONDS, self._patience)
+        while True:
+            topics = await self.topics(topic for topic, _ in sources)
+            for topic, partition in sources:
+                if topics[topic].denied:
+                    raise errors.denied(f"reading about `{topic}`")
+                if partition not in topics[topic].leaders:
+                    missing = topic, partition
+                    break
+            else:
+                return {source: topics[source[0]].leaders[source[1]] for source in sources}
+            if loop.time() >= deadline:
+                raise errors.no_topic(*missing)
+            await asyncio.sleep(0.1)
+
+    async def _offsets(self, asked: Mapping[Source, int]) -> dict[Source, int]:
+        leaders = await self.located(asked)
+        found: dict[Source, int] = {}
+        for node in set(leaders.values()):
+            by_topic: dict[str, list[tuple[int, int]]] = {}
+            for source, which in asked.items():
+                if leaders[source] == node:
+                    by_topic.setdefault(source[0], []).append((source[1], which))
+            answer = await self._ask(OffsetRequest(-1, READ_COMMITTED, list(by_topic.items())), node)
+            for topic, partitions in answer.topics:
+                for partition, code, _, offset in partitions:
+                    _check(code, f"reading about `{topic}`")
+                    found[topic, partition] = offset
+        return found
+
+    async def _trim(self, source: Source, before: int) -> None:
+        node = (await self.located([source]))[source]
+        request = DeleteRecordsRequest([(source[0], [(source[1], before)])], int(self._patience * 1000))
+        answer = await self._ask(request, node)
+        for _, partitions, *_ in answer.topics:
+            for _, _, code, *_ in partitions:
+                if code == kafka_errors.OffsetOutOfRangeError.errno:
+                    raise UsageError(
+                        f"`{source[0]}`/{source[1]} ends before {before}", advice="trim no further than was read"
+                    )
+                _check(code, f"trimming `{source[0]}`")
+
+
+def _check(code: int, what: str) -> None:
+    if code == 0:
+        return
+    error = kafka_errors.for_code(code)
+    if issubclass(error, wire.DENIED):
+        raise errors.denied(what)
+    if error.retriable or error is kafka_errors.UnknownTopicOrPartitionError:
+        raise _Retry(str(error()))
+    raise error
+
+
+async def _close(client: wire.RawClient) -> None:
+    closing = asyncio.ensure_future(client.close())
+    await asyncio.wait([closing], timeout=1.0)
+    if not closing.done():
+        closing.cancel()
+    elif not closing.cancelled():
+        closing.exception()

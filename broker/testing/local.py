@@ -1,0 +1,135 @@
+"""A whole exchange in one process and in memory, for an agency's own tests: real keys, policy, relay; no Kafka, no network.
+
+::
+
+    async with LocalExchange() as exchange:
+        sg = await exchange.join("SG-CUSTOMS", "customs")
+        my = await exchange.join("MY-CUSTOMS", "customs")
+        await sg.publish(alert(...))
+        for delivery in await my.deliveries(1): ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from broker import ids
+from broker.app import Member, Operator
+from broker.envelope.receipt import Receipt
+from broker.families.message import Message
+from broker.policy.bundle import Bundle
+from broker.ports import Admin, Clock, Randomness, Transport
+from broker.service.publisher import Publisher
+from broker.service.relay import RelayWorker
+from broker.service.subscriber import DONE, Delivery, Outcome
+from broker.storage import enrol
+from broker.storage.home import TlsFiles
+from broker.testing.memory import MemoryAdmin, MemoryExchange, MemoryTransport
+
+PATIENCE_S: Final = 10.0
+"""How long a call waits for the exchange before it fails: nothing here takes longer."""
+
+
+class LocalAgency:
+    """A member of a :class:`LocalExchange`."""
+
+    def __init__(self, member: Member, transport: Transport) -> None:
+        self.member = member
+        self.agency = member.files.agency
+        self.transport = transport
+        self._publisher: Publisher | None = None
+
+    async def publisher(self) -> Publisher:
+        """This agency's publisher, started."""
+        if self._publisher is None:
+            self._publisher = self.member.publisher(self.transport)
+            await self._publisher.start()
+        return self._publisher
+
+    async def publish(self, message: Message) -> Receipt:
+        """Publish and wait for the relay's receipt. Raises RefusedError where the message is refused before it is sent."""
+        handle = await (await self.publisher()).publish(message)
+        return await handle.receipt(PATIENCE_S)
+
+    async def deliveries(self, count: int, *, families: Sequence[str] | None = None) -> list[Delivery]:
+        """The next ``count`` deliveries, fewer if no more come within a moment; goes on where the last call ended."""
+        taken: list[Delivery] = []
+
+        async def keep(delivery: Delivery) -> Outcome:
+            taken.append(delivery)
+            return DONE
+
+        subscriber = self.member.subscriber(self.transport, families=families)
+        await subscriber.run(keep, limit=count, idle_timeout=0.3)
+        return taken
+
+    async def close(self) -> None:
+        """Close the publisher."""
+        if self._publisher is not None:
+            await self._publisher.close()
+            self._publisher = None
+
+
+class LocalExchange:
+    """An exchange in memory with one relay worker. ``memory`` gives access to topics and faults."""
+
+    def __init__(
+        self,
+        *,
+        exchange_id: str = "local.test",
+        environment: str = "test",
+        shards: int = 4,
+        clock: Clock | None = None,
+        randomness: Randomness | None = None,
+        bundle: Bundle | None = None,
+    ) -> None:
+        self._names = (exchange_id, environment, shards)
+        self._folder = tempfile.TemporaryDirectory(prefix="broker-local-")
+        self.home = Path(self._folder.name)
+        self.memory = MemoryExchange(clock)
+        self._clock, self._randomness, self._bundle = self.memory.clock, randomness, bundle
+        self.operator = Operator(self.home, self._connect, self._connect_admin, bootstrap="memory:0", clock=self._clock)
+        self.agencies: dict[str, LocalAgency] = {}
+        self.relay: RelayWorker | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    def _connect(self, _bootstrap: str, principal: str, _files: TlsFiles) -> Transport:
+        return MemoryTransport(self.memory, None if principal == "registrar" else principal)
+
+    def _connect_admin(self, _bootstrap: str, _files: TlsFiles) -> Admin:
+        return MemoryAdmin(self.memory)
+
+    async def __aenter__(self) -> LocalExchange:
+        enrol.create_exchange(self.home, *self._names, self._clock.now_ms())
+        await self.operator.create(self._bundle)
+        await self.start_relay()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for agency in self.agencies.values():
+            await agency.close()
+        await self.stop_relay()
+        self._folder.cleanup()
+
+    async def start_relay(self, member: str = "relay-1") -> None:
+        """Start the relay worker."""
+        self.relay = self.operator.relay(self.operator.transport("relay"), member)
+        self._running = asyncio.create_task(self.relay.run())
+
+    async def stop_relay(self) -> None:
+        """Stop the relay worker; raises what ended it, if anything did."""
+        if self.relay is not None and self._running is not None:
+            self.relay.stop()
+            await self._running
+        self.relay = self._running = None
+
+    async def join(self, agency: str, kind: str, communities: Sequence[str] = ()) -> LocalAgency:
+        """Enrol an agency: its keys, request, admission and reply, all as in earnest."""
+        await self.operator.add(ids.agency_id(agency), kind, communities)
+        member = Member(self.home, agency, self._connect, clock=self._clock, randomness=self._randomness)
+        self.agencies[agency] = LocalAgency(member, member.transport())
+        return self.agencies[agency]

@@ -1,0 +1,118 @@
+"""Makes the golden vectors beside it: ``python -m tests.vectors.make`` writes them, a test compares them with the files.
+
+Everything is deterministic: fixed inputs (:mod:`tests.vectors.content`), Ed25519, and ECDSA with RFC 6979.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+from broker.envelope import note, receipt
+from broker.envelope.parcel import parcel_bytes
+from broker.envelope.section import digest
+from tests.vectors import content
+from tests.vectors.content import DIRECTORY, LICENSING, RELAY, Record
+from tests.vectors.messages import Signed, delivered, readable, recall_of, sections, sign, statement
+from tests.vectors.refusals import refusals
+
+FOLDER: Final = Path(__file__).resolve().parent
+
+
+def shown_sections(all_of_them: dict[str, bytes], carried: set[str]) -> list[Record]:
+    """Sections as a vector shows them; ``carried`` says which are in the value."""
+    return [
+        {
+            "section": name, "schema": content.SECTION_SCHEMAS[name].path, "schema_id": content.SECTION_SCHEMAS[name].id.hex(),
+            "salt": value[:16].hex(), "record": readable(content.SECTIONS[name]), "body": value[16:].hex(),
+            "digest": digest(value).hex(), "carried": name in carried,
+        }
+        for name, value in sorted(all_of_them.items())
+    ]  # fmt: skip
+
+
+def parcel_vector(about: str, signed: Signed, carried: dict[str, bytes]) -> Record:
+    """A record of an outbox."""
+    return {
+        "kind": "parcel", "note": about, "directory": DIRECTORY, "statement": signed.shown, "leaf": signed.leaf.hex(),
+        "sections": shown_sections(carried, set(carried)), "value": parcel_bytes(signed.statement, carried, {}).hex(),
+    }  # fmt: skip
+
+
+def delivery_vector() -> Record:
+    """The alert as AE-CUSTOMS gets it: without grounds (withheld) and audience (never delivered)."""
+    carried = sections()
+    signed = statement(carried)
+    value, slip_made = delivered(signed, carried, ["grounds"])
+    return {
+        "kind": "delivery",
+        "note": "The parcel of parcel-ed25519.json as the relay delivers it to AE-CUSTOMS: policy withheld `grounds`, and `audience` "
+        "never leaves the exchange. The originator's statement is unchanged, byte for byte; the relay's slip is extra 1, and it "
+        "lists every committed section except audience as given or withheld.",
+        "directory": DIRECTORY, "recipient": "AE-CUSTOMS", "statement": signed.shown, "leaf": signed.leaf.hex(),
+        "sections": shown_sections(carried, {"core", "goods"}), "slip": slip_made.shown, "value": value.hex(),
+    }  # fmt: skip
+
+
+def receipt_vector(about: str, record: Record) -> Record:
+    """A note of the relay."""
+    signed = sign(RELAY, content.RECEIPT, receipt.CONTENT_TYPE, record)
+    return {
+        "kind": "note", "note": about, "directory": DIRECTORY, "statement": signed.shown,
+        "value": note.note_bytes(*signed.parts).hex(),
+    }  # fmt: skip
+
+
+def build() -> dict[str, Record]:
+    """Every vector by the name of its file."""
+    carried = sections()
+    signed = statement(carried)
+    value = parcel_bytes(signed.statement, carried, {})
+    licensing = statement(carried, LICENSING, originator="DE-BAFA", subject="DE-BAFA/2026/0001")
+    refused: Record = {
+        "outcome": "REFUSED", "code": "NOT_A_PARCEL", "step": 1, "reason": "the record begins with `4f 62 6a`, a parcel with `58 42 01`",
+        "advice": "send with the publisher", "message_id": None, "stream": None, "seq": None, "subject": None, "revision": None,
+        "recipients": [], "findings": [],
+    }  # fmt: skip
+    return {
+        "parcel-ed25519": parcel_vector(
+            "A record of the outbox of SG-CUSTOMS, signed with Ed25519. value = 58 42 01, then the deterministic CBOR of [18([protected, "
+            "{}, payload, signature]), {section: salt, then body}, {}]. leaf = SHA-256 of 00 and to_be_signed. Each digest = SHA-256 of "
+            "salt and body. schema_id = SHA-256 of the schema's canonical form (see README.md).", signed, carried,
+        ),
+        "parcel-p256": parcel_vector(
+            "The same alert by DE-BAFA, signed with ECDSA on P-256 and SHA-256 (nonce by RFC 6979): r and s, 32 bytes each, the lower "
+            "of the two possible s.", licensing, carried,
+        ),
+        "parcel-recall": parcel_vector(
+            "The recall of the alert of parcel-ed25519.json: no sections, sequence number 2, and prev is the leaf of that parcel.",
+            recall_of(signed), {},
+        ),
+        "delivery-withheld": delivery_vector(),
+        "receipt-accepted": receipt_vector(
+            "The relay's answer to parcel-ed25519.json: a note, 58 42 02 and a COSE_Sign1. digest = SHA-256 of the parcel's value.",
+            content.receipt(signed.leaf, hashlib.sha256(value).digest()),
+        ),
+        "receipt-refused": receipt_vector(
+            "The relay's answer to a record of the outbox that is no parcel: what could not be read is null.",
+            content.receipt(None, hashlib.sha256(b"Obj\x01").digest(), **refused),
+        ),
+        "refusals": refusals(),
+    }  # fmt: skip
+
+
+def text(vector: Record) -> str:
+    """A vector as its file has it."""
+    return json.dumps(vector, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write the files."""
+    for name, vector in build().items():
+        (FOLDER / f"{name}.json").write_text(text(vector), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
