@@ -175,13 +175,11 @@ def _read(data: bytes, at: int, depth: int, left: list[int]) -> tuple[Item, int]
     if argument > 23:
         argument, at = _argument(data, at, first)
     kind = first >> 5
-    if kind == 2:
+    if 2 <= kind <= 3:
         end = at + argument
         if end > len(data):
             _cut_off()
-        return data[at:end], end
-    if kind == 3:
-        return _read_text(data, at, argument)
+        return (data[at:end] if kind == 2 else _text(data[at:end])), end
     if kind == 0:
         return argument, at
     if kind == 1:
@@ -212,6 +210,8 @@ def _take(left: list[int], count: int) -> None:
 def _argument(data: bytes, at: int, first: int) -> tuple[int, int]:
     """An argument longer than the initial byte, and where it ends."""
     information = first & 31
+    if information == 24 and data[at] > 23:
+        return data[at], at + 1
     if information > 27:
         if information == 31 and 2 <= first >> 5 <= 5:
             raise CborError("NOT_CANONICAL", "an item has no definite length")
@@ -226,12 +226,9 @@ def _argument(data: bytes, at: int, first: int) -> tuple[int, int]:
     return argument, end
 
 
-def _read_text(data: bytes, at: int, length: int) -> tuple[str, int]:
-    end = at + length
-    if end > len(data):
-        _cut_off()
+def _text(raw: bytes) -> str:
     try:
-        return data[at:end].decode(), end
+        return raw.decode()
     except UnicodeDecodeError:
         raise CborError("BAD_CBOR", "a text string is not UTF-8") from None
 

@@ -8,7 +8,7 @@ The statement is the originator's COSE_Sign1 over the header; sections are commi
 so that one can be withheld without touching the signature. The third item is the exchange's: empty in an outbox, the slip
 (:data:`SLIP`) in an inbox. The three magic bytes keep a bare Avro value from ever being taken for a parcel.
 
-Cost of one parcel of 1.5 kB with 5 sections (CPython 3.11, one core of a 2-vCPU virtual machine): FIGURES.
+Measured for a parcel of 1.5 kB with 5 sections (CPython 3.11, one core of a 2-vCPU virtual machine, best of 7): FIGURES.
 """
 
 from __future__ import annotations

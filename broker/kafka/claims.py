@@ -61,7 +61,7 @@ class KafkaShardClaims:
         self._consumer: wire.RawConsumer | None = None
         self._listener = _Listener()
         self._told: frozenset[int] | None = None
-        self._closed = False
+        self.closed = False
 
     async def join(self) -> None:
         """Join, and wait for the first assignment. Raises ExchangeUnreachable, NotAuthorised."""
@@ -90,8 +90,7 @@ class KafkaShardClaims:
                 await consumer.start()
                 consumer.subscribe([SHARDS], listener=listener)
                 while listener.held is None:
-                    if (failure := wire.group_failure(consumer)) is not None:
-                        raise failure
+                    _check(consumer)
                     await _event(listener.changed, TICK_SECONDS)
         except BaseException:
             await wire.retire(consumer, seconds=2.0)
@@ -103,7 +102,7 @@ class KafkaShardClaims:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
-            if self._closed:
+            if self.closed:
                 raise UsageError("the claims were given up", advice="join again")
             held = self._held()
             if held != self._told or loop.time() >= deadline:
@@ -124,7 +123,7 @@ class KafkaShardClaims:
 
     async def _heal(self) -> None:
         """Join anew where aiokafka gave up on the group; until then nothing is held."""
-        if self._closed:
+        if self.closed:
             return
         consumer = self._consumer
         if consumer is not None and (failure := wire.group_failure(consumer)) is not None:
@@ -139,14 +138,19 @@ class KafkaShardClaims:
 
     async def close(self) -> None:
         """See :class:`broker.ports.ShardClaims`."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         consumer, self._consumer = self._consumer, None
         self._listener.changed.set()
         if consumer is not None:
             wire.leave_on_stop(consumer)
             await wire.retire(consumer, seconds=2.0)
+
+
+def _check(consumer: wire.RawConsumer) -> None:
+    if (failure := wire.group_failure(consumer)) is not None:
+        raise failure
 
 
 async def _event(event: asyncio.Event, seconds: float) -> None:

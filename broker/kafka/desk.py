@@ -49,6 +49,7 @@ class Desk:
         self._patience = patience
         self._client: wire.RawClient | None = None
         self._opening = asyncio.Lock()
+        self._leaders: dict[Source, int] = {}
 
     async def open(self) -> wire.RawClient:
         """The connection. Raises ExchangeUnreachable."""
@@ -103,6 +104,7 @@ class Desk:
                 async with asyncio.timeout_at(deadline):
                     return await ask()
             except (_Retry, kafka_errors.KafkaError, TimeoutError, OSError) as error:
+                self._leaders.clear()
                 if not isinstance(error, _Retry):
                     await self.close()
                 if loop.time() + pause >= deadline or not (isinstance(error, _Retry) or errors.is_transient(error)):
@@ -110,7 +112,7 @@ class Desk:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
 
-    async def _ask(self, request: object, node: int | None = None) -> Any:  # noqa: ANN401
+    async def _ask(self, request: object, node: int | None = None) -> Any:
         client = await self.open()
         node = client.get_random_node() if node is None else node
         if node is None:
@@ -142,15 +144,16 @@ class Desk:
                     missing = topic, partition
                     break
             else:
-                return {source: topics[source[0]].leaders[source[1]] for source in sources}
+                self._leaders |= {source: topics[source[0]].leaders[source[1]] for source in sources}
+                return {source: self._leaders[source] for source in sources}
             if loop.time() >= deadline:
                 raise errors.no_topic(*missing)
             await asyncio.sleep(0.1)
 
     async def _offsets(self, asked: Mapping[Source, int]) -> dict[Source, int]:
-        leaders = await self.located(asked)
+        leaders = self._leaders if self._leaders.keys() >= asked.keys() else await self.located(asked)
         found: dict[Source, int] = {}
-        for node in set(leaders.values()):
+        for node in {leaders[source] for source in asked}:
             by_topic: dict[str, list[tuple[int, int]]] = {}
             for source, which in asked.items():
                 if leaders[source] == node:
@@ -169,9 +172,7 @@ class Desk:
         for _, partitions, *_ in answer.topics:
             for _, _, code, *_ in partitions:
                 if code == kafka_errors.OffsetOutOfRangeError.errno:
-                    raise UsageError(
-                        f"`{source[0]}`/{source[1]} ends before {before}", advice="trim no further than was read"
-                    )
+                    raise UsageError(f"`{source[0]}`/{source[1]} ends before {before}", advice="trim no further than was read")
                 _check(code, f"trimming `{source[0]}`")
 
 

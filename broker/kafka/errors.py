@@ -59,6 +59,8 @@ def of_send(topic: str, error: BaseException) -> BrokerError:
     """Why a record was not confirmed: refused, or its outcome unknown."""
     if isinstance(error, wire.DENIED):
         return denied(f"writing to `{topic}`")
+    if isinstance(error, wire.REFUSED):
+        return UsageError(f"Kafka will not take a record for `{topic}`: {error}", advice="do not send it again as it is")
     return unreachable(f"a record to `{topic}` was not confirmed", error)
 
 
@@ -75,9 +77,7 @@ def of_commit(name: str, causes: Iterable[BaseException]) -> Fenced | OutcomeUnk
         why = "there was no answer in time"
     else:
         why = str(causes[-1]) or type(causes[-1]).__name__
-    return OutcomeUnknown(
-        f"the end of a transaction of `{name}` was not confirmed: {why}", advice="take the shard again from the start"
-    )
+    return OutcomeUnknown(f"the end of a transaction of `{name}` was not confirmed: {why}", advice="take the shard again from the start")
 
 
 def is_transient(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from aiokafka import TopicPartition
 from aiokafka import errors as kafka_errors
@@ -62,7 +63,7 @@ class KafkaInlet:
         self._look_pause = watch_after
         self._silent_since: float | None = None
         self._retiring: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self.closed = False
 
     async def assign(self, starts: Mapping[Source, Start]) -> None:
         """See :class:`broker.ports.Inlet`. Raises NotAuthorised, ExchangeUnreachable, UsageError where there is no such source."""
@@ -110,7 +111,7 @@ class KafkaInlet:
         catching_up = bool(self._behind())
         if not self._drained:
             await asyncio.sleep(timeout)
-        while self._drained and not self._closed:
+        while self._drained and not self.closed:
             if self._queued < QUEUE_BYTES:
                 await self._fetch(0.0 if self._queued else max(0.0, deadline - loop.time()))
             if self._queued or loop.time() >= deadline or (catching_up and not self._behind()):
@@ -175,7 +176,7 @@ class KafkaInlet:
         ends = await self._desk.offsets(dict.fromkeys(self._drained, LATEST))
         self._ends = dict(ends)
         if self._behind():
-            self._look_later(CATCH_UP_LOOK_SECONDS)
+            self._look_at = min(self._look_at, asyncio.get_running_loop().time() + CATCH_UP_LOOK_SECONDS)
         return ends
 
     def position(self, source: Source) -> int:
@@ -212,7 +213,8 @@ class KafkaInlet:
             await self._silence(error)
             return
         self._silent_since = None
-        stuck = [source for source, (position, end) in self._looked.items() if self.position(source) == position < end]
+        looked = self._looked.items()
+        stuck = [source for source, (at, end) in looked if not self._queues[source] and self.position(source) == at < end]
         gaps = [source for source in stuck if await self._is_gap(source, ends[source])]
         for source in gaps:
             log.warning("nothing is left of %s/%d from %d to %d", *source, self._drained[source], ends[source])
@@ -251,12 +253,12 @@ class KafkaInlet:
         await asyncio.sleep(0.2)
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self.closed:
             raise UsageError("the inlet is closed", advice="open another one")
 
     async def close(self) -> None:
         """See :class:`broker.ports.Inlet`. A poll in progress ends empty."""
-        self._closed = True
+        self.closed = True
         self._drop_consumer()
         if self._retiring:
             await asyncio.wait(set(self._retiring))
@@ -267,7 +269,8 @@ def _weight(record: Record | wire.RawRecord) -> int:
 
 
 def _lost(error: kafka_errors.OffsetOutOfRangeError) -> PositionLost:
-    where = ", ".join(f"offset {offset} of `{at.topic}`/{at.partition}" for at, offset in (error.args[0] if error.args else {}).items())
+    positions = cast(Mapping[TopicPartition, int], error.args[0] if error.args else {})
+    where = ", ".join(f"offset {offset} of `{at.topic}`/{at.partition}" for at, offset in positions.items())
     return PositionLost(
         f"{where or 'an offset'} is not there: it was trimmed away, or the topic is not the one it was",
         advice="records may have been missed: compare with the sender, then read from the beginning",

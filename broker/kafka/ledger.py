@@ -33,7 +33,7 @@ class KafkaLedger:
         self._deadline = deadline
         self._dead: Fenced | OutcomeUnknown | None = None
         self._open = False
-        self._closed = False
+        self.closed = False
 
     @classmethod
     async def opened(cls, address: wire.Address, name: str, *, patience: float) -> KafkaLedger:
@@ -58,7 +58,7 @@ class KafkaLedger:
         """
         if self._dead is not None:
             raise type(self._dead)(str(self._dead), advice=self._dead.advice)
-        if self._closed or self._open:
+        if self.closed or self._open:
             raise UsageError("the ledger is closed, or busy with a commit", advice="one commit at a time; open another ledger")
         for record in records:
             errors.check_size(record)
@@ -84,9 +84,7 @@ class KafkaLedger:
         await wire.know_topics(self._producer, {record.topic for record in records})
         await self._producer.begin_transaction()
         for wave in _waves(self._batches(records)):
-            answers = [
-                await self._producer.send_batch(batch, topic, partition=partition) for (topic, partition), batch in wave
-            ]
+            answers = [await self._producer.send_batch(batch, topic, partition=partition) for (topic, partition), batch in wave]
             # aiokafka commits even where a batch has failed: every answer is looked at before the commit.
             for result in await asyncio.gather(*answers, return_exceptions=True):
                 if isinstance(result, BaseException):
@@ -105,9 +103,9 @@ class KafkaLedger:
 
     async def close(self) -> None:
         """See :class:`broker.ports.Ledger`."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         if self._open:
             await self._abort()
         await wire.retire(self._producer, seconds=2.0, flush=not self._open)

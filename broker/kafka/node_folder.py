@@ -78,7 +78,7 @@ class NodeFolder:
         return found
 
     def _create_identity(self, file: Path) -> NodeIdentity:
-        client_port, controller_port = _free_ports()
+        client_port, controller_port = find_free_ports()
         identity = NodeIdentity(KAFKA_VERSION, _new_cluster_id(), client_port, controller_port)
         with telling_of_disk(self.path):
             aside = file.with_suffix(".new")
@@ -167,7 +167,8 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _free_ports() -> tuple[int, int]:
+def find_free_ports() -> tuple[int, int]:
+    """Two ports of the loopback address that nothing listens on now."""
     chosen: list[int] = []
     for port in random.sample(_PORTS, k=len(_PORTS)):
         if _is_free(port):

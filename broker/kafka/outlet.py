@@ -19,6 +19,8 @@ from broker.kafka import errors, wire
 from broker.ports import Outgoing, Position
 
 CLOSE_SECONDS = 10.0
+SETTLE_SECONDS = 5.0
+"""How long a topic that was just created may take to be known."""
 
 
 class KafkaOutlet:
@@ -33,12 +35,12 @@ class KafkaOutlet:
         self._unanswered: dict[asyncio.Future[Position], tuple[float, str]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._retiring: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self.closed = False
 
     async def open(self) -> wire.RawProducer:
         """The producer in use, or a new one. Raises ExchangeUnreachable, NotAuthorised."""
         async with self._opening:
-            if self._closed:
+            if self.closed:
                 raise UsageError("the outlet is closed", advice="open another one")
             if self._producer is None:
                 producer = self._address.producer()
@@ -60,11 +62,12 @@ class KafkaOutlet:
         producer = self._producer or await self.open()
         answer: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
         try:
-            if record.partition not in await producer.partitions_for(record.topic):
+            known = producer.client.cluster.partitions_for_topic(record.topic)
+            if not known:
+                known = await wire.partitions_of(producer, record.topic, settle=SETTLE_SECONDS)
+            if record.partition not in known:
                 raise errors.no_topic(record.topic, record.partition)
             raw = await producer.send(record.topic, value=record.value, key=record.key, partition=record.partition)
-        except kafka_errors.UnknownTopicOrPartitionError as error:
-            raise errors.no_topic(record.topic) from error
         except wire.DENIED as error:
             answer.set_exception(errors.of_send(record.topic, error))
             return answer
@@ -136,7 +139,7 @@ class KafkaOutlet:
 
     async def close(self) -> None:
         """See :class:`broker.ports.Outlet`. What is not confirmed within 10 s is reported as unknown."""
-        self._closed = True
+        self.closed = True
         async with self._opening:
             producer, self._producer = self._producer, None
         if producer is not None:

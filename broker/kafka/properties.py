@@ -13,8 +13,6 @@ from broker.exchange.topology import KAFKA_LIMIT, REGISTRAR, RELAY
 
 NODE: Final = "node"
 """Principal of the Kafka node itself: inter-broker and controller traffic."""
-PRINCIPAL_PATTERN: Final = f"{NODE}|{RELAY}|{REGISTRAR}|[A-Z]{{2}}-[A-Z0-9]{{2,12}}#[1-9][0-9]{{0,8}}"
-"""Common names that become principals (Java regular expression): the services, and an agency with its generation."""
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _RECORD_LIMIT = KAFKA_LIMIT + 4096
@@ -28,7 +26,7 @@ def render_properties(template: str, *, client_port: int, controller_port: int) 
     values = {
         "client_port": client_port,
         "controller_port": controller_port,
-        "principal_pattern": PRINCIPAL_PATTERN,
+        "services": "|".join((NODE, RELAY, REGISTRAR)),
         "super_users": f"User:{NODE};User:{REGISTRAR}",
         "record_limit": _RECORD_LIMIT,
         "response_limit": 4 * _RECORD_LIMIT,

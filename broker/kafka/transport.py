@@ -16,6 +16,8 @@ from broker.ports import Inlet, Ledger, Outlet, ShardClaims, Source
 
 
 class _Closing(Protocol):
+    closed: bool
+
     async def close(self) -> None: ...
 
 
@@ -39,7 +41,7 @@ class KafkaTransport:
         self._check_open()
         outlet = KafkaOutlet(self._address, patience=self._patience)
         await outlet.open()
-        self._opened.append(outlet)
+        self._keep(outlet)
         return outlet
 
     async def inlet(self) -> Inlet:
@@ -47,14 +49,14 @@ class KafkaTransport:
         self._check_open()
         await self._desk.open()
         inlet = KafkaInlet(self._address, self._desk, patience=self._patience)
-        self._opened.append(inlet)
+        self._keep(inlet)
         return inlet
 
     async def ledger(self, name: str) -> Ledger:
         """See :class:`broker.ports.Transport`."""
         self._check_open()
         ledger = await KafkaLedger.opened(self._address, name, patience=self._patience)
-        self._opened.append(ledger)
+        self._keep(ledger)
         return ledger
 
     async def shard_claims(self, member: str) -> ShardClaims:
@@ -64,7 +66,7 @@ class KafkaTransport:
             raise errors.no_topic(SHARDS)
         claims = KafkaShardClaims(self._address, member, patience=self._patience)
         await claims.join()
-        self._opened.append(claims)
+        self._keep(claims)
         return claims
 
     async def partitions(self, topic: str) -> int:
@@ -76,6 +78,10 @@ class KafkaTransport:
         """See :class:`broker.ports.Transport`. Raises NotAuthorised, ExchangeUnreachable, UsageError beyond the end."""
         self._check_open()
         await self._desk.trim(source, before)
+
+    def _keep(self, opened: _Closing) -> None:
+        self._opened = [earlier for earlier in self._opened if not earlier.closed]
+        self._opened.append(opened)
 
     def _check_open(self) -> None:
         if self._closed:

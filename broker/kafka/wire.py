@@ -69,6 +69,8 @@ class RawBatch(Protocol):
 class RawCluster(Protocol):
     """What a client knows of the cluster."""
 
+    unauthorized_topics: set[str]
+
     def partitions_for_topic(self, topic: str) -> set[int] | None: ...  # noqa: D102
 
 
@@ -81,7 +83,8 @@ class RawClient(Protocol):
     async def close(self) -> None: ...  # noqa: D102
     def get_random_node(self) -> int | None: ...  # noqa: D102
     async def send(self, node_id: int, request: object) -> Any: ...  # noqa: D102
-    def add_topic(self, topic: str) -> Awaitable[object]: ...  # noqa: D102
+    def add_topic(self, topic: str) -> Awaitable[bool]: ...  # noqa: D102
+    def force_metadata_update(self) -> Awaitable[bool]: ...  # noqa: D102
 
 
 class RawProducer(Protocol):
@@ -91,7 +94,6 @@ class RawProducer(Protocol):
 
     async def start(self) -> None: ...  # noqa: D102
     async def stop(self) -> None: ...  # noqa: D102
-    async def partitions_for(self, topic: str) -> set[int]: ...  # noqa: D102
     async def send(  # noqa: D102
         self, topic: str, *, value: bytes | None, key: bytes | None, partition: int
     ) -> asyncio.Future[RawStored]: ...
@@ -147,6 +149,15 @@ DENIED = (
     kafka_errors.ClusterAuthorizationFailedError,
     kafka_errors.TransactionalIdAuthorizationFailed,
 )
+
+
+REFUSED = (
+    kafka_errors.MessageSizeTooLargeError,
+    kafka_errors.RecordListTooLargeError,
+    kafka_errors.InvalidTopicError,
+    kafka_errors.PolicyViolationError,
+)
+"""What Kafka answers to a record that it will never take."""
 
 
 class EndNotConfirmed(Exception):
@@ -257,6 +268,28 @@ async def know_topics(producer: RawProducer, topics: Iterable[str]) -> None:
     waits = [client.add_topic(topic) for topic in topics if client.cluster.partitions_for_topic(topic) is None]
     if waits:
         await waits[-1]
+
+
+async def partitions_of(producer: RawProducer, topic: str, *, settle: float) -> set[int]:
+    """The partitions of a topic; empty where there is none after ``settle`` seconds, in which a new one becomes known.
+
+    Raises KafkaError where access is denied or no metadata can be had.
+    """
+    client = producer.client
+    deadline = asyncio.get_running_loop().time() + settle
+    fresh = client.add_topic(topic)
+    while True:
+        known = await fresh
+        if partitions := client.cluster.partitions_for_topic(topic):
+            return partitions
+        if topic in client.cluster.unauthorized_topics:
+            raise kafka_errors.TopicAuthorizationFailedError(topic)
+        if asyncio.get_running_loop().time() >= deadline:
+            if not known:
+                raise kafka_errors.KafkaConnectionError("no metadata")
+            return set()
+        await asyncio.sleep(0.1)
+        fresh = client.force_metadata_update()
 
 
 def position_of(consumer: RawConsumer, source: TopicPartition) -> int | None:

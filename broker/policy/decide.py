@@ -100,8 +100,7 @@ class Decider:
             return Verdict(False, (DEFAULT_DENY,), (), sentences.NOT_A_MEMBER)
         if agency in self._misfits:
             return self._failure(sentences.BAD_MEMBER)
-        named = {agency, labels.originator, *labels.audience_agencies, *self._reading.entities.get("Agency", ())}
-        entities = self._entity_set(labels, [self._sound[each] for each in sorted(named) if each in self._sound])
+        entities = self._entity_set(labels, [member, *self._named(labels)])
         if entities is None:
             return self._failure(sentences.BAD_LABELS)
         if action.startswith("read:"):
@@ -126,16 +125,17 @@ class Decider:
 
     def _distribution(self, labels: Labels, now_ms: int, until_ms: int | None) -> Distribution:
         answers: dict[str, Release | Denial] = {agency: _denial(agency, self._failure(sentences.BAD_MEMBER)) for agency in self._misfits}
-        sets = alike(labels, self._reading, self._sound)
-        entities = self._entity_set(labels, [each[0] for each in sets])
+        answers.pop(labels.originator, None)
+        sets = [same for same in alike(labels, self._reading, self._sound) if same[0].agency != labels.originator]
+        asked = [same[0] for same in sets]
+        entities = self._entity_set(labels, [*asked, *self._named(labels)])
         if entities is None:
             failure = self._failure(sentences.BAD_LABELS)
-            answers.update({agency: _denial(agency, failure) for agency in self._sound})
+            answers.update({agency: _denial(agency, failure) for agency in self._sound if agency != labels.originator})
         else:
-            for same, answer in zip(sets, self._answers([each[0] for each in sets], labels, entities, now_ms), strict=True):
+            for same, answer in zip(sets, self._answers(asked, labels, entities, now_ms), strict=True):
                 for member in same:
                     answers[member.agency] = replace(answer, agency=member.agency)
-        answers.pop(labels.originator, None)
         ordered = [self._share(answers[agency]) for agency in self._members if agency in answers]
         releases = tuple(each for each in ordered if isinstance(each, Release))
         return Distribution(releases, tuple(each for each in ordered if isinstance(each, Denial)), until_ms)
@@ -178,13 +178,18 @@ class Decider:
         self._errors += 1
         return Verdict(False, (POLICY_ERROR,), errors, sentences.failed(errors))
 
+    def _named(self, labels: Labels) -> list[Member]:
+        """The members of whom a rule can ask though they are not the principal: the originator, and those written in a rule."""
+        return [self._sound[agency] for agency in (labels.originator, *self._reading.entities.get("Agency", ())) if agency in self._sound]
+
     def _entity_set(self, labels: Labels, members: Iterable[Member]) -> Entities | None:
         """The entities of one message, or None where its labels are not of the schema's vocabulary."""
         try:
             message = message_entity(labels, self._reading)
         except OverflowError:
             return None
-        return cedar.read_entities([*(self._entities[member.agency] for member in members), message], self._schema)
+        agencies = {member.agency: self._entities[member.agency] for member in members}
+        return cedar.read_entities([*agencies.values(), message], self._schema)
 
     def _unfit_members(self) -> frozenset[str]:
         """Members that the schema does not admit, for example of an unknown kind. They are denied one by one, not with the others."""

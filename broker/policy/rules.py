@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, cast
 
 import cedarpy
@@ -25,6 +27,7 @@ EVERY: Final = "*"
 _TIME_ARITHMETIC: Final = frozenset(
     {"offset", "duration", "duration_since", "to_date", "to_time", "to_milliseconds", "to_seconds", "to_minutes", "to_hours", "to_days"}
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RULE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{1,63}")
 _ENTITY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]*")
 
@@ -56,10 +59,12 @@ class Reading:
     positions: Mapping[str, str]
 
 
+@lru_cache(maxsize=16)
 def read_rules(text: str) -> Reading:
     """Parse Cedar policies and check our own rules on them.
 
-    Each policy needs ``@id``, ``@title`` and ``@basis``; a permit names its actions. Raises UsageError with the reason.
+    Each policy needs ``@id``, ``@title`` and ``@basis``; a permit names its actions. Remembered by text. Raises UsageError
+    with the reason.
     """
     try:
         parsed = cedarpy.PolicySet.from_str(text).to_pst()
@@ -72,9 +77,9 @@ def read_rules(text: str) -> Reading:
     return Reading(
         rules=tuple(rules.values()),
         attributes=_attributes(nodes),
-        entities=_entities(nodes),
+        entities=MappingProxyType(_entities(nodes)),
         dates=_dates(nodes),
-        positions={position: rule.id for position, rule in rules.items()},
+        positions=MappingProxyType({position: rule.id for position, rule in rules.items()}),
     )
 
 
@@ -131,6 +136,12 @@ def _attributes(nodes: list[object]) -> frozenset[str]:
     names: set[str] = set()
     for node in nodes:
         if isinstance(node, pst.GetAttr):
+            if isinstance(node.base, pst.EntityLit):
+                name = node.base.value
+                raise UsageError(
+                    f"a rule reads `{node.attr}` of `{_shown(str(name))}`, which need not be a member",
+                    advice="compare with it (`principal == ...`), or write its country or kind out: a missing entity would deny everything",
+                )
             names.add(node.attr)
         elif isinstance(node, pst.HasAttr):
             names.update(node.attrs)
@@ -167,6 +178,14 @@ def _dates(nodes: list[object]) -> frozenset[int]:
         if isinstance(node, pst.UnaryOp) and node.op == "datetime":
             if not isinstance(node.arg, pst.StringLit):
                 raise UsageError("a policy builds a date from something else than a text", advice='write datetime("2026-12-01T00:00:00Z")')
-            moment = datetime.fromisoformat(node.arg.value)
-            dates.add(int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+            dates.add(_date(node.arg.value))
     return frozenset(dates)
+
+
+def _date(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"`{_shown(text)}` is not a date", advice='write datetime("2026-12-01T00:00:00Z")') from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

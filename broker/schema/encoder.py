@@ -2,8 +2,9 @@
 
 fastavro's writer puts 1.5 into an int as 1, ``True`` into a long as 1, a naive datetime in the zone of the machine, and drops the
 digits of a time below the millisecond, all silently. An agency that signs what it did not mean is worse off than one that gets an
-error, so values are checked first; once they are, writing them is one line for each type. Measured on the record of
-:mod:`broker.schema.codec`: ENCODER_FIGURE. fastavro is the oracle of the tests: it writes the same bytes.
+error, so values are checked first; once they are, writing them is one line for each type. Check and fastavro's writer
+one after the other took about 40 µs where this takes 20 (the record is described in :mod:`broker.schema.codec`), so fastavro does not
+write here; it is the oracle of the tests, and writes the same bytes.
 
 Python types: boolean ``bool``; int and long ``int``; string ``str``; bytes and fixed ``bytes``; decimal ``Decimal``; timestamp an
 aware ``datetime`` of whole milliseconds, or ``int`` Unix milliseconds; date ``date``; enum ``str``; array ``list`` or ``tuple``;

@@ -102,8 +102,8 @@ class _Reading:
                 return _octets(value, size)
             case DecimalFixed(_, _, scale):
                 return _decimal(value, scale)
-            case Enum(symbols):
-                return _symbol(value, symbols)
+            case Enum():
+                return _text(value, "a code").replace("+", "_").replace("-", "_")
             case Nullable(inner):
                 return None if value is None else self.node(inner, value)
             case Array(items):
@@ -205,11 +205,6 @@ def _octets(value: object, size: int | None) -> bytes:
         wanted = "a UUID" if size == 16 else "hexadecimal" if size is None else f"{2 * size} hexadecimal digits"
         raise FieldError("", f"`{_shown(text)}` is not {wanted}")
     return bytes.fromhex(text)
-
-
-def _symbol(value: object, symbols: tuple[str, ...]) -> str:
-    text = _text(value, "a code")
-    return text if text in symbols else text.replace("+", "_").replace("-", "_")
 
 
 def _milliseconds(time: datetime) -> int:

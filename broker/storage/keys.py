@@ -115,7 +115,7 @@ def _load(path: Path) -> object:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = file.read(KEY_LIMIT + 1)
     except FileNotFoundError as error:
-        raise UsageError(f"there is no key at `{path}`", advice="check --home; `broker agency init` makes an agency's keys") from error
+        raise UsageError(f"there is no key at `{path}`", advice="check --home, or restore the file from your backup") from error
     except OSError as error:
         raise StoreError(f"`{path}` cannot be read: {error.strerror}", advice="run as the owner of the keys") from error
     if mode & 0o077:

@@ -169,6 +169,14 @@ class MemoryExchange:
         """A transaction that nobody ends: readers of its partitions are stuck until the name is opened again."""
         self._hanging[name] = transaction
 
+    def is_hanging(self, name: str) -> bool:
+        """Whether a ledger of this name has an open transaction that nobody ends."""
+        return name in self._hanging
+
+    def release(self, name: str) -> None:
+        """Let a commit that hangs go on: it is stored and confirmed, as when a stopped process wakes in time."""
+        self.finish(self._hanging.pop(name), commit=True)
+
     def abandon(self, name: str) -> None:
         """Abort what a ledger of this name left open."""
         if (left := self._hanging.pop(name, None)) is not None:

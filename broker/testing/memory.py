@@ -102,6 +102,8 @@ class MemoryInlet:
 
     async def poll(self, *, max_records: int, timeout: float) -> Sequence[Record]:
         """See :class:`broker.ports.Inlet`. Waits for real no longer than the exchange's patience."""
+        if self._closed:
+            raise UsageError("the inlet is closed", advice="open another one")
         while not self._closed:
             before = dict(self._next)
             if found := self._take(max_records):
@@ -204,10 +206,11 @@ class MemoryLedger:
         transaction = exchange.begin(records)
         if fault is Fault.HANG:
             exchange.leave_open(self._name, transaction)
-            while not self._closed:
-                self._check_fence()
+            while exchange.is_hanging(self._name) and not exchange.is_fenced(self._name, self._epoch):
                 await exchange.change(None)
             self._check_fence()
+            if not self._closed:
+                return
         else:
             exchange.finish(transaction, commit=fault is not Fault.LOSE)
         if fault is not Fault.APPLY:

@@ -25,6 +25,7 @@ from broker.schema.walk import WalkError, compile_walk
 from tests.unit.schema.samples import EVERYTHING, TIMESTAMP
 
 Values = st.SearchStrategy[Any]
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], max_examples=150)
 
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters="\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -127,7 +128,7 @@ def _again(codec: Codec, body: bytes) -> bytes:
     return codec.encode(codec.decode(body))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], max_examples=150)
+@SLOW
 @given(samples())
 def test_every_value_survives_and_fastavro_agrees(sample: tuple[JsonValue, Any]) -> None:
     """The lint passes the schema, the walk passes the bytes, decoding gives the value back, fastavro writes the same bytes
@@ -149,7 +150,7 @@ def test_every_value_survives_and_fastavro_agrees(sample: tuple[JsonValue, Any])
         assert from_json(section, read_json(json.dumps(to_json(section, record)))) == value
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], max_examples=150)
+@SLOW
 @given(samples(), st.data())
 def test_damage_is_refused_or_is_another_value(sample: tuple[JsonValue, Any], data: st.DataObject) -> None:
     """A changed, added or dropped byte either stops the walk or makes the one encoding of another value."""
@@ -202,9 +203,9 @@ def test_the_lint_survives_any_json(avsc: JsonValue) -> None:
 def test_any_json_value_is_read_or_refused(value: object, name: str) -> None:
     """A field of any JSON value gives a record that encodes, or a refusal; never an exception."""
     section = Section.from_text("sample", "extra", 1, json.dumps(EVERYTHING))
-    good = {"flag": True, "count": 0, "mass": 0, "text": "", "blob": "", "id": "00" * 16, "digest": "00" * 32, "value": 0}
-    rest = {"at": "2026-11-24T03:00:00Z", "day": "2026-11-24", "tlp": "CLEAR", "route": {"mode": 0}, "items": []}
-    read = from_json(section, good | rest | {name: value})
+    good: dict[str, object] = {"flag": True, "count": 0, "mass": 0, "text": "", "blob": "", "id": "00" * 16, "digest": "00" * 32}
+    rest: dict[str, object] = {"value": 0, "at": "2026-11-24T03:00:00Z", "day": "2026-11-24", "tlp": "CLEAR", "items": []}
+    read = from_json(section, good | rest | {"route": {"mode": 0}} | {name: value})
     if isinstance(read, Refusal):
         assert read.path.startswith(f"extra.{name}")
     else:
@@ -215,7 +216,7 @@ def test_the_strategy_reaches_every_kind_of_node() -> None:
     """The random schemas are worth something: over some hundred of them every kind of type occurs."""
     seen: set[str] = set()
 
-    @settings(deadline=None, max_examples=200, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(SLOW, max_examples=200, database=None, derandomize=True)
     @given(samples())
     def collect(sample: tuple[JsonValue, Any]) -> None:
         seen.update(json.dumps(sample[0]).split('"'))

@@ -113,6 +113,12 @@ class Schema:
         fastavro.schemaless_writer(stream, physical(self._avsc), record, strict=True)  # pyright: ignore[reportUnknownMemberType]
         return stream.getvalue()
 
+    def decode(self, body: bytes) -> Record:
+        """The record of an Avro body."""
+        record = fastavro.schemaless_reader(io.BytesIO(body), physical(self._avsc), None)  # pyright: ignore[reportUnknownMemberType]
+        assert isinstance(record, dict)
+        return record
+
 
 HEADER: Final = Schema("header/v1/header")
 SLIP: Final = Schema("slip/v1/slip")

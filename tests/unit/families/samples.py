@@ -12,7 +12,7 @@ from typing import Any
 from broker.errors import Finding, Refusal
 from broker.families.alert import alert
 from broker.families.catalogue import check
-from broker.families.licence import licence
+from broker.families.licence import LicenceParty, licence
 from broker.families.message import Audience, Message
 from broker.families.seizure import seizure
 
@@ -80,7 +80,7 @@ def good_alert() -> Message:
 
 def good_licence() -> Message:
     """A revocation with effect for shipments already moving."""
-    holder = {"name": "Muster Maschinen GmbH", "person_type": "2", "eori": "DE123456789012345", "country": "DE"}
+    holder: LicenceParty = {"name": "Muster Maschinen GmbH", "person_type": "2", "eori": "DE123456789012345", "country": "DE"}
     return licence(
         subject="DE-BAFA/2026/L-0815",
         revision=2,
@@ -114,7 +114,7 @@ def good_licence() -> Message:
         },
         value={"currency": "EUR", "total": Decimal("96000"), "lines": [{"line": 1, "amount": Decimal("96000")}]},
         parties={
-            "exporter": holder,  # pyright: ignore[reportArgumentType]  # a plain dict of text
+            "exporter": holder,
             "consignee": {"name": "Example Valves LLC", "person_type": "2", "country": "AE"},
             "end_users": [{"name": "Example Water Authority", "person_type": "2", "country": "AE"}],
             "end_use_statement_ref": "EUS-77",
@@ -124,7 +124,7 @@ def good_licence() -> Message:
             "regime": "AG",
             "denial_no": "AG-2026-14",
             "essentially_identical_key": "2B350.g/AE/1f0c",
-            "valid_until": datetime(2029, 11, 24, tzinfo=UTC),
+            "valid_until": datetime(2029, 11, 20, tzinfo=UTC),
             "consultation_contact": "counter-proliferation desk",
         },
     )

@@ -70,6 +70,7 @@ BOMBS: dict[str, tuple[JsonValue, bytes, str]] = {
     "time of the year 292278994": (one(TIMESTAMP), varint((1 << 63) - 1), "a"),
     "date of the year 5881580": (one({"type": "int", "logicalType": "date"}), varint((1 << 31) - 1), "a"),
     "decimal with too many digits": (one(MONEY), (10**9).to_bytes(4, "big"), "a"),
+    "decimal with too many digits below zero": (one(MONEY), (-(10**9)).to_bytes(4, "big", signed=True), "a"),
     "fixed cut off": (one({"type": "fixed", "name": "f", "size": 32}), bytes(31), "a"),
     "nothing": (one("int"), b"", "a"),
     "trailing byte": (one("int"), b"\x02\x00", ""),
@@ -116,6 +117,7 @@ def test_paths_lead_through_records_arrays_and_absent_values() -> None:
     assert refusal(avsc, b"\x02" + varint(4) + item * 3 + varint(2) + b"\xff\xff").path == "goods.items[3].hs"
     assert refusal(avsc, b"\x00\x02").path == "plain.flag"
     assert str(refusal(avsc, b"\x00\x02")).startswith("plain.flag: ")
+    assert refusal(LONGS, varint(9) + b"\x00").reason == "9 items are announced, 1 bytes are left"
 
 
 def test_limits_of_numbers_are_inclusive() -> None:

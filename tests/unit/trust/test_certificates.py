@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -106,7 +107,7 @@ def test_another_hosts_name_is_refused(tmp_path: Path) -> None:
     node = authority.node(_spki("node"), [], serial=2, validity=LONG)
     server = _context(tmp_path, ssl.Purpose.CLIENT_AUTH, ca, node, tls_key("node"))
     client = _context(tmp_path, ssl.Purpose.SERVER_AUTH, ca, _agency(authority), tls_key("agency"))
-    with pytest.raises(ssl.SSLCertVerificationError, match="kafka.example"):
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         _handshake(client, server, "kafka.example")
 
 
@@ -206,6 +207,35 @@ def test_client_check_sees_every_wrong_certificate() -> None:
     ]:
         with pytest.raises(Flaw, match=rule):
             check(certificate, ca_pem)
+
+
+def test_client_check_of_a_tampered_authority_and_a_server_certificate() -> None:
+    """An authority's certificate that was altered is not signed by itself; a certificate for servers is no member's."""
+    authority = _authority()
+    altered = bytearray(authority.certificate.public_bytes(Encoding.DER))
+    altered[-1] ^= 1
+    ca = x509.load_der_x509_certificate(bytes(altered)).public_bytes(Encoding.PEM).decode()
+    with pytest.raises(Flaw, match="signed by itself"):
+        check_client(_agency(authority), ca, agency=AGENCY, generation=1, tls_spki=_spki("agency"))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "SG-CUSTOMS#1")])
+    builder = x509.CertificateBuilder(
+        authority.certificate.subject, name, tls_key("agency").public_key(), 9,
+        authority.certificate.not_valid_before_utc, authority.certificate.not_valid_after_utc,
+    )  # fmt: skip
+    server = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    below = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).add_extension(
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+    )
+    for wrong in (builder, server, below):
+        text = wrong.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+        with pytest.raises(Flaw, match="not one for a client"):
+            check_client(
+                text,
+                authority.certificate.public_bytes(Encoding.PEM).decode(),
+                agency=AGENCY,
+                generation=1,
+                tls_spki=_spki("agency"),
+            )
 
 
 def test_holds() -> None:

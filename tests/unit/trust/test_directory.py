@@ -104,7 +104,9 @@ def test_a_relabelled_signature_is_refused() -> None:
     """The thief's signature under the master's key id, or under another algorithm, does not pass."""
     registrar, thief = Registrar(), Pen("thief")
     directory = replay(empty(registrar), registrar.agency(agency(SG, MASTER)))
-    unsigned = Unsigned.of(key_payload(message_key(SG, MESSAGE)), "application/vnd.broker.directory.key+json;v=1", MASTER, b"")
+    unsigned = Unsigned.of(
+        key_payload(message_key(SG, MESSAGE)), "application/vnd.broker.directory.key+json;v=1", MASTER, cose.context("", "")
+    )
     assert "does not fit" in refusal(directory, registrar.key(unsigned.nested(thief.sign(unsigned.to_be_signed))))
     header = cose.protected_header(cose.P256, registrar.pen.kid, AGENCY_TYPE)
     record = note.note_bytes(header, agency_payload(agency(DE, thief)), bytes(64))
@@ -267,7 +269,8 @@ def test_bad_agency_fields(name: str, value: Json) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("agency", "sg customs"), ("purpose", "sealing"), ("alg", -9), ("kid", "00" * 16), ("spki", "00"), ("spki", Pen("other").spki.hex()),
+        ("agency", "sg customs"), ("purpose", "sealing"), ("alg", -9), ("kid", "00" * 16), ("spki", "00"),
+        ("spki", Pen("other").spki.hex()),
         ("status", "lost"), ("status", "revoked"), ("compromised_since_ms", NOW), ("valid_until_ms", NOW), ("valid_from_ms", None),
         ("issued_at_ms", "0"), ("type", "agency"), ("version", 4),
     ],

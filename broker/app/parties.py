@@ -1,6 +1,6 @@
-"""The composition root: from a home folder and a way to connect, to a publisher, a subscriber, a relay worker, a registrar.
+"""The parties to an exchange: from a home folder and a way to connect, to a publisher, a subscriber, a relay worker, a registrar.
 
-The only module that knows both services and edges. It makes objects and passes them arguments; it owns no rule.
+Each is made of services and adaptors by passing them arguments.
 """
 
 from __future__ import annotations

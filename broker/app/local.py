@@ -1,0 +1,157 @@
+"""An exchange on this machine: the embedded Kafka node, the operator's side, and relay workers as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from broker.app.connect import connect, connect_admin
+from broker.app.parties import SHARDS, Operator
+from broker.errors import BrokerError, NodeError
+from broker.kafka.node import EmbeddedNode
+from broker.kafka.tls import TlsFiles as KafkaTlsFiles
+from broker.storage import enrol
+from broker.storage.clock import SystemClock
+from broker.storage.home import ExchangeHome
+
+READY_S: Final = 60.0
+"""How long a relay worker may take until it holds its shards."""
+STOP_S: Final = 15.0
+"""How long a relay worker may take to stop after it was asked to."""
+
+Progress = Callable[[int, int, str], None]
+"""Bytes of jars that are here, bytes in all, and the file under way."""
+
+
+class RelayProcess:
+    """A relay worker as a child process; it ends with its parent."""
+
+    def __init__(self, process: asyncio.subprocess.Process, member: str) -> None:
+        self._process, self.member = process, member
+
+    @classmethod
+    async def start(cls, home: Path, member: str, *, bootstrap: str, log_level: str = "warning") -> RelayProcess:
+        """Start a worker and wait for its ready line. Raises NodeError with what it said if it ends instead."""
+        command = (sys.executable, "-m", "broker", "relay", "--home", str(home), "--member", member, "--bootstrap", bootstrap, "--json")
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,  # its end tells the worker that we are gone, however we went
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "BROKER_LOG_LEVEL": log_level, "BROKER_STOP_WITH_STDIN": "1"},
+        )
+        worker = cls(process, member)
+        try:
+            line = await asyncio.wait_for(process.stdout.readline() if process.stdout else asyncio.sleep(0, b""), READY_S)
+        except TimeoutError:
+            await worker.kill()
+            raise NodeError(f"relay worker {member} is not ready after {READY_S:g} s", advice="see its log lines above") from None
+        if not line or not json.loads(line).get("ready"):
+            await process.wait()
+            raise NodeError(f"relay worker {member} ended at once (exit status {process.returncode})", advice="see its log lines above")
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """Wait until it ends; its exit status."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """A graceful end, or a kill where it takes too long."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), STOP_S)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End it at once."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+
+class LocalInstallation:
+    """Everything of an exchange that one machine can hold, in one home. Start it, admit agencies, stop it, start it again."""
+
+    def __init__(self, home: Path, *, bootstrap: str | None = None, log_level: str = "warning") -> None:
+        self.home = home
+        self.node: EmbeddedNode | None = None
+        self.workers: list[RelayProcess] = []
+        self._given, self._log_level = bootstrap, log_level
+
+    @property
+    def operator(self) -> Operator:
+        """The operator's side of this home."""
+        return Operator(self.home, connect, connect_admin, bootstrap=self._given)
+
+    @property
+    def bootstrap(self) -> str:
+        """Where Kafka listens."""
+        return self._given or (self.node.bootstrap if self.node else self.operator.bootstrap)
+
+    async def start(
+        self,
+        *,
+        exchange_id: str = "local",
+        environment: str = "test",
+        shards: int = SHARDS,
+        relays: int = 1,
+        progress: Progress | None = None,
+    ) -> None:
+        """Make the exchange where there is none in this home, start Kafka unless an address was given, then the workers."""
+        files = ExchangeHome(self.home)
+        if files.exists:
+            known = files.settings()
+            exchange_id, environment, shards = known.exchange_id, known.environment, known.shards
+        files = enrol.create_exchange(self.home, exchange_id, environment, shards, SystemClock().now_ms())
+        if self._given is None:
+            tls = KafkaTlsFiles(*files.tls("node"))
+            self.node = await EmbeddedNode.start(files.kafka, tls, progress=progress)
+        settings = files.settings()
+        if settings.bootstrap != self.bootstrap:
+            files.keep(replace(settings, bootstrap=self.bootstrap))
+        await self.operator.create()
+        for number in range(1, relays + 1):
+            await self.add_worker(f"relay-{number}")
+
+    async def add_worker(self, member: str) -> RelayProcess:
+        """Start one more relay worker."""
+        worker = await RelayProcess.start(self.home, member, bootstrap=self.bootstrap, log_level=self._log_level)
+        self.workers.append(worker)
+        return worker
+
+    async def failure(self) -> BrokerError:
+        """Wait until the node or a worker ends by itself, and tell of it."""
+        waits = [asyncio.create_task(worker.wait(), name=worker.member) for worker in self.workers]
+        node = asyncio.create_task(self.node.wait()) if self.node is not None else None
+        tasks: list[asyncio.Task[int] | asyncio.Task[NodeError]] = [*waits, *([node] if node else [])]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        if node is not None and node in done:
+            return node.result()
+        ended = next(task for task in waits if task in done)
+        return NodeError(f"{ended.get_name()} ended with status {ended.result()}", advice="see its log lines above")
+
+    async def stop(self) -> None:
+        """Stop workers, then Kafka. Safe to call twice."""
+        workers, self.workers = self.workers, []
+        await asyncio.gather(*(worker.stop() for worker in workers))
+        node, self.node = self.node, None
+        if node is not None:
+            await node.stop()
