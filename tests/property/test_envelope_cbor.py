@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import cbor2
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.envelope.cbor import CborError, Encodable, Item, Tagged, decode, encode
 
+LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 KEYS = st.integers(-(1 << 64), (1 << 64) - 1) | st.integers(-300, 300) | st.text(max_size=30)
 SCALARS = KEYS | st.none() | st.binary(max_size=300)
 
@@ -47,6 +48,7 @@ def verdict(data: bytes) -> tuple[str, Item]:
 
 
 @given(grammar())
+@LAW
 def test_decode_is_the_inverse_of_encode(value: Item) -> None:
     """What is written is read back, equal and in the same bytes; and cbor2 reads the same value."""
     data = encode(value)
@@ -56,6 +58,7 @@ def test_decode_is_the_inverse_of_encode(value: Item) -> None:
 
 
 @given(grammar().map(lambda value: bytearray(encode(value))), st.data())
+@LAW
 def test_one_encoding_for_one_value(data: bytearray, draw: st.DataObject) -> None:
     """Of all bytes near a valid encoding, those that are accepted are themselves the encoding of what they mean: our encoder
     and cbor2 (writing in the order that was read) both give them back."""
@@ -70,6 +73,7 @@ def test_one_encoding_for_one_value(data: bytearray, draw: st.DataObject) -> Non
 
 
 @given(st.binary(max_size=200))
+@LAW
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """Random bytes never raise anything but CborError, and what is accepted encodes to itself."""
     code, item = verdict(data)
@@ -86,12 +90,14 @@ HEADS = st.binary(min_size=0, max_size=8).flatmap(
 
 
 @given(st.lists(HEADS, max_size=40).map(b"".join))
+@LAW
 def test_hostile_heads_are_read_or_refused(data: bytes) -> None:
     """Nested heads with enormous, cut-off and indefinite lengths: refused, at no cost."""
     assert verdict(data)[0] in {"", "BAD_CBOR", "NOT_CANONICAL"}
 
 
 @given(grammar(), st.data())
+@LAW
 def test_every_truncation_and_every_tail_is_refused(value: Item, draw: st.DataObject) -> None:
     """No proper prefix of an encoding is one, nor an encoding with something behind it."""
     data = encode(value)
@@ -138,6 +144,7 @@ SMALL = st.recursive(
 
 
 @given(SMALL, st.data())
+@LAW
 def test_every_other_encoding_of_a_value_is_refused(value: Item, draw: st.DataObject) -> None:
     """Long forms, indefinite lengths and unsorted keys, which cbor2 reads as the same value, are refused as NOT_CANONICAL."""
     data = loose(value, draw)

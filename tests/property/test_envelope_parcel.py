@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from broker.envelope import cose
@@ -14,6 +14,7 @@ from broker.envelope.parcel import Parcel, parcel_bytes, read_parcel
 from broker.envelope.section import Commitment, check_sections, digest
 from broker.errors import Refusal
 
+LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LIMIT = 1 << 20
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 KID = bytes(range(16))
@@ -69,6 +70,7 @@ def test_every_flipped_byte_shows(mask: int) -> None:
 
 
 @given(st.integers(0, len(VALUE) - 1), st.integers(1, 255))
+@LAW
 def test_any_altered_byte_shows(at: int, mask: int) -> None:
     """Any byte to any other value."""
     altered = bytearray(VALUE)
@@ -78,6 +80,7 @@ def test_any_altered_byte_shows(at: int, mask: int) -> None:
 
 @given(st.integers(0, len(VALUE)), st.integers(0, 40), st.binary(max_size=40))
 @example(len(VALUE), 0, b"\xf6")
+@LAW
 def test_any_splice_shows(at: int, cut: int, patch: bytes) -> None:
     """Bytes taken out, put in or replaced anywhere, unless they give the same parcel."""
     altered = VALUE[:at] + patch + VALUE[at + cut :]
@@ -96,6 +99,7 @@ def test_every_truncation_is_refused() -> None:
     st.dictionaries(st.integers(0, 1 << 16), st.binary(max_size=100), max_size=8),
     st.binary(max_size=600),
 )
+@LAW
 def test_reading_is_the_inverse_of_assembling(sections: dict[str, bytes], extras: dict[int, bytes], payload: bytes) -> None:
     """Any parcel within the limits reads back equal, and assembles to the same bytes."""
     statement = Sign1(PROTECTED, payload, bytes(64), ED25519, KID, TYPE)
@@ -107,7 +111,7 @@ def test_reading_is_the_inverse_of_assembling(sections: dict[str, bytes], extras
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300)
+@LAW
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """Random bytes behind the magic ones never raise."""
     assert isinstance(read_parcel(b"XB\x01" + data, LIMIT), (Parcel, Refusal))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import fastavro
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.envelope.header import Correlation, Evaluation, Header, Routing, header_of, header_record
@@ -22,6 +22,7 @@ from broker.errors import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
 
@@ -77,21 +78,21 @@ def check(schema: dict[str, Any], record: dict[str, Any], there: Callable[[Any],
 
 
 @given(values(HEADER, {}))
-@settings(max_examples=60)
+@LAW
 def test_headers(record: dict[str, Any]) -> None:
     """Header and Avro record are each other's image."""
     check(HEADER, record, header_of, header_record)
 
 
 @given(values(SLIP, {}))
-@settings(max_examples=60)
+@LAW
 def test_slips(record: dict[str, Any]) -> None:
     """Slip and Avro record are each other's image."""
     check(SLIP, record, slip_of, slip_record)
 
 
 @given(values(RECEIPT, {}))
-@settings(max_examples=60)
+@LAW
 def test_receipts(record: dict[str, Any]) -> None:
     """Receipt and Avro record are each other's image."""
     check(RECEIPT, record, receipt_of, receipt_record)
