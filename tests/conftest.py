@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.support.kafka_node import KafkaNode, chosen_node
+from tests.support.small_disk import disk_of
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,3 +24,10 @@ async def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
     """The session's Kafka: its address and certificates for any principal. Make topics and grants with its ``prepare``."""
     async with chosen_node(tmp_path_factory.mktemp("node")) as node:
         yield node
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Generator[Path]:
+    """A disk of 64 KiB."""
+    with disk_of(64, tmp_path / "small") as folder:
+        yield folder

@@ -181,4 +181,3 @@ class Operator:
         authority = self.files.authority()
         validity = Validity.days(self.clock.now_ms(), enrol.AGENCY_DAYS)
         return authority.agency(spki, agency, generation, serial=x509.random_serial_number(), validity=validity)
-

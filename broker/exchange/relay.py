@@ -17,12 +17,15 @@ from typing import Final
 
 from broker import ids
 from broker.envelope import cbor, cose, receipt, slip
+from broker.envelope.header import Header
 from broker.envelope.note import note_bytes
 from broker.envelope.parcel import SLIP, parcel_bytes
 from broker.errors import Finding, Refusal
 from broker.exchange import sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, open_section
+from broker.exchange.content import check_content
 from broker.exchange.decide import labels_of
+from broker.exchange.quarantine import place_of, quarantine_value
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.shard import Answer, ShardState, SubjectState
@@ -35,6 +38,9 @@ AHEAD_MS: Final = 5 * 60_000
 
 UNREADABLE: Final = b"r/-"
 """Inbox key of receipts for records whose subject could not be read."""
+
+TEXT_LIMIT: Final = 500
+"""Longest reason and path of a refusal in characters: both may quote what a hostile sender wrote."""
 
 
 @dataclass(slots=True)
@@ -118,14 +124,15 @@ class Batch:
             self._refuse(record, result, None, now_ms)
             return
         header = result.header
-        misplaced = self._misplaced(owner, result)
-        if misplaced is not None:
-            self._refuse(record, misplaced, result, now_ms)
+        if header.originator != owner:
+            # Step 4. The stream is another agency's, perhaps of another shard: nothing here may touch it.
+            reason = f"{header.originator}'s message lay in the outbox of {owner}"
+            self._refuse(record, Refusal("WRONG_OUTBOX", reason), result, now_ms)
             return
         line = self.shard.stream(header.originator, header.stream)
         match line.turn(header.seq, result.leaf, header.prev):
             case sequence.Next():
-                self._judge(record, result, self._untimely(record, result), now_ms)
+                self._judge(record, result, self._barred(record, result), now_ms)
                 self._release(result, now_ms)
             case sequence.BrokenChain():
                 refusal = Refusal("BROKEN_CHAIN", f"prev of number {header.seq} is not the leaf of number {header.seq - 1}")
@@ -144,19 +151,16 @@ class Batch:
                 reason = f"the stream is at number {line.last_seq}"
                 self._refuse(record, Refusal("STALE_SEQUENCE", reason), result, now_ms)
 
-    def _misplaced(self, owner: str, authentic: Authentic) -> Refusal | None:
-        """Steps 2 (standing of the agency) and 4 (its own outbox): these do not touch the originator's stream."""
-        originator = authentic.header.originator
-        if originator != owner:
-            return Refusal("WRONG_OUTBOX", f"{originator}'s message lay in the outbox of {owner}")
-        agency = self.rules.directory.agency(originator)
-        if agency is None or agency.status != "active":
-            return Refusal("AGENCY_SUSPENDED", f"{originator} is not an active member")
-        return None
+    def _barred(self, record: Record, authentic: Authentic) -> Refusal | None:
+        """Step 2, standing of the agency, and 5, the claimed time against the broker's clock.
 
-    def _untimely(self, record: Record, authentic: Authentic) -> Refusal | None:
-        """Step 5: the claimed time against the broker's clock."""
-        ahead = authentic.header.issued_at - record.timestamp_ms
+        The number is consumed all the same: a publisher that was suspended for a while goes on with the next one.
+        """
+        header = authentic.header
+        agency = self.rules.directory.agency(header.originator)
+        if agency is None or agency.status != "active":
+            return Refusal("AGENCY_SUSPENDED", f"{header.originator} is not an active member")
+        ahead = header.issued_at - record.timestamp_ms
         if ahead > AHEAD_MS:
             return Refusal("FROM_THE_FUTURE", f"issued_at is {ahead // 1000} s ahead of the exchange's clock", "header.issued_at")
         return None
@@ -184,7 +188,7 @@ class Batch:
                 refusal = Refusal("BROKEN_CHAIN", f"prev of number {parked.seq} is not the leaf of number {parked.seq - 1}")
                 self._judge(parked.record, result, refusal, now_ms)
             else:
-                self._judge(parked.record, result, self._untimely(parked.record, result), now_ms)
+                self._judge(parked.record, result, self._barred(parked.record, result), now_ms)
             if line.last_seq == before:
                 return
 
@@ -192,7 +196,11 @@ class Batch:
         """Steps 7 to 9 and the decision; whatever comes out, the sequence number is consumed."""
         refusal = refusal or examine(authentic, self.rules, complete=True) or self._revision(authentic)
         header = authentic.header
-        answer = self._decide(record, authentic, now_ms) if refusal is None else self._refuse(record, refusal, authentic, now_ms)
+        remarks: list[Finding] = []
+        if refusal is None:
+            content = check_content(authentic, self.rules)
+            refusal, remarks = (content, []) if isinstance(content, Refusal) else (None, content)
+        answer = self._decide(record, authentic, remarks, now_ms) if refusal is None else self._refuse(record, refusal, authentic, now_ms)
         self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer)
 
     def _revision(self, authentic: Authentic) -> Refusal | None:
@@ -208,7 +216,7 @@ class Batch:
             return Refusal("STALE_REVISION", reason, "header.revision")
         return None
 
-    def _decide(self, record: Record, authentic: Authentic, now_ms: int) -> Answer:
+    def _decide(self, record: Record, authentic: Authentic, remarks: list[Finding], now_ms: int) -> Answer:
         """Ask policy: may it be published, and who gets which sections."""
         header = authentic.header
         labels = labels_of(header, open_section(authentic, AUDIENCE, self.rules, logical=False))
@@ -219,7 +227,7 @@ class Batch:
         releases = self.decider.distribute(labels, now_ms).releases
         for release in releases:
             self._deliver(authentic, release, now_ms)
-        findings = self._findings(record, authentic)
+        findings = (*self._findings(record, authentic), *remarks)
         recipients = tuple(release.agency for release in releases)
         self.shard.accept(header.subject, SubjectState(header.family, header.revision, authentic.leaf, recipients))
         self._plain.append(Outgoing(CURRENT, header.subject.encode(), record.value))
@@ -266,16 +274,17 @@ class Batch:
     def _refuse(self, record: Record, refusal: Refusal, authentic: Authentic | None, now_ms: int) -> Answer:
         """Quarantine the bytes as they came, and tell the owner of the outbox."""
         self.tally.refuse(refusal.code)
-        value = record.value or b""
+        refusal = Refusal(refusal.code, _shown(refusal.reason), _shown(refusal.path))
         header = authentic.header if authentic else None
-        evidence = {
-            "code": refusal.code, "step": refusal.step, "reason": refusal.reason, "path": refusal.path,
-            "topic": record.topic, "partition": record.partition, "offset": record.offset, "timestamp": record.timestamp_ms,
-            "at": now_ms, "originator": header.originator if header else None, "subject": header.subject if header else None,
-            "leaf": authentic.leaf if authentic else None, "value": value,
-        }  # fmt: skip
-        where = f"{record.topic}/{record.partition}/{record.offset}".encode()
-        self._plain.append(Outgoing(QUARANTINE, where, cbor.encode(evidence)))
+        evidence = quarantine_value(
+            record,
+            refusal,
+            at_ms=now_ms,
+            originator=header.originator if header else None,
+            subject=_subject(header),
+            leaf=authentic.leaf if authentic else None,
+        )
+        self._plain.append(Outgoing(QUARANTINE, place_of(record).encode(), evidence))
         return self._answer(record, authentic, refusal, now_ms, (), ())
 
     def _answer(
@@ -289,6 +298,7 @@ class Batch:
     ) -> Answer:
         owner = record.topic.partition(".")[2]
         header = authentic.header if authentic else None
+        subject = _subject(header)
         note = receipt.Receipt(
             exchange_id=self.rules.exchange_id,
             environment=self.rules.environment,
@@ -302,7 +312,7 @@ class Batch:
             message_id=header.message_id if header else None,
             stream=header.stream if header else None,
             seq=header.seq if header else None,
-            subject=header.subject if header else None,
+            subject=subject,
             revision=header.revision if header else None,
             leaf=authentic.leaf if authentic else None,
             digest=hashlib.sha256(record.value or b"").digest(),
@@ -317,7 +327,7 @@ class Batch:
             findings=findings,
         )
         payload = self.rules.schema("receipt").codec.encode(receipt.receipt_record(note))
-        key = b"r/" + header.subject.encode() if header else UNREADABLE
+        key = b"r/" + subject.encode() if subject else UNREADABLE
         answer = Answer(owner, key, unsigned=payload)
         self._unsigned.append(answer)
         self._answers.append(answer)
@@ -341,3 +351,16 @@ class Batch:
             records.append(Outgoing(JOURNAL, None, cbor.encode([self.shard.number, list(self._leaves)])))
         records += self.shard.drain()
         return records
+
+
+def _shown(text: str) -> str:
+    """A text that every receipt can hold: no control or direction-changing characters, and not too long."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text[:TEXT_LIMIT])
+
+
+def _subject(header: Header | None) -> str | None:
+    """The subject that a header names, if it is one."""
+    try:
+        return ids.subject_id(header.subject) if header else None
+    except ids.InvalidId:
+        return None

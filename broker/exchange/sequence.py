@@ -14,7 +14,8 @@ from typing import Any, Final
 WINDOW: Final = 512
 """How many consumed numbers of a stream keep their leaf and receipt, so that a re-sent message gets the same receipt again.
 
-A publisher re-sends only what it has no receipt for, and it waits before it has this many in flight."""
+A publisher that starts again re-sends everything without a receipt. What lies further back than this is refused as stale; the
+receipt given at first lies before that refusal in its inbox, and the first one counts."""
 PARKED_LIMIT: Final = 1000
 """How many messages of one stream may wait for an earlier one."""
 PARKED_BYTES: Final = 8 << 20

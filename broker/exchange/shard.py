@@ -18,7 +18,7 @@ discarded with everything in memory; whoever takes it reads this topic back.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from broker.envelope import cbor
@@ -123,7 +123,8 @@ class ShardState:
         self._touched[b"d/" + name + b"/%d" % (seq % WINDOW)] = line.consumed[seq]
 
     def park(self, originator: str, stream: bytes, parked: Parked) -> None:
-        """Keep a record for its turn."""
+        """Keep a record for its turn. Its key is not kept: the header says it all."""
+        parked = replace(parked, record=replace(parked.record, key=None))
         self.stream(originator, stream).park(parked)
         self._touched[f"k/{originator}/{stream.hex()}/{parked.seq}".encode()] = parked
 

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException
 from broker.errors import BrokerError, ExchangeUnreachable, NotAuthorised, UsageError
 from broker.exchange.topology import Grant, Quota, TopicSpec
 from broker.kafka.access import as_filter, binding_of, grant_of, is_plain, naming
-from broker.kafka.quota import set_quota
+from broker.kafka.quota import quota_keys, read_quota, set_quota
 from broker.kafka.tls import TlsFiles, librdkafka_settings
 
 _kafka: Final[Any] = confluent_kafka.admin
@@ -53,6 +53,7 @@ class KafkaAdmin:
         self._timeout = timeout
         self._replicas = replicas
         self._client: Any = None
+        self._opening = asyncio.Lock()
 
     async def cluster_id(self) -> str:
         """The cluster's id, as soon as a broker answers this certificate. Raises ExchangeUnreachable."""
@@ -105,8 +106,13 @@ class KafkaAdmin:
         return frozenset(grant_of(binding) for binding in await self._bindings(principal) if is_plain(binding))
 
     async def ensure_quota(self, principal: str, quota: Quota) -> None:
-        """Set the principal's quota."""
+        """Set the principal's quota; Kafka enforces it when this returns."""
         await set_quota(self._bootstrap, self._files, principal, quota)
+
+        async def agrees() -> bool:
+            return await read_quota(self._bootstrap, self._files, principal) == quota_keys(quota)
+
+        await self._until(agrees, f"the quota of `{principal}` did not become what was asked for")
 
     async def close(self) -> None:
         """Release the connection. Safe to call twice."""
@@ -118,19 +124,19 @@ class KafkaAdmin:
             await asyncio.to_thread(holder.clear)
 
     async def _connected(self) -> Any:
-        if self._client is None:
-            settings: dict[str, Any] = {
-                "bootstrap.servers": self._bootstrap,
-                "client.id": "registrar",
-                "socket.connection.setup.timeout.ms": 10_000,
-                "reconnect.backoff.max.ms": 500,
-                **librdkafka_settings(self._files),
-            }
-            try:
-                self._client = await asyncio.to_thread(lambda: _kafka.AdminClient(settings, logger=_log))
-            except KafkaException as error:
-                raise _mapped(error) from error
-        return self._client
+        async with self._opening:
+            if self._client is None:
+                settings: dict[str, Any] = {
+                    "bootstrap.servers": self._bootstrap,
+                    "client.id": "registrar",
+                    "reconnect.backoff.max.ms": 500,
+                    **librdkafka_settings(self._files),
+                }
+                try:
+                    self._client = await asyncio.to_thread(lambda: _kafka.AdminClient(settings, logger=_log))
+                except KafkaException as error:
+                    raise _mapped(error) from error
+            return self._client
 
     async def _metadata(self) -> Mapping[str, Any]:
         client = await self._connected()
@@ -163,8 +169,19 @@ class KafkaAdmin:
 
     async def _align(self, specs: Sequence[TopicSpec]) -> None:
         """Set the settings that differ, and only those: AlterConfigs would reset every other one."""
+        if changes := await self._differing(specs):
+            client = await self._connected()
+            await self._all(client.incremental_alter_configs(changes, request_timeout=self._timeout).values())
+
+            async def agrees() -> bool:
+                return not await self._differing(specs)
+
+            await self._until(agrees, "the topics' settings did not become what was asked for")
+
+    async def _differing(self, specs: Sequence[TopicSpec]) -> list[Any]:
+        """For each topic with other settings than specified, the change that is needed."""
         if not specs:
-            return
+            return []
         client = await self._connected()
         wanted = {spec.name: spec.settings for spec in specs}
         asked = [_kafka.ConfigResource(_kafka.ConfigResource.Type.TOPIC, name) for name in wanted]
@@ -174,8 +191,7 @@ class KafkaAdmin:
             differing = {key: value for key, value in wanted[resource.name].items() if key not in found or found[key].value != value}
             if differing:
                 changes.append(_changing(resource.name, differing))
-        if changes:
-            await self._all(client.incremental_alter_configs(changes, request_timeout=self._timeout).values())
+        return changes
 
     async def _usable(self, specs: Sequence[TopicSpec]) -> bool:
         if not specs:
@@ -194,7 +210,8 @@ class KafkaAdmin:
 
     async def _settled(self, future: Future[_Value]) -> _Value:
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout + 5)
+            # Shielded: librdkafka's thread still sets the result of a call that we no longer wait for.
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), self._timeout + 5)
         except TimeoutError as error:
             raise ExchangeUnreachable(f"Kafka at {self._bootstrap} did not answer within {self._timeout:.0f} s") from error
         except KafkaException as error:

@@ -25,8 +25,6 @@ Answer = TypeVar("Answer")
 EARLIEST = -2
 LATEST = -1
 READ_COMMITTED = 1
-SETTLE_SECONDS = 5.0
-"""How long a topic that was just created may take to be known to every Kafka node."""
 
 
 class _Retry(Exception):
@@ -134,7 +132,7 @@ class Desk:
         """The leading node of each source. Raises as :meth:`offsets`; waits a moment for topics that are being created."""
         sources = list(sources)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + min(SETTLE_SECONDS, self._patience)
+        deadline = loop.time() + min(wire.SETTLE_SECONDS, self._patience)
         while True:
             topics = await self.topics(topic for topic, _ in sources)
             for topic, partition in sources:

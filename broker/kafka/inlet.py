@@ -4,9 +4,8 @@ Three things are done here because aiokafka does not do them:
 
 - **Turns.** All that a fetch brought is parsed at once into a queue per source, and polls take from the queues in turn:
   a flood in one outbox neither delays nor hides the others.
-- **The end.** ``position`` moves over transaction markers and aborted records. A log cleaner may remove the very last
-  marker too; then no fetch brings anything although the end lies ahead. Such a gap is stepped over once a consumer of that
-  source alone has proved it empty.
+- **The end.** ``position`` moves over transaction markers and aborted records as soon as a fetch brings them. (There is no gap
+  before the end that no fetch brings: Kafka's log cleaner never touches the segment that is being written.)
 - **The watchdog.** A consumer that brings nothing while the log goes on is replaced. It has its positions from here, so that
   nothing it lost is missed.
 """
@@ -37,7 +36,6 @@ CATCH_UP_SECONDS = 0.02
 """While the caller reads to the ends it asked for: how often a poll looks whether only markers were left."""
 CATCH_UP_LOOK_SECONDS = 1.0
 LONGEST_LOOK_SECONDS = 60.0
-PROBE_MS = 1500
 
 
 class KafkaInlet:
@@ -78,9 +76,9 @@ class KafkaInlet:
         self._ends, self._looked = {}, {}
         self._look_later(self._watch_after)
         if starts:
-            self._consumer = await self._start_consumer(self._drained)
+            self._consumer = await self._start_consumer()
 
-    async def _start_consumer(self, positions: Mapping[Source, int]) -> wire.RawConsumer:
+    async def _start_consumer(self) -> wire.RawConsumer:
         consumer = self._address.reader()
         try:
             async with asyncio.timeout(min(self._patience, 10.0)):
@@ -91,8 +89,8 @@ class KafkaInlet:
         except BaseException:
             await wire.retire(consumer, seconds=1.0)
             raise
-        consumer.assign([TopicPartition(*source) for source in positions])
-        for source, position in positions.items():
+        consumer.assign([TopicPartition(*source) for source in self._drained])
+        for source, position in self._drained.items():
             consumer.seek(TopicPartition(*source), position)
         return consumer
 
@@ -124,7 +122,7 @@ class KafkaInlet:
             wait = min(wait, CATCH_UP_SECONDS)
         try:
             if self._consumer is None:
-                self._consumer = await self._start_consumer(self._drained)
+                self._consumer = await self._start_consumer()
             consumer = self._consumer
             brought = await consumer.getmany(timeout_ms=math.ceil(wait * 1000))
         except kafka_errors.TopicAuthorizationFailedError as error:
@@ -202,7 +200,7 @@ class KafkaInlet:
         self._look_at = asyncio.get_running_loop().time() + pause
 
     async def _watch(self) -> None:
-        """Compare positions with ends now and then; replace the consumer, or step over a gap, where nothing moves."""
+        """Compare positions with ends now and then, and replace the consumer where one does not move towards the other."""
         if asyncio.get_running_loop().time() < self._look_at:
             return
         try:
@@ -215,34 +213,12 @@ class KafkaInlet:
         self._silent_since = None
         looked = self._looked.items()
         stuck = [source for source, (at, end) in looked if not self._queues[source] and self.position(source) == at < end]
-        gaps = [source for source in stuck if await self._is_gap(source, ends[source])]
-        for source in gaps:
-            log.warning("nothing is left of %s/%d from %d to %d", *source, self._drained[source], ends[source])
-            self._drained[source] = ends[source]
         if stuck:
             log.warning("no progress in %s: the consumer is replaced", stuck)
             self._drop_consumer()
         self._looked = {source: (self.position(source), end) for source, end in ends.items()}
         first = CATCH_UP_LOOK_SECONDS if self._behind() else self._watch_after
         self._look_later(min(self._look_pause * 2, LONGEST_LOOK_SECONDS) if stuck else first)
-
-    async def _is_gap(self, source: Source, end: int) -> bool:
-        """Whether a fetch of this source alone, from its position, is answered with the end known and no record."""
-        at = TopicPartition(*source)
-        position = self._drained[source]
-        try:
-            probe = await self._start_consumer({source: position})
-        except ExchangeUnreachable:
-            return False
-        try:
-            brought = await probe.getmany(timeout_ms=PROBE_MS)
-            stable = probe.last_stable_offset(at)
-            answered = probe.last_poll_timestamp(at) is not None and stable is not None and stable >= end
-            return answered and not brought and wire.position_of(probe, at) == position
-        except kafka_errors.KafkaError:
-            return False
-        finally:
-            await wire.retire(probe, seconds=2.0)
 
     async def _silence(self, error: BaseException) -> None:
         now = asyncio.get_running_loop().time()

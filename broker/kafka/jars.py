@@ -97,25 +97,20 @@ def shipped_lock() -> tuple[Jar, ...]:
     return read_lock(shipped("deploy", "kafka", "jars.lock").read_text())
 
 
-def fetch_jars(jars: Sequence[Jar], *, folder: Path | None = None, progress: Progress | None = None) -> list[Path]:
-    """Paths of these jars, each with the right SHA-256: from the cache, and what is missing there from Maven's repository.
+def fetch_jars(jars: Sequence[Jar], *, progress: Progress | None = None) -> list[Path]:
+    """Paths of these jars, each with the right SHA-256: from the local Maven cache, and what is missing there from the repository.
 
-    ``folder`` (or BROKER_JARS) names a flat folder with all of them for sites without a network; nothing is fetched then. Blocks:
-    call it in a thread. Raises NodeError where a jar is missing, altered, or cannot be fetched or stored.
+    BROKER_JARS names a flat folder with all of them, for sites without a network; nothing is fetched then. BROKER_MAVEN names a
+    site's own mirror of the repository, M2_REPO another cache. Blocks: call it in a thread. Raises NodeError where a jar is missing,
+    altered, or cannot be fetched or stored.
     """
-    flat = folder or _folder_from_environment()
-    if flat is not None:
-        return [_from_folder(jar, flat) for jar in jars]
+    if flat := os.environ.get("BROKER_JARS"):
+        return [_from_folder(jar, Path(flat)) for jar in jars]
     repository = Path(os.environ.get("M2_REPO") or default_maven_repo())
     missing = [jar for jar in jars if not jar.path_in(repository).is_file()]
     if missing:
         _download(missing, repository, progress)
     return [_checked_in_cache(jar, repository) for jar in jars]
-
-
-def _folder_from_environment() -> Path | None:
-    named = os.environ.get("BROKER_JARS")
-    return Path(named) if named else None
 
 
 def _from_folder(jar: Jar, folder: Path) -> Path:
@@ -172,7 +167,12 @@ def _download(jars: Sequence[Jar], repository: Path, progress: Progress | None) 
     try:
         repository.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".broker-", dir=repository) as name:
-            context = MavenContext(resolver=PythonResolver(progress_callback=tally.file), repo_cache=Path(name))
+            mirror = os.environ.get("BROKER_MAVEN")
+            context = MavenContext(
+                resolver=PythonResolver(progress_callback=tally.file),
+                repo_cache=Path(name),
+                remote_repos={"mirror": mirror.rstrip("/")} if mirror else None,
+            )
             with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="jars") as pool:
                 paths = pool.map(_fetch, jars, [context] * len(jars))
                 for jar, path in zip(jars, paths, strict=True):

@@ -71,8 +71,9 @@ class EmbeddedNode:
         """
         folder = NodeFolder(directory)
         tls.checked()
-        lock = folder.lock()
+        lock = await folder.lock_soon()
         try:
+            folder.check_space()
             identity = folder.identity()
             for port in (identity.client_port, identity.controller_port):
                 check_port_is_free(port)

@@ -11,13 +11,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import errno
 import fcntl
 import json
 import os
 import random
+import shutil
 import socket
+import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -34,6 +37,8 @@ from broker.kafka.tls import TlsFiles
 HOST: Final = "127.0.0.1"
 _PORTS: Final = range(20_000, 32_000)
 """Below the ports that Linux gives to outgoing connections: while a node is down nothing else takes its port by chance."""
+_SPACE: Final = 128 << 20
+_PATIENCE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,10 @@ class NodeIdentity:
     cluster_id: str
     client_port: int
     controller_port: int
+
+
+class FolderHeld(NodeError):
+    """Another process runs a node in this folder."""
 
 
 class NodeFolder:
@@ -86,10 +95,32 @@ class NodeFolder:
             aside.replace(file)
         return identity
 
+    def check_space(self) -> None:
+        """Raises NodeError where the disk has too little room: Kafka starts on a full one, and stops at the first record."""
+        with telling_of_disk(self.path):
+            self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.path).free
+        if free < _SPACE:
+            raise NodeError(
+                f"the disk of `{self.path}` is full: {free >> 20} MiB are free and a node needs {_SPACE >> 20}",
+                advice="free space, or choose a --home on another disk",
+            )
+
+    async def lock_soon(self) -> int:
+        """:meth:`lock`, patient with a node that is just ending: a killed JVM takes a moment to be gone."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self.lock()
+            except FolderHeld:
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(0.05)
+
     def lock(self) -> int:
         """Take the folder; returns the descriptor that holds it until the last process that has it is gone.
 
-        Raises NodeError naming the process that holds it now.
+        Raises FolderHeld naming the process that holds it now.
         """
         with telling_of_disk(self.path):
             self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,11 +130,15 @@ class NodeFolder:
         except BlockingIOError as error:
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
-            raise NodeError(
+            raise FolderHeld(
                 f"another node runs in `{self.path}` (process {holder})",
                 advice=f"use it with --bootstrap, or end process {holder} first, or choose another --home",
             ) from error
-        self.note_holder(descriptor, os.getpid())
+        try:
+            self.note_holder(descriptor, os.getpid())
+        except NodeError:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def note_holder(self, descriptor: int, pid: int) -> None:
@@ -126,15 +161,19 @@ class NodeFolder:
             keystore.write_bytes(tls.key.read_bytes() + b"\n" + tls.certificate.read_bytes())
 
     def last_words(self, lines: int = 20) -> str:
-        """The end of what the node said: its log since this object was made, then what the JVM itself printed."""
+        """The end of what the node said: its log since this object was made, then what the JVM itself printed.
+
+        Java's stack frames are left out: they would push the reason out of sight.
+        """
         said: list[str] = []
         for file, before in ((self.log, self._said_before), (self.output, 0)):
             if file.is_file():
                 size = file.stat().st_size
                 with file.open("rb") as opened:
-                    opened.seek(max(before if before <= size else 0, size - 16_384))  # smaller than before: the log was rotated
-                    said += opened.read().decode("utf-8", "replace").splitlines()[-lines:]
-        return "\n".join(line[:300] for line in said[-lines:])
+                    opened.seek(max(before if before <= size else 0, size - 65_536))  # smaller than before: the log was rotated
+                    said += opened.read().decode("utf-8", "replace").splitlines()
+        telling = [line[:300] for line in said if line.strip() and not line.startswith(("\tat ", "\t..."))]
+        return "\n".join(telling[-lines:])
 
 
 def check_port_is_free(port: int) -> None:

@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from functools import partial
+from typing import NamedTuple
 
+from aiokafka import TopicPartition
 from aiokafka import errors as kafka_errors
 
-from broker.errors import BrokerError, UsageError
+from broker.errors import UsageError
 from broker.kafka import errors, wire
-from broker.ports import Outgoing, Position
+from broker.ports import Outgoing, Position, Source
 
 CLOSE_SECONDS = 10.0
-SETTLE_SECONDS = 5.0
-"""How long a topic that was just created may take to be known."""
+
+
+class _Unanswered(NamedTuple):
+    answer: asyncio.Future[Position]
+    at: TopicPartition
+    since: float
+    producer: wire.RawProducer
 
 
 class KafkaOutlet:
@@ -32,7 +38,8 @@ class KafkaOutlet:
         self._answer_within = answer_within
         self._producer: wire.RawProducer | None = None
         self._opening = asyncio.Lock()
-        self._unanswered: dict[asyncio.Future[Position], tuple[float, str]] = {}
+        self._known: dict[Source, TopicPartition] = {}
+        self._unanswered: dict[asyncio.Future[wire.RawStored], _Unanswered] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self.closed = False
@@ -60,76 +67,70 @@ class KafkaOutlet:
         """See :class:`broker.ports.Outlet`. Raises UsageError for a record too large and for a topic that is not there."""
         errors.check_size(record)
         producer = self._producer or await self.open()
-        answer: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
-        try:
-            known = producer.client.cluster.partitions_for_topic(record.topic)
-            if not known:
-                known = await wire.partitions_of(producer, record.topic, settle=SETTLE_SECONDS)
-            if record.partition not in known:
-                raise errors.no_topic(record.topic, record.partition)
-            raw = await producer.send(record.topic, value=record.value, key=record.key, partition=record.partition)
-        except wire.DENIED as error:
-            answer.set_exception(errors.of_send(record.topic, error))
-            return answer
-        except kafka_errors.KafkaError as error:
-            self._abandon(producer)
-            answer.set_exception(errors.of_send(record.topic, error))
-            return answer
         loop = asyncio.get_running_loop()
-        self._unanswered[answer] = (loop.time(), record.topic)
-        raw.add_done_callback(partial(self._answered, producer, answer, record))
+        answer: asyncio.Future[Position] = loop.create_future()
+        try:
+            at = self._known.get((record.topic, record.partition)) or await self._find(producer, record)
+            raw = await wire.append(producer, at, record.key, record.value)
+        except kafka_errors.KafkaError as error:
+            if not isinstance(error, wire.DENIED):
+                self._abandon(producer)
+            answer.set_exception(errors.of_send(record.topic, error))
+            return answer
+        self._unanswered[raw] = _Unanswered(answer, at, loop.time(), producer)
+        raw.add_done_callback(self._answered)
         if self._alarm is None:
             self._alarm = loop.call_later(1.0, self._check_age)
         return answer
 
-    def _answered(
-        self,
-        producer: wire.RawProducer,
-        answer: asyncio.Future[Position],
-        record: Outgoing,
-        raw: asyncio.Future[wire.RawStored],
-    ) -> None:
-        self._unanswered.pop(answer, None)
-        error = None if raw.cancelled() else raw.exception()
-        if error is not None or raw.cancelled():
+    async def _find(self, producer: wire.RawProducer, record: Outgoing) -> TopicPartition:
+        known = await wire.partitions_of(producer, record.topic, settle=wire.SETTLE_SECONDS)
+        if record.partition not in known:
+            raise errors.no_topic(record.topic, record.partition)
+        at = TopicPartition(record.topic, record.partition)
+        if producer is self._producer:
+            self._known[record.topic, record.partition] = at
+        return at
+
+    def _answered(self, raw: asyncio.Future[wire.RawStored]) -> None:
+        error = asyncio.CancelledError() if raw.cancelled() else raw.exception()
+        unanswered = self._unanswered.pop(raw, None)
+        if unanswered is None:  # given up with its producer
+            return
+        answer, at, _, producer = unanswered
+        if error is not None:
             self._abandon(producer)
         if answer.done():
             return
         if error is not None:
-            answer.set_exception(errors.of_send(record.topic, error))
-        elif raw.cancelled():
-            answer.set_exception(errors.unreachable(f"a record to `{record.topic}` was dropped"))
+            answer.set_exception(errors.of_send(at.topic, error))
         else:
-            answer.set_result(Position(record.topic, record.partition, raw.result().offset))
+            answer.set_result(Position(at.topic, at.partition, raw.result().offset))
 
     def _check_age(self) -> None:
         loop = asyncio.get_running_loop()
         self._alarm = None
         if not self._unanswered:
             return
-        oldest, _ = next(iter(self._unanswered.values()))
-        if loop.time() - oldest > self._answer_within and self._producer is not None:
-            self._abandon(self._producer)
+        oldest = next(iter(self._unanswered.values()))
+        if loop.time() - oldest.since > self._answer_within:
+            self._abandon(oldest.producer)
         self._alarm = loop.call_later(1.0, self._check_age)
 
     def _abandon(self, producer: wire.RawProducer) -> None:
         if producer is not self._producer:
             return
         self._producer = None
+        self._known.clear()
         loop = asyncio.get_running_loop()
         # Answers of the batch that failed are on their way already and keep their own reason: so not at once.
         loop.call_soon(self._give_up, dict(self._unanswered))
         self._retire(producer, flush=False)
 
-    def _give_up(self, unanswered: dict[asyncio.Future[Position], tuple[float, str]]) -> None:
-        for answer, (_, topic) in unanswered.items():
-            self._unanswered.pop(answer, None)
-            if not answer.done():
-                answer.set_exception(self._unknown(topic))
-
-    @staticmethod
-    def _unknown(topic: str) -> BrokerError:
-        return errors.unreachable(f"a record to `{topic}` was not confirmed: the connection was given up")
+    def _give_up(self, unanswered: dict[asyncio.Future[wire.RawStored], _Unanswered]) -> None:
+        for raw, (answer, at, _, _) in unanswered.items():
+            if self._unanswered.pop(raw, None) is not None and not answer.done():
+                answer.set_exception(errors.unreachable(f"a record to `{at.topic}` was not confirmed: the connection was given up"))
 
     def _retire(self, producer: wire.RawProducer, *, flush: bool) -> asyncio.Task[None]:
         task = asyncio.ensure_future(wire.retire(producer, seconds=CLOSE_SECONDS if flush else 1.0, flush=flush))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from broker.errors import UsageError
@@ -90,6 +91,6 @@ class KafkaTransport:
     async def close(self) -> None:
         """See :class:`broker.ports.Transport`."""
         self._closed = True
-        while self._opened:
-            await self._opened.pop().close()
+        opened, self._opened = self._opened, []
+        await asyncio.gather(*(each.close() for each in opened))
         await self._desk.close()

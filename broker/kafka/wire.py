@@ -34,6 +34,8 @@ FETCH_BYTES = 8 << 20
 """One fetch over all partitions: about 15 ms of parsing on the event loop."""
 FETCH_WAIT_MS = 500
 REQUEST_TIMEOUT_MS = 30_000
+SETTLE_SECONDS = 2.0
+"""How long a topic that was just created may take to be known to every Kafka node."""
 
 Connect = ssl.SSLContext | Callable[[], ssl.SSLContext] | None
 """TLS of a client: a context, a maker of fresh ones (rotated certificates are then picked up), or none."""
@@ -94,9 +96,6 @@ class RawProducer(Protocol):
 
     async def start(self) -> None: ...  # noqa: D102
     async def stop(self) -> None: ...  # noqa: D102
-    async def send(  # noqa: D102
-        self, topic: str, *, value: bytes | None, key: bytes | None, partition: int
-    ) -> asyncio.Future[RawStored]: ...
     def create_batch(self) -> RawBatch: ...  # noqa: D102
     async def send_batch(self, batch: RawBatch, topic: str, *, partition: int) -> asyncio.Future[RawStored]: ...  # noqa: D102
     async def begin_transaction(self) -> None: ...  # noqa: D102
@@ -212,7 +211,7 @@ class Address:
             retry_backoff_ms=5,
         )
         producer = cast(RawProducer, made)
-        _end_once(producer)
+        end_once(producer)
         return producer
 
     def reader(self) -> RawConsumer:
@@ -247,7 +246,8 @@ class Address:
         return cast(RawConsumer, made)
 
 
-def _end_once(producer: RawProducer) -> None:
+def end_once(producer: RawProducer) -> None:
+    """Make the producer's client send an EndTxn request once only; EndNotConfirmed where its answer is lost."""
     client = cast(Any, producer.client)
     send = client.send
 
@@ -290,6 +290,14 @@ async def partitions_of(producer: RawProducer, topic: str, *, settle: float) -> 
             return set()
         await asyncio.sleep(0.1)
         fresh = client.force_metadata_update()
+
+
+async def append(producer: RawProducer, at: TopicPartition, key: bytes | None, value: bytes | None) -> asyncio.Future[RawStored]:
+    """Queue a record whose size and partition were checked; waits while the partition's batch is full.
+
+    This is what ``AIOKafkaProducer.send`` ends in; what it does before that has been done once per partition.
+    """
+    return await cast(Any, producer)._message_accumulator.add_message(at, key, value, REQUEST_TIMEOUT_MS / 1000)
 
 
 def position_of(consumer: RawConsumer, source: TopicPartition) -> int | None:
@@ -354,6 +362,8 @@ async def retire(client: RawProducer | RawConsumer, *, seconds: float, flush: bo
     raw = cast(Any, client)
     raw._closed = True
     connection = raw.client if hasattr(raw, "client") else raw._client
+    if hasattr(raw, "_message_accumulator"):
+        raw._message_accumulator.fail_all(kafka_errors.ProducerClosed("given up"))
     for _ in range(5):  # a task that waits for another passes one cancellation on to it and needs its own
         tasks = _tasks(client)
         for task in tasks:

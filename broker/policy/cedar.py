@@ -1,4 +1,4 @@
-"""The Cedar engine, and the only place that knows its Python binding (cedarpy).
+"""The Cedar engine: every call into its Python binding (cedarpy) is here; other modules only hold its handles and read its syntax tree.
 
 What callers must know of Cedar: nothing is permitted by default, a ``forbid`` overrides every ``permit``, and a policy whose condition
 errors is skipped, even a ``forbid``. So an answer with errors is never an allow here.
@@ -38,6 +38,14 @@ def read_schema(text: str) -> cedarpy.Schema:
         return cedarpy.Schema.from_str(text)
     except ValueError as error:
         raise UsageError(f"schema: {error}", advice="correct the Cedar schema at the place named") from error
+
+
+def read_policies(text: str) -> cedarpy.PolicySet:
+    """Parse Cedar policies. Raises UsageError."""
+    try:
+        return cedarpy.PolicySet.from_str(text)
+    except ValueError as error:
+        raise UsageError(f"not Cedar: {error}", advice="correct the text at the place named") from error
 
 
 def violations(policies: str, schema: cedarpy.Schema) -> list[str]:
@@ -92,7 +100,7 @@ def actions_of(text: str) -> Mapping[str, frozenset[str]]:
     schema = read_schema(text)
     names = sorted(set(_NAME.findall(text)))
     askable = [name for name in names if not violations(_probe(name), schema)]
-    groups = cedarpy.PolicySet.from_str("\n".join(f'@id("{name}") {_probe(name)}' for name in names))
+    groups = read_policies("\n".join(f'@id("{name}") {_probe(name)}' for name in names))
     entities = read_entities((), schema)
     if entities is None:
         raise UsageError("schema: it admits no empty set of entities", advice="declare Agency and Message as entity types")

@@ -1,7 +1,8 @@
 """Deciding: may this agency publish, and who gets which sections. Default deny, deny overrides, any error denies.
 
-The hot path is a look-up of the labels that the bundle reads. Measured on 2 shared cores, cedarpy 4.12.2, the shipped policies: see
-:meth:`Decider.distribute`.
+The hot path is a look-up by the labels that the rules read. Measured on 2 shared cores with cedarpy 4.12.2, the policies that ship,
+8 sections and 1,000 members of 186 countries and 9 kinds: 1 to 2 µs for a remembered decision, 15 to 60 ms for a new one (42 to 82
+sets of alike members; asking for every member took up to 580 ms), 60 ms to build a decider.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Final, cast
 
-from cedarpy import Entities, PolicySet
+from cedarpy import Entities
 
 from broker.policy import cedar, model, sentences
 from broker.policy.bundle import Bundle
@@ -22,7 +23,7 @@ from broker.policy.model import DEFAULT_DENY, POLICY_ERROR, Denial, Distribution
 from broker.policy.rules import read_rules
 
 MEMO_LIMIT: Final = 4096
-"""Decisions kept. With 1,000 members one is about 16 kB: releases and denials are shared between decisions."""
+"""Decisions kept. With 1,000 members one takes about 10 kB: releases and denials are shared between decisions."""
 
 _SHARED_LIMIT: Final = 65_536
 _POSITION = re.compile(r"policy\d+")
@@ -44,7 +45,7 @@ class Decider:
 
     def __init__(self, bundle: Bundle, members: Mapping[str, Member], *, memo_limit: int = MEMO_LIMIT) -> None:
         self._schema = cedar.read_schema(bundle.schema)
-        self._policies = PolicySet.from_str(bundle.policies)
+        self._policies = cedar.read_policies(bundle.policies)
         self._reading = read_rules(bundle.policies)
         self._rules = {rule.id: rule for rule in sorted(self._reading.rules, key=lambda rule: rule.id)}
         self._actions = cedar.actions_of(bundle.schema)

@@ -15,11 +15,11 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, cast
 
-import cedarpy
 from cedarpy import pst
 
 from broker import ids
 from broker.errors import UsageError
+from broker.policy.cedar import read_policies
 
 EVERY: Final = "*"
 """Stands in :attr:`Rule.actions` for a rule whose scope names no action."""
@@ -67,9 +67,9 @@ def read_rules(text: str) -> Reading:
     with the reason.
     """
     try:
-        parsed = cedarpy.PolicySet.from_str(text).to_pst()
+        parsed = read_policies(text).to_pst()
     except ValueError as error:
-        raise UsageError(f"not Cedar: {error}", advice="correct the text at the place named") from error
+        raise UsageError(f"a rule cannot be taken apart: {error}", advice="write it simpler, or less deeply nested") from error
     if parsed.templates:
         raise UsageError("a policy has a slot (`?principal`, `?resource`)", advice="write out what it stands for: templates are not used")
     rules = {position: _rule(policy) for position, policy in parsed.static_policies.items()}

@@ -56,6 +56,12 @@ class Knowledge:
         self._change = asyncio.Event()
         self.rules = Rules.of(self._directory, self._catalogue, 0)
         self.ignored = 0
+        self._entries: dict[bytes | None, bytes] = {}
+
+    @property
+    def entries(self) -> list[bytes]:
+        """The directory's records as they were signed, the last of each: enough to build it again elsewhere."""
+        return list(self._entries.values())
 
     @property
     def shards(self) -> int:
@@ -124,7 +130,7 @@ class Knowledge:
             if record.value is None:
                 continue
             if record.topic == DIRECTORY:
-                changed |= self._take_entry(record.value)
+                changed |= self._take_entry(record.key, record.value)
             elif record.topic == POLICY:
                 changed |= self._take_bundle(record.value)
             else:
@@ -132,11 +138,13 @@ class Knowledge:
         if changed:
             self._renew()
 
-    def _take_entry(self, value: bytes) -> bool:
+    def _take_entry(self, key: bytes | None, value: bytes) -> bool:
         applied = self._directory.applied(value)
         if isinstance(applied, Refusal):
             return self._ignore("directory entry", applied)
         changed = applied is not self._directory
+        if changed:
+            self._entries[key] = value
         self._directory = applied
         return changed
 

@@ -94,7 +94,7 @@ class Publisher:
         randomness: Randomness,
     ) -> None:
         self.agency = ids.agency_id(agency)
-        self._transport, self._knowledge, self._signer = transport, knowledge, signer
+        self._transport, self.knowledge, self._signer = transport, knowledge, signer
         self._store, self._clock, self._randomness = store, clock, randomness
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
         self._room = asyncio.Semaphore(UNACKED)
@@ -116,14 +116,14 @@ class Publisher:
 
     async def start(self) -> None:
         """Read directory and policy, collect receipts that came meanwhile, send again what has none."""
-        await self._knowledge.load()
+        await self.knowledge.load()
         self._outlet = await self._transport.outlet()
         self._inlet = await self._transport.inlet()
         await self._catch_up(self._inlet)
         for stored in self._store.unanswered():
             self._expect(stored)
             await self._send(stored, None)
-        loops = (self._knowledge.follow(), self._encode_loop(), self._ack_loop(), self._receipt_loop())
+        loops = (self.knowledge.follow(), self._encode_loop(), self._ack_loop(), self._receipt_loop())
         self._tasks = [asyncio.create_task(loop) for loop in loops]
 
     async def publish(self, message: Message) -> Handle:
@@ -138,7 +138,7 @@ class Publisher:
         encoded = self._encoded(message)
         now_ms = self._clock.now_ms()
         labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
-        decider = self._knowledge.decider
+        decider = self.knowledge.decider
         return decider.may_publish(labels, now_ms), decider.distribute(labels, now_ms)
 
     async def close(self) -> None:
@@ -154,13 +154,13 @@ class Publisher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        for part in (self._outlet, self._inlet, self._knowledge):
+        for part in (self._outlet, self._inlet, self.knowledge):
             if part is not None:
                 await part.close()
         self._store.close()
 
     def _encoded(self, message: Message) -> Encoded:
-        encoded = encode_sections(message, self.agency, self._knowledge.rules)
+        encoded = encode_sections(message, self.agency, self.knowledge.rules)
         if isinstance(encoded, Refusal):
             raise RefusedError(encoded)
         return encoded
@@ -174,7 +174,7 @@ class Publisher:
         encoded = self._encoded(message)
         now_ms = self._clock.now_ms()
         labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
-        verdict = self._knowledge.decider.may_publish(labels, now_ms)
+        verdict = self.knowledge.decider.may_publish(labels, now_ms)
         if not verdict.allowed:
             raise RefusedError(Refusal("MAY_NOT_PUBLISH", verdict.reason, "family"))
         return encoded
@@ -201,7 +201,7 @@ class Publisher:
             draft = prepare(
                 waiting.message,
                 waiting.encoded,
-                self._knowledge.rules,
+                self.knowledge.rules,
                 originator=self.agency,
                 seat=Seat(stream, seq + 1, prev),
                 message_id=ids.message_id(now_ms, self._randomness.take(10)),
@@ -311,7 +311,7 @@ class Publisher:
         for record in records:
             if not is_receipt(record.key) or record.value is None:
                 continue
-            receipt = read_receipt(record.value, self._knowledge.rules)
+            receipt = read_receipt(record.value, self.knowledge.rules)
             if isinstance(receipt, Refusal):
                 _log.error("receipt ignored", code=receipt.code, reason=receipt.reason, offset=record.offset)
             elif receipt.code == "SEQUENCE_GAP":

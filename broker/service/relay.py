@@ -46,8 +46,13 @@ class RelayWorker:
         self._stopping = asyncio.Event()
         self._shards: dict[int, asyncio.Task[None]] = {}
         self._lost = asyncio.Event()
+        self._assigned = asyncio.Event()
         self.serving: set[int] = set()
         self.totals: dict[str, int] = {}
+
+    async def ready(self) -> None:
+        """Return when this worker is a member of the group and has been given its shards (there may be none for it)."""
+        await self._assigned.wait()
 
     def stop(self) -> None:
         """Ask for a graceful end: batches under way are committed, then the group is left."""
@@ -88,6 +93,8 @@ class RelayWorker:
         """Follow the group's assignment until stopped, or until a shard is found to be lost."""
         while not self._stopping.is_set() and not self._lost.is_set():
             held = await claims.changed(IDLE_S)
+            if held:
+                self._assigned.set()
             await self._drop(set(self._shards) - held)
             for number in sorted(held - set(self._shards)):
                 if 0 <= number < shards:

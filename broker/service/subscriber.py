@@ -70,7 +70,9 @@ class Delivery:
     """A verified message as disclosed to this agency.
 
     ``sections`` holds decoded records by section name; ``withheld`` names the sections policy kept back, each with its rule.
-    ``attempt`` counts from 1. ``transaction`` is a ``sqlite3.Connection`` whose writes commit with the position.
+    ``value`` is the record as it lay in the inbox: the evidence. ``attempt`` counts from 1.
+
+    ``transaction`` is a ``sqlite3.Connection`` whose writes commit with the position.
     """
 
     message_id: str
@@ -86,6 +88,7 @@ class Delivery:
     redelivered: bool
     attempt: int
     transaction: Any
+    value: bytes
 
 
 Handler = Callable[[Delivery], Awaitable[Outcome | None]]
@@ -117,7 +120,7 @@ class Subscriber:
         families: Sequence[str] | None = None,
     ) -> None:
         self.agency = ids.agency_id(agency)
-        self._transport, self._knowledge, self._store, self._clock = transport, knowledge, store, clock
+        self._transport, self.knowledge, self._store, self._clock = transport, knowledge, store, clock
         self._families = frozenset(families) if families else None
         self._source = (ids.inbox(self.agency), 0)
         self._stopping = asyncio.Event()
@@ -139,8 +142,8 @@ class Subscriber:
         """Hand deliveries to ``handler`` until :meth:`stop`, until ``limit`` were handed over, or until nothing came for
         ``idle_timeout`` seconds. ``committed`` goes on where this store left off (the beginning, for a new store)."""
         self._limit = limit
-        await self._knowledge.load()
-        following = asyncio.create_task(self._knowledge.follow())
+        await self.knowledge.load()
+        following = asyncio.create_task(self.knowledge.follow())
         inlet = await self._transport.inlet()
         loop = asyncio.get_running_loop()
         try:
@@ -158,7 +161,7 @@ class Subscriber:
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-            for part in (inlet, self._knowledge):
+            for part in (inlet, self.knowledge):
                 await part.close()
             self._store.close()
 
@@ -208,9 +211,9 @@ class Subscriber:
     async def _one(self, record: Record, handler: Handler, *, redelivered: bool) -> None:
         if record.value is None or is_receipt(record.key):
             return
-        if not await self._knowledge.at_least(*slip_versions(record.value, self._knowledge.rules), CATCH_UP_S):
+        if not await self.knowledge.at_least(*slip_versions(record.value, self.knowledge.rules), CATCH_UP_S):
             _log.warning("directory or policy is older than a delivery", offset=record.offset)
-        received = receive(record.value, self._knowledge.rules, recipient=self.agency)
+        received = receive(record.value, self.knowledge.rules, recipient=self.agency)
         if isinstance(received, Refusal):
             self.counts.refused += 1
             _log.error("delivery refused", code=received.code, step=received.step, reason=received.reason, offset=record.offset)
@@ -288,6 +291,7 @@ class Subscriber:
             redelivered=redelivered or held.attempts > 0,
             attempt=held.attempts + 1,
             transaction=self._store.transaction,
+            value=held.record.value or b"",
         )
 
     async def _try_held(self, handler: Handler) -> None:
@@ -297,7 +301,7 @@ class Subscriber:
                 return
             self._store.begin()
             try:
-                received = receive(held.record.value or b"", self._knowledge.rules, recipient=self.agency)
+                received = receive(held.record.value or b"", self.knowledge.rules, recipient=self.agency)
                 if isinstance(received, Refusal):
                     self.counts.refused += 1
                     self._store.quarantine(held.record, received.code, received.reason, self._clock.now_ms())

@@ -22,9 +22,7 @@ async def test_a_commit_is_visible_in_all_its_topics(world: World) -> None:
     transport = world.operator()
     ledger = await transport.ledger(name())
     for turn in range(3):
-        await ledger.commit(
-            [out(first, b"%d" % (10 * turn + number)) for number in range(10)] + [out(second, b"%d" % turn, partition=1)]
-        )
+        await ledger.commit([out(first, b"%d" % (10 * turn + number)) for number in range(10)] + [out(second, b"%d" % turn, partition=1)])
     inlet = await transport.inlet()
     await inlet.assign({(first, 0): "beginning", (second, 0): "beginning", (second, 1): "beginning"})
     records = await read(inlet, 33)

@@ -24,9 +24,7 @@ async def test_records_are_acknowledged_and_read_in_the_order_of_sending(world: 
     inlet = await transport.inlet()
     await inlet.assign({(topic, 0): "beginning"})
     records = await read(inlet, 200)
-    assert [(record.offset, record.key, record.value) for record in records] == [
-        (at, b"k%d" % (at % 3), b"%d" % at) for at in range(200)
-    ]
+    assert [(record.offset, record.key, record.value) for record in records] == [(at, b"k%d" % (at % 3), b"%d" % at) for at in range(200)]
     assert all(record.topic == topic and record.timestamp_ms > 1_600_000_000_000 for record in records)
 
 

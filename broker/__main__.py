@@ -1,0 +1,5 @@
+"""``python -m broker``: the command line."""
+
+from broker.cli.main import main
+
+main()

@@ -1,0 +1,241 @@
+"""``broker agency``: how an agency becomes a member, and who the members are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.table import Table
+
+from broker import ids
+from broker.app import Member, Operator
+from broker.app.connect import connect, connect_admin
+from broker.cli.screen import COMMON, Common, Screen, iso
+from broker.cli.trustfile import keep_trust
+from broker.errors import Refusal, RefusedError, UsageError
+from broker.service.knowledge import Knowledge
+from broker.storage import enrol
+from broker.storage.clock import SystemClock
+from broker.storage.home import AgencyHome, ExchangeHome, agencies_in
+from broker.trust.directory import AgencyEntry, Directory
+from broker.trust.enrolment import fingerprint, read_request, reply_fingerprint
+from broker.trust.keys import fingerprint_of
+
+app = App(name="agency", help="Members of the exchange: enrol them, list them.")
+
+
+def entry_json(entry: AgencyEntry, directory: Directory | None = None) -> dict[str, Any]:
+    """A member as ``--json`` shows it."""
+    record: dict[str, Any] = {
+        "agency": entry.agency,
+        "kind": entry.kind,
+        "country": entry.country,
+        "communities": list(entry.communities),
+        "status": entry.status,
+        "reason": entry.reason,
+        "since": iso(entry.since_ms),
+        "generation": entry.generation,
+        "fingerprint": fingerprint_of(entry.master_spki),
+        "version": entry.version,
+    }
+    if directory is not None:
+        record["keys"] = [
+            {"kid": key.kid.hex(), "alg": key.alg, "spki": key.spki.hex(), "status": key.status, "valid_from": iso(key.valid_from_ms)}
+            for key in directory.keys_of(entry.agency)
+        ]
+    return record
+
+
+def read_text(path: str) -> str:
+    """The text of a file, ``-`` for standard input. Raises UsageError."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{path}` cannot be read: {error}", advice="give a readable UTF-8 file, or - for standard input") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file for somebody else. Raises UsageError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"`{path}` cannot be written: {error.strerror}", advice="give another --out") from error
+
+
+@app.command
+def init(agency: str, /, *, kind: str, out: Path | None = None, common: Common = COMMON) -> int:
+    """At the agency: make its keys, which never leave this home, and a signed request file for the operator.
+
+    Run again, it returns the same request. Compare the fingerprint with the operator over the phone.
+
+    Example: broker agency init SG-CUSTOMS --kind customs --out SG-CUSTOMS.request.json
+
+    Parameters
+    ----------
+    agency
+        Two capitals for the country, a hyphen, 2 to 12 capitals or digits.
+    kind
+        customs, licensing, police, coastguard, zone, fiu, regulator, international or auditor.
+    out
+        Where to write a copy of the request file.
+    """
+    screen = Screen(as_json=common.json)
+    text = enrol.init_agency(common.home, ids.agency_id(agency), kind, SystemClock().now_ms())
+    request = read_request(text)
+    if isinstance(request, Refusal):
+        raise RefusedError(request)
+    file = out or AgencyHome(common.home, agency).request_file
+    if out is not None:
+        write_text(out, text)
+    record = {
+        "agency": request.agency, "kind": request.kind, "country": request.country, "fingerprint": fingerprint(request),
+        "request": str(file), "created_at": iso(request.created_at_ms),
+    }  # fmt: skip
+    screen.result(record)
+    screen.note("give the request file to the operator, and read the fingerprint out over the phone")
+    return 0
+
+
+@app.command
+async def admit(
+    file: str, /, *, community: Annotated[list[str] | None, Parameter(negative="")] = None, out: Path | None = None, common: Common = COMMON
+) -> int:
+    """At the operator: certificate, directory entry, topics, access rights and quota; writes a reply file for the agency.
+
+    Run again after a failure, it finishes what was begun.
+
+    Example: broker agency admit SG-CUSTOMS.request.json --community STCE-ASEAN --out SG-CUSTOMS.reply.json
+
+    Parameters
+    ----------
+    file
+        The agency's request file, or - for standard input.
+    community
+        A community the agency belongs to; may be given several times.
+    out
+        The reply file (default: <AGENCY>.reply.json in this folder).
+    """
+    screen = Screen(as_json=common.json)
+    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+    admission = await operator.admit(read_text(file), community or ())
+    reply = out or Path(f"{admission.entry.agency}.reply.json")
+    write_text(reply, admission.reply)
+    screen.result(entry_json(admission.entry) | {"reply": str(reply)})
+    return 0
+
+
+@app.command
+def join(file: str, /, *, common: Common = COMMON) -> int:
+    """At the agency: take the operator's reply. Compare the registrar's fingerprint with the operator over the phone.
+
+    Example: broker agency join SG-CUSTOMS.reply.json
+
+    Parameters
+    ----------
+    file
+        The reply file, or - for standard input.
+    """
+    screen = Screen(as_json=common.json)
+    reply = enrol.join_agency(common.home, read_text(file))
+    record = {
+        "agency": reply.agency, "exchange": reply.exchange_id, "environment": reply.environment, "bootstrap": reply.bootstrap,
+        "generation": reply.generation, "shards": reply.shards, "registrar_fingerprint": reply_fingerprint(reply),
+    }  # fmt: skip
+    screen.result(record)
+    return 0
+
+
+@app.command
+async def add(
+    agency: str, /, *, kind: str, community: Annotated[list[str] | None, Parameter(negative="")] = None, common: Common = COMMON
+) -> int:
+    """Init, admit and join in one home: for trying things out on one machine.
+
+    Example: broker agency add SG-CUSTOMS --kind customs --community STCE-ASEAN
+
+    Parameters
+    ----------
+    agency
+        Two capitals for the country, a hyphen, 2 to 12 capitals or digits.
+    kind
+        customs, licensing, police, coastguard, zone, fiu, regulator, international or auditor.
+    community
+        A community the agency belongs to; may be given several times.
+    """
+    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+    admission = await operator.add(ids.agency_id(agency), ids.kind(kind), community or ())
+    Screen(as_json=common.json).result(entry_json(admission.entry))
+    return 0
+
+
+async def read_directory(common: Common, as_: str | None) -> Directory:
+    """The directory as an agency of this home, or the operator, reads it now."""
+    home = common.home
+    if as_ is None and not ExchangeHome(home).exists:
+        joined = [agency for agency in agencies_in(home) if AgencyHome(home, agency).joined]
+        as_ = joined[0] if joined else None
+    transport, knowledge = _reader(common, as_)
+    try:
+        await knowledge.load()
+        keep_trust(home, as_, knowledge)
+        return knowledge.rules.directory
+    finally:
+        await knowledge.close()
+        await transport.close()
+
+
+def _reader(common: Common, as_: str | None) -> tuple[Any, Knowledge]:
+    if as_ is None:
+        operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+        transport = operator.transport("registrar")
+        return transport, operator.knowledge(transport)
+    member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
+    transport = member.transport()
+    return transport, member.knowledge(transport)
+
+
+@app.command(name="list")
+async def list_(*, as_: Annotated[str | None, Parameter(name="--as")] = None, common: Common = COMMON) -> int:
+    """All members, from the signed directory.
+
+    Example: broker agency list
+
+    Parameters
+    ----------
+    as_
+        The agency of this home that reads (default: the operator where this is its home).
+    """
+    screen = Screen(as_json=common.json)
+    directory = await read_directory(common, as_)
+    table = Table("agency", "kind", "communities", "status", "keys", title=f"directory, version {directory.version}", title_justify="left")
+    for agency in sorted(directory.agencies):
+        entry = directory.agencies[agency]
+        record = entry_json(entry, directory)
+        if screen.as_json:
+            screen.result(record)
+        table.add_row(agency, entry.kind, ", ".join(entry.communities), entry.status, str(len(record["keys"])))
+    screen.table(table)
+    return 0
+
+
+@app.command
+async def show(agency: str, /, *, as_: Annotated[str | None, Parameter(name="--as")] = None, common: Common = COMMON) -> int:
+    """One member, with its keys.
+
+    Example: broker agency show SG-CUSTOMS
+
+    Parameters
+    ----------
+    agency
+        Whom to show.
+    as_
+        The agency of this home that reads (default: the operator where this is its home).
+    """
+    directory = await read_directory(common, as_)
+    entry = directory.agency(ids.agency_id(agency))
+    if entry is None:
+        raise UsageError(f"{agency} is not a member", advice="see `broker agency list`")
+    Screen(as_json=common.json).result(entry_json(entry, directory))
+    return 0

@@ -1,0 +1,152 @@
+"""``broker up``, ``relay``, ``status``: running an exchange and seeing how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from broker import ids
+from broker.app import SHARDS, Operator
+from broker.app.connect import connect, connect_admin
+from broker.app.local import LocalInstallation
+from broker.app.watch import read_status
+from broker.cli.screen import COMMON, Common, Screen, fields
+from broker.cli.trustfile import keep_trust
+from broker.errors import UsageError
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    event = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
+    return event
+
+
+def read_agencies(path: Path) -> list[tuple[str, str, list[str]]]:
+    """A file of agencies: ``[{"id": ..., "kind": ..., "communities": [...]}, ...]``. Raises UsageError, InvalidId."""
+    try:
+        rows: Any = json.loads(path.read_text(encoding="utf-8"))
+        found = [(str(row["id"]), str(row["kind"]), [str(name) for name in row.get("communities", [])]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"`{path}` is not a list of agencies: {error}",
+            advice='write [{"id": "SG-CUSTOMS", "kind": "customs", "communities": ["STCE-ASEAN"]}]',
+        ) from error
+    return [(ids.agency_id(agency), ids.kind(kind), [ids.community_id(name) for name in names]) for agency, kind, names in found]
+
+
+async def up(
+    *,
+    relays: int = 1,
+    agencies: Path | None = None,
+    exchange: str = "local",
+    environment: str = "test",
+    shards: int = SHARDS,
+    common: Common = COMMON,
+) -> int:
+    """A local exchange until Ctrl-C: Kafka node, relay workers, and the agencies of a file. Start it again, it goes on.
+
+    Example: broker up --relays 2 --agencies agencies.json
+
+    Parameters
+    ----------
+    relays
+        How many relay worker processes.
+    agencies
+        A JSON file of agencies to enrol in this home.
+    exchange
+        Name of a new exchange.
+    environment
+        production, test or exercise: what a new exchange is for. Signed into every message.
+    shards
+        Shards of a new exchange, fixed for its life: the most relay workers that can share its work.
+    """
+    if environment not in ids.ENVIRONMENTS:
+        raise UsageError(f"`{environment}` is not an environment", advice=f"use one of {', '.join(ids.ENVIRONMENTS)}")
+    wanted = read_agencies(agencies) if agencies else []
+    screen = Screen(as_json=common.json)
+    installation = LocalInstallation(common.home, bootstrap=common.bootstrap, log_level=common.log_level)
+    stop = stop_signal()
+    try:
+        with screen.fetching() as bar:
+            await installation.start(exchange_id=exchange, environment=environment, shards=shards, relays=relays, progress=bar)
+        for agency, kind, communities in wanted:
+            await installation.operator.add(agency, kind, communities)
+        pid = installation.node.pid if installation.node else None
+        record = {"ready": True, "bootstrap": installation.bootstrap, "home": str(common.home.resolve()), "pid": os.getpid(), "kafka": pid}
+        screen.result(record, f"ready: {installation.bootstrap}, home {common.home} [dim](Ctrl-C stops it)[/dim]")
+        failed = asyncio.create_task(installation.failure())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({failed, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if failed.done() and not stop.is_set():
+            raise failed.result()
+        failed.cancel()
+        return 0
+    finally:
+        await installation.stop()
+
+
+async def relay(*, member: str = "relay-1", common: Common = COMMON) -> int:
+    """One relay worker, until it is told to stop. Several share the shards; each needs a name of its own.
+
+    Example: broker relay --member relay-2
+
+    Parameters
+    ----------
+    member
+        A name that the worker keeps over restarts.
+    """
+    screen = Screen(as_json=common.json)
+    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+    transport = operator.transport("relay")
+    worker = operator.relay(transport, member)
+    stop = stop_signal()
+    if os.environ.get("BROKER_STOP_WITH_STDIN"):
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
+    running = asyncio.create_task(worker.run())
+    ready = asyncio.create_task(worker.ready())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({running, ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and not running.done():
+            screen.result({"ready": True, "member": member, "pid": os.getpid()}, f"relay {member} ready")
+            await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        worker.stop()
+        await running
+        return 0
+    finally:
+        for task in (ready, stopped):
+            task.cancel()
+        await transport.close()
+
+
+async def status(*, common: Common = COMMON) -> int:
+    """How the exchange is: shards, lag, journal, quarantine, versions.
+
+    Example: broker status --json
+    """
+    screen = Screen(as_json=common.json)
+    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+    transport = operator.transport("registrar")
+    knowledge = operator.knowledge(transport)
+    try:
+        await knowledge.load()
+        keep_trust(common.home, None, knowledge)
+        record = await read_status(transport, knowledge)
+    finally:
+        await knowledge.close()
+        await transport.close()
+    table = Table("agency", "kind", "status", "shard", "outbox", "lag", "inbox", title="agencies", title_justify="left")
+    for row in record["agencies"]:
+        table.add_row(*(str(row[name]) for name in ("agency", "kind", "status", "shard", "outbox", "lag", "inbox")))
+    screen.result(record, fields({name: value for name, value in record.items() if name != "agencies"}))
+    screen.table(table)
+    return 0

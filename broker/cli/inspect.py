@@ -1,0 +1,150 @@
+"""``broker inspect``: decode and verify a parcel without Kafka, one verdict per admission step."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from broker import ids
+from broker.cli.messages import header_json
+from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.cli.trustfile import read_trust, trust_folders
+from broker.envelope.parcel import SLIP, Parcel, read_parcel
+from broker.envelope.section import body_of
+from broker.errors import STEPS, Refusal, UsageError
+from broker.exchange.admit import Authentic, authenticate, examine
+from broker.exchange.receive import DELIVERY_LIMIT, Received, receive
+from broker.exchange.rules import Rules
+from broker.exchange.topology import KAFKA_LIMIT
+from broker.schema import json_form
+from broker.storage.clock import SystemClock
+
+CHECKED = (1, 2, 3, 4, 5, 7, 8, 9)
+"""Steps that can be checked from the bytes alone; the sequence (6) and the content's history need the exchange's state."""
+
+
+def read_bytes(file: str) -> bytes:
+    """The bytes of a file, ``-`` for standard input. Raises UsageError."""
+    try:
+        data = sys.stdin.buffer.read(KAFKA_LIMIT + 1) if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"`{file}` cannot be read: {error.strerror}", advice="give a file with one record's value, or -") from error
+    if not data:
+        raise UsageError(f"`{file}` is empty", advice="give a file with one record's value, or -")
+    return data
+
+
+def verdicts(refusal: Refusal | None, *, delivered: bool) -> list[dict[str, Any]]:
+    """One row a step: ok up to the one that refused, unchecked after it."""
+    rows: list[dict[str, Any]] = []
+    for step in CHECKED:
+        if step == 4 and not delivered:
+            verdict = "needs the outbox"
+        elif step == 5:
+            verdict = "environment in the signature" if refusal is None or refusal.step > 3 else "not checked"
+        elif refusal is None or step < refusal.step:
+            verdict = "ok"
+        else:
+            verdict = refusal.code if step == refusal.step else "not checked"
+        rows.append({"step": step, "name": STEPS[step], "verdict": verdict})
+    return rows
+
+
+def _judge(value: bytes, parcel: Parcel, rules: Rules, recipient: str | None) -> tuple[Refusal | None, Received | Authentic | None]:
+    if SLIP in parcel.extras:
+        found = receive(value, rules, recipient=recipient or _named(value, rules))
+        return (found, None) if isinstance(found, Refusal) else (None, found)
+    authentic = authenticate(value, rules, at_ms=SystemClock().now_ms())
+    if isinstance(authentic, Refusal):
+        return authentic, None
+    return examine(authentic, rules, complete=True), authentic
+
+
+def _named(value: bytes, rules: Rules) -> str:
+    """The recipient that the slip itself names: without --recipient there is nobody else to ask."""
+    for agency in rules.directory.agencies:
+        found = receive(value, rules, recipient=agency)
+        if not (isinstance(found, Refusal) and found.code == "NOT_FOR_ME"):
+            return agency
+    return ""
+
+
+def _sections(parcel: Parcel, header: Any, rules: Rules) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for commitment in header.commitments:
+        carried, schema = parcel.sections.get(commitment.section), rules.catalogue.by_id(commitment.schema_id)
+        if carried is not None and schema is not None:
+            shown[commitment.section] = json_form.to_json(schema, schema.codec.decode(body_of(carried)))
+    return shown
+
+
+def inspect(file: str, /, *, trust: Path | None = None, recipient: str | None = None, common: Common = COMMON) -> int:
+    """Decode and verify one record value (an outbox parcel, or a captured delivery) without Kafka; exit code 1 if it does not hold.
+
+    Example: broker inspect captured/0198c5e0-....parcel --trust .broker/agencies/MY-CUSTOMS
+
+    Parameters
+    ----------
+    file
+        The record's value as bytes, as `broker subscribe --capture` and `broker quarantine export` write it; - is standard input.
+    trust
+        Folder with trust.json, the signed directory (default: those of this home).
+    recipient
+        The agency it was delivered to (default: whom its slip names).
+    """
+    screen = Screen(as_json=common.json)
+    rules = read_trust([trust] if trust else trust_folders(common.home))
+    value = read_bytes(file)
+    parcel = read_parcel(value, DELIVERY_LIMIT)
+    record: dict[str, Any] = {"bytes": len(value), "digest": hashlib.sha256(value).hexdigest()}
+    if isinstance(parcel, Refusal):
+        refusal, found, delivered = parcel, None, False
+    else:
+        delivered = SLIP in parcel.extras
+        refusal, found = _judge(value, parcel, rules, ids.agency_id(recipient) if recipient else None)
+        record["kid"], record["carried"] = parcel.statement.kid.hex(), sorted(parcel.sections)
+    if found is not None and not isinstance(parcel, Refusal):
+        header = found.header
+        record |= {
+            "message_id": ids.uuid_text(header.message_id), "family": header.family, "originator": header.originator,
+            "subject": header.subject, "revision": header.revision, "issued_at": iso(header.issued_at), "leaf": found.leaf.hex(),
+            "header": header_json(header),
+        }  # fmt: skip
+        if refusal is None:
+            record["sections"] = _sections(parcel, header, rules)
+    if isinstance(found, Received):
+        slip = found.slip
+        record["slip"] = {
+            "recipient": slip.recipient, "shard": slip.shard, "counter": slip.counter, "admitted_at": iso(slip.admitted_at),
+            "rule": slip.rule, "given": dict(slip.given), "withheld": dict(slip.withheld), "policy_version": slip.policy_version,
+            "directory_version": slip.directory_version,
+        }  # fmt: skip
+    record["steps"] = verdicts(refusal, delivered=delivered)
+    record["verdict"] = "verified" if refusal is None else refusal.code
+    if refusal is not None:
+        record |= {"reason": refusal.reason, "path": refusal.path, "advice": refusal.advice}
+    screen.result(record, _told(record))
+    return 0 if refusal is None else 1
+
+
+def _told(record: dict[str, Any]) -> str:
+    good = record["verdict"] == "verified"
+    lines = [f"[{'green' if good else 'red'}]{record['verdict']}[/] [dim]{record['bytes']:,} bytes, SHA-256 {record['digest']}[/dim]"]
+    if "subject" in record:
+        what = f"{record['family']} {record['subject']} revision {record['revision']} from {record['originator']}"
+        lines.append(f"  {escape(printable(what))} [dim]{record['issued_at']}[/dim]")
+    for row in record["steps"]:
+        colour = "green" if row["verdict"] == "ok" else "dim" if " " in row["verdict"] else "red"
+        lines.append(f"  {row['step']:>2} {row['name']:<24} [{colour}]{row['verdict']}[/]")
+    if "slip" in record:
+        slip = record["slip"]
+        lines.append(f"  delivered to {slip['recipient']} {slip['admitted_at']} under {slip['rule']}, delivery {slip['counter']}")
+        lines += [f"    {name:<10} given by {rule}" for name, rule in slip["given"].items()]
+        lines += [f"    {name:<10} [yellow]withheld[/] by {rule}" for name, rule in slip["withheld"].items()]
+    if not good:
+        lines += [f"  {escape(printable(record['reason']))}", f"  [dim]{escape(printable(record['advice']))}[/dim]"]
+    return "\n".join(lines)

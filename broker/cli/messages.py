@@ -1,0 +1,330 @@
+"""``broker publish`` and ``broker subscribe``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from broker.app import Member
+from broker.app.connect import connect
+from broker.cli.exchange import stop_signal
+from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.cli.trustfile import keep_trust
+from broker.envelope.header import Header
+from broker.envelope.receipt import Receipt
+from broker.errors import Finding, Refusal, RefusedError, UsageError
+from broker.families.message import Message
+from broker.families.message_json import message_from_json
+from broker.policy.model import Distribution, Verdict
+from broker.schema import json_form
+from broker.schema.catalogue import Catalogue
+from broker.service.publisher import Publisher
+from broker.service.subscriber import DONE, Delivery, Outcome
+from broker.storage.shipped import load_catalogue
+
+AT_ONCE = 400
+"""Messages on their way at a time."""
+
+
+def read_values(path: str) -> Iterator[object]:
+    """The JSON values of a file: one value or a list of them, or JSON Lines; ``-`` is standard input. Raises UsageError with the line."""
+    try:
+        with sys.stdin if path == "-" else Path(path).open(encoding="utf-8") as file:
+            first = file.readline()
+            if first.strip() and _is_whole(first):
+                yield from _lines(path, first, file)
+                return
+            whole = json_form.read_json(first + file.read())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{path}` cannot be read: {error}", advice="give a readable UTF-8 file, or - for standard input") from error
+    yield from whole if isinstance(whole, list) else [whole]
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _lines(path: str, first: str, rest: Iterator[str]) -> Iterator[object]:
+    yield json_form.read_json(first)
+    for number, line in enumerate(rest, 2):
+        if line.strip():
+            try:
+                yield json_form.read_json(line)
+            except UsageError as error:
+                raise UsageError(f"`{path}` line {number}: {error}", advice=error.advice) from error
+
+
+def message_of(value: object, catalogue: Catalogue) -> Message | Refusal:
+    """A message from its JSON form, its sections as records of the current schemas."""
+
+    def section(family: str, name: str, content: object) -> dict[str, Any] | Refusal:
+        schema = catalogue.current(family, name)
+        return {} if schema is None else json_form.from_json(schema, content)
+
+    return message_from_json(value, section)
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {"severity": finding.severity, "code": finding.code, "path": finding.path, "reason": finding.reason}
+
+
+def _refused(message: Message | None, refusal: Refusal) -> dict[str, Any]:
+    return {
+        "message_id": None, "subject": message.subject if message else None, "revision": message.revision if message else None,
+        "outcome": "refused", "code": refusal.code, "step": refusal.step, "path": refusal.path, "reason": refusal.reason,
+        "advice": refusal.advice, "findings": [], "recipients": [],
+    }  # fmt: skip
+
+
+def _answered(message_id: str, receipt: Receipt) -> dict[str, Any]:
+    accepted = receipt.outcome == "ACCEPTED"
+    return {
+        "message_id": message_id, "subject": receipt.subject, "revision": receipt.revision,
+        "outcome": "accepted" if accepted else "quarantined", "code": receipt.code or None, "step": receipt.step or None,
+        "path": receipt.path, "reason": receipt.reason, "advice": receipt.advice, "admitted_at": iso(receipt.admitted_at),
+        "findings": [_finding(finding) for finding in receipt.findings],
+        "recipients": [{"agency": r.agency, "sections": list(r.sections), "withheld": list(r.withheld)} for r in receipt.recipients],
+    }  # fmt: skip
+
+
+def _previewed(message: Message, verdict: Verdict, distribution: Distribution) -> dict[str, Any]:
+    recipients = [
+        {
+            "agency": release.agency, "rule": release.rule, "sections": [name for name, _ in release.given],
+            "withheld": [name for name, _ in release.withheld], "rules": dict((*release.given, *release.withheld)),
+        }
+        for release in distribution.releases
+    ]  # fmt: skip
+    return {
+        "message_id": None, "subject": message.subject, "revision": message.revision,
+        "outcome": "would be accepted" if verdict.allowed else "refused", "code": None if verdict.allowed else "MAY_NOT_PUBLISH",
+        "step": None if verdict.allowed else 9, "reason": "" if verdict.allowed else verdict.reason, "advice": "",
+        "rule": verdict.rules[0] if verdict.rules else None, "findings": [], "recipients": recipients if verdict.allowed else [],
+        "denied": [{"agency": d.agency, "rule": d.rule, "reason": d.reason} for d in distribution.denials] if verdict.allowed else [],
+    }  # fmt: skip
+
+
+def _told(record: dict[str, Any]) -> str:
+    """An outcome for people."""
+    good = record["outcome"] in ("accepted", "would be accepted")
+    head = f"[{'green' if good else 'red'}]{record['outcome']}[/] {escape(printable(str(record['subject'])))}"
+    lines = [head + (f" revision {record['revision']}" if record["revision"] else "")]
+    if not good:
+        where = f" at {record['path']}" if record.get("path") else ""
+        lines.append(f"  {record['code']}{escape(printable(where))}: {escape(printable(record['reason']))}")
+        lines.append(f"  [dim]{escape(printable(record['advice']))}[/dim]" if record["advice"] else "")
+    for each in record["recipients"]:
+        rules = each.get("rules", {})
+        given = ", ".join(f"{name} [dim]({rules[name]})[/dim]" if name in rules else name for name in each["sections"])
+        withheld = ", ".join(f"{name} [dim]({rules[name]})[/dim]" if name in rules else name for name in each["withheld"])
+        lines.append(f"  {each['agency']:<16} {given}" + (f"  [yellow]withheld[/]: {withheld}" if withheld else ""))
+    lines += [f"  {each['agency']:<16} [yellow]nothing[/]: {escape(printable(each['reason']))}" for each in record.get("denied", [])]
+    lines += [f"  [dim]{f['severity']} {f['code']} {f['path']}: {escape(printable(f['reason']))}[/dim]" for f in record["findings"]]
+    return "\n".join(line for line in lines if line)
+
+
+@asynccontextmanager
+async def _publisher(common: Common, agency: str) -> AsyncGenerator[Publisher]:
+    member = Member(common.home, agency, connect, bootstrap=common.bootstrap)
+    transport = member.transport()
+    try:
+        async with member.publisher(transport) as publisher:
+            yield publisher
+    finally:
+        await transport.close()
+
+
+async def publish(
+    *files: str,
+    as_: Annotated[str, Parameter(name="--as")],
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    rate: float | None = None,
+    timeout: float = 60.0,
+    common: Common = COMMON,
+) -> int:
+    """Publish messages and wait for the relay's receipts.
+
+    Example: broker publish alerts.jsonl --as SG-CUSTOMS
+
+    Parameters
+    ----------
+    files
+        JSON or JSON Lines files; - is standard input.
+    as_
+        The agency of this home that publishes.
+    dry_run
+        Send nothing: say who would see which sections, and by which rule.
+    rate
+        Messages per second at the most.
+    timeout
+        Seconds to wait for each receipt.
+    """
+    if not files:
+        raise UsageError("no file was named", advice="give JSON or JSON Lines files, or - for standard input")
+    screen = Screen(as_json=common.json)
+    catalogue = load_catalogue()
+    refused = 0
+    async with _publisher(common, as_) as publisher:
+        keep_trust(common.home, as_, publisher.knowledge)
+        with screen.counting("publishing", None) as bar:
+            async for record in _outcomes(publisher, files, catalogue, dry_run=dry_run, rate=rate, timeout=timeout):
+                refused += record["outcome"] not in ("accepted", "would be accepted")
+                screen.result(record, _told(record))
+                bar.advance(bar.task_ids[0])
+    return 1 if refused else 0
+
+
+async def _outcomes(
+    publisher: Publisher, files: tuple[str, ...], catalogue: Catalogue, *, dry_run: bool, rate: float | None, timeout: float
+) -> AsyncGenerator[dict[str, Any]]:
+    """The outcome of each message, in the order of the files; many are on their way at once, in their order too."""
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Task[dict[str, Any]]] = []
+    due = loop.time()
+    try:
+        for path in files:
+            for value in read_values(path):
+                if rate:
+                    due = max(due + 1 / rate, loop.time() - 1)
+                    await asyncio.sleep(max(0.0, due - loop.time()))
+                waiting.append(asyncio.create_task(_one(publisher, value, catalogue, dry_run=dry_run, timeout=timeout)))
+                await asyncio.sleep(0)
+                while waiting and (len(waiting) >= AT_ONCE or waiting[0].done()):
+                    yield await waiting.pop(0)
+        while waiting:
+            yield await waiting.pop(0)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+async def _one(publisher: Publisher, value: object, catalogue: Catalogue, *, dry_run: bool, timeout: float) -> dict[str, Any]:
+    message = message_of(value, catalogue)
+    if isinstance(message, Refusal):
+        return _refused(None, message)
+    try:
+        if dry_run:
+            return _previewed(message, *publisher.preview(message))
+        handle = await publisher.publish(message)
+    except RefusedError as error:
+        return _refused(message, error.refusal)
+    return _answered(handle.message_id, await handle.receipt(timeout))
+
+
+def header_json(header: Header) -> dict[str, Any]:
+    """The labels of a delivered message as ``--json`` shows them."""
+    routing, grades = header.routing, header.evaluation
+    return {
+        "urgency": header.urgency, "tlp": header.tlp.replace("_", "+"), "handling": header.handling,
+        "handling_caveat": header.handling_caveat, "pap": header.pap,
+        "evaluation": {"source": grades.source, "information": grades.information} if grades else None,
+        "purposes": list(header.purposes), "legal_basis": header.legal_basis, "onward": header.onward,
+        "evidential_use": header.evidential_use, "retention": header.retention, "valid_from": iso(header.valid_from),
+        "valid_until": iso(header.valid_until), "embargo_until": iso(header.embargo_until), "language": header.language,
+        "routing": {
+            "countries": [{"country": country, "role": role} for country, role in routing.countries],
+            "hs_chapters": list(routing.hs_chapters), "category": routing.category, "free_zone": routing.free_zone,
+        },
+        "stream": header.stream.hex(), "seq": header.seq,
+    }  # fmt: skip
+
+
+def delivery_json(delivery: Delivery, catalogue: Catalogue) -> dict[str, Any]:
+    """A delivery as ``--json`` shows it."""
+    schemas = {commitment.section: catalogue.by_id(commitment.schema_id) for commitment in delivery.header.commitments}
+    sections: dict[str, Any] = {}
+    for name, record in delivery.sections.items():
+        schema = schemas[name]
+        if schema is not None:
+            sections[name] = json_form.to_json(schema, record)
+    return {
+        "message_id": delivery.message_id, "family": delivery.family, "originator": delivery.originator, "subject": delivery.subject,
+        "revision": delivery.revision, "issued_at": iso(delivery.issued_at_ms), "header": header_json(delivery.header),
+        "sections": sections, "withheld": sorted(delivery.withheld), "withheld_by": delivery.withheld, "rule": delivery.slip.rule,
+        "admitted_at": iso(delivery.slip.admitted_at), "redelivered": delivery.redelivered, "verified": True,
+    }  # fmt: skip
+
+
+async def subscribe(
+    *,
+    as_: Annotated[str, Parameter(name="--as")],
+    family: Annotated[list[str] | None, Parameter(negative="")] = None,
+    from_: Annotated[Literal["beginning", "now", "committed"], Parameter(name="--from")] = "committed",
+    max_: Annotated[int | None, Parameter(name="--max")] = None,
+    timeout: float | None = None,
+    capture: Path | None = None,
+    common: Common = COMMON,
+) -> int:
+    """Print what is delivered to an agency, verified.
+
+    Example: broker subscribe --as MY-CUSTOMS --from beginning --max 10 --timeout 5
+
+    Parameters
+    ----------
+    as_
+        The agency of this home that reads.
+    family
+        Only these families; may be given several times.
+    from_
+        committed goes on where the last call ended; beginning reads the whole inbox again; now only what comes.
+    max_
+        End after so many.
+    timeout
+        End when nothing came for so many seconds.
+    capture
+        Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
+    """
+    screen = Screen(as_json=common.json)
+    member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
+    catalogue = load_catalogue()
+    transport = member.transport()
+    subscriber = member.subscriber(transport, families=family)
+    if capture is not None:
+        await asyncio.to_thread(capture.mkdir, parents=True, exist_ok=True)
+
+    async def show(delivery: Delivery) -> Outcome:
+        if capture is not None:
+            await asyncio.to_thread((capture / f"{delivery.message_id}.parcel").write_bytes, delivery.value)
+        record = delivery_json(delivery, catalogue)
+        screen.result(record, _shown(record))
+        return DONE
+
+    stop = stop_signal()
+    watching = asyncio.create_task(stop.wait())
+    watching.add_done_callback(lambda _: subscriber.stop())
+    try:
+        counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
+        keep_trust(common.home, as_, subscriber.knowledge)
+    finally:
+        watching.cancel()
+        await transport.close()
+    if counts.refused or counts.gaps:
+        trouble = f"{counts.refused} deliveries refused, {counts.gaps} gaps"
+        screen.note(f"[red]{trouble}: see the log lines, and keep this home for an auditor[/]")
+        return 1
+    return 130 if stop.is_set() else 0
+
+
+def _shown(record: dict[str, Any]) -> str:
+    """A delivery for people: who, what, what is withheld, and the sections as indented JSON."""
+    head = (
+        f"[bold]{record['family']}[/] {escape(printable(record['subject']))} revision {record['revision']} from {record['originator']} "
+        f"[dim]{record['issued_at']} {record['header']['urgency']} TLP:{record['header']['tlp']}[/dim] [green]verified[/]"
+    )
+    lines = [head]
+    for name, content in record["sections"].items():
+        body = json.dumps({key: value for key, value in content.items() if value not in (None, [])}, ensure_ascii=False)
+        lines.append(f"  [dim]{name:<10}[/dim] {escape(printable(body))}")
+    lines += [f"  {name:<10} [yellow]withheld[/] by {rule}" for name, rule in sorted(record["withheld_by"].items())]
+    return "\n".join(lines)

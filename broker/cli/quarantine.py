@@ -1,0 +1,135 @@
+"""``broker quarantine``: what the relay refused, with code and reason, and the bytes as they came."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+from rich.markup import escape
+from rich.table import Table
+
+from broker.app import Operator
+from broker.app.connect import connect, connect_admin
+from broker.app.watch import read_all
+from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.errors import REFUSALS, UsageError
+from broker.exchange.quarantine import Quarantined, read_quarantined
+from broker.exchange.topology import QUARANTINE
+from broker.ports import Outgoing
+
+app = App(name="quarantine", help="Records that the relay refused (operator).")
+
+
+def _json(item: Quarantined) -> dict[str, Any]:
+    return {
+        "place": item.place, "code": item.code, "step": item.step, "reason": item.reason, "path": item.path,
+        "advice": REFUSALS[item.code][1], "topic": item.topic, "partition": item.partition, "offset": item.offset,
+        "written_at": iso(item.timestamp_ms), "refused_at": iso(item.at_ms), "originator": item.originator, "subject": item.subject,
+        "leaf": item.leaf.hex() if item.leaf else None, "bytes": len(item.value),
+    }  # fmt: skip
+
+
+async def _items(common: Common) -> list[Quarantined]:
+    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+    transport = operator.transport("registrar")
+    try:
+        return [read_quarantined(record.value) for record in await read_all(transport, [(QUARANTINE, 0)]) if record.value is not None]
+    finally:
+        await transport.close()
+
+
+async def _item(place: str, common: Common) -> Quarantined:
+    for item in await _items(common):
+        if item.place == place:
+            return item
+    raise UsageError(f"nothing from `{printable(place)}` is in quarantine", advice="see `broker quarantine list`")
+
+
+@app.command(name="list")
+async def list_(*, code: str | None = None, common: Common = COMMON) -> int:
+    """Everything in quarantine, oldest first.
+
+    Example: broker quarantine list --code BAD_SIGNATURE
+
+    Parameters
+    ----------
+    code
+        Only this refusal code.
+    """
+    screen = Screen(as_json=common.json)
+    table = Table("place", "refused", "step", "code", "bytes", "reason")
+    for item in await _items(common):
+        if code is None or item.code == code:
+            if screen.as_json:
+                screen.result(_json(item))
+            reason = escape(printable(item.reason))
+            table.add_row(item.place, iso(item.at_ms), str(item.step), item.code, f"{len(item.value):,}", reason)
+    screen.table(table)
+    return 0
+
+
+@app.command
+async def show(place: str, /, *, common: Common = COMMON) -> int:
+    """One refused record: why, what to do, and its first bytes.
+
+    Example: broker quarantine show out.SG-CUSTOMS/0/17
+
+    Parameters
+    ----------
+    place
+        As `broker quarantine list` prints it.
+    """
+    item = await _item(place, common)
+    Screen(as_json=common.json).result(_json(item) | {"begins": base64.b64encode(item.value[:96]).decode()})
+    return 0
+
+
+@app.command
+async def export(place: str, /, *, out: Path, common: Common = COMMON) -> int:
+    """Write the refused bytes to a file, untouched: for `broker inspect`, or as evidence.
+
+    Example: broker quarantine export out.SG-CUSTOMS/0/17 --out refused.parcel
+
+    Parameters
+    ----------
+    place
+        As `broker quarantine list` prints it.
+    out
+        The file; it must not exist.
+    """
+    item = await _item(place, common)
+    try:
+        with out.open("xb") as file:
+            file.write(item.value)
+    except OSError as error:
+        raise UsageError(f"`{out}` cannot be written: {error.strerror}", advice="give another --out") from error
+    Screen(as_json=common.json).result(_json(item) | {"file": str(out)})
+    return 0
+
+
+@app.command
+async def resubmit(place: str, /, *, common: Common = COMMON) -> int:
+    """Put refused bytes into the same outbox again, untouched: after the cause was mended (a key registered, say).
+
+    The relay judges them anew, under every rule; the originator's signature still has to hold.
+
+    Example: broker quarantine resubmit out.SG-CUSTOMS/0/17
+
+    Parameters
+    ----------
+    place
+        As `broker quarantine list` prints it.
+    """
+    item = await _item(place, common)
+    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+    transport = operator.transport("registrar")
+    try:
+        outlet = await transport.outlet()
+        position = await (await outlet.send(Outgoing(item.topic, None, item.value, item.partition)))
+    finally:
+        await transport.close()
+    record = _json(item) | {"resubmitted": f"{position.topic}/{position.partition}/{position.offset}"}
+    Screen(as_json=common.json).result(record)
+    return 0

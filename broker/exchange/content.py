@@ -1,0 +1,57 @@
+"""Step 10 of admission: what the sections say, judged by their family's own rules, and labels that a stranger may have invented.
+
+The publisher runs the same rules before it sends; the relay runs them because a publisher can be anybody's program.
+"""
+
+from __future__ import annotations
+
+from broker.envelope.header import Header
+from broker.errors import Finding, Refusal
+from broker.exchange.admit import AUDIENCE, Authentic, open_section
+from broker.exchange.rules import Rules
+from broker.families import catalogue
+from broker.families.message import Correlation, Evaluation, Message, Sections, audience_of
+from broker.families.routing import RoutingLabels, check_routing
+
+
+def message_of(header: Header, sections: Sections, audience: dict[str, object]) -> Message:
+    """The message as its publisher typed it, from what was signed."""
+    grades, links = header.evaluation, header.correlation
+    return Message(
+        family=header.family,
+        subject=header.subject,
+        sections=sections,
+        audience=audience_of(audience),
+        revision=header.revision,
+        urgency=header.urgency,
+        handling=header.handling,
+        handling_caveat=header.handling_caveat,
+        tlp=header.tlp,
+        pap=header.pap,
+        evaluation=Evaluation(grades.source, grades.information) if grades else None,
+        purposes=header.purposes,
+        legal_basis=header.legal_basis,
+        onward=header.onward,
+        evidential_use=header.evidential_use,
+        retention=header.retention,
+        valid_from_ms=header.valid_from,
+        valid_until_ms=header.valid_until,
+        embargo_until_ms=header.embargo_until,
+        language=header.language,
+        correlation=Correlation(links.causation, links.target, links.target_revision, links.case_ref),
+    )
+
+
+def check_content(authentic: Authentic, rules: Rules) -> list[Finding] | Refusal:
+    """Findings on a whole message that passed steps 1 to 9, or the refusal of a rule that it breaks."""
+    header = authentic.header
+    decoded = {name: open_section(authentic, name, rules, logical=False) for name in authentic.parcel.sections}
+    audience = decoded.pop(AUDIENCE)
+    routing = header.routing
+    labels = RoutingLabels(routing.countries, routing.hs_chapters, routing.category, routing.free_zone)
+    refusal = check_routing(labels)
+    if refusal is not None:
+        return refusal
+    if labels != catalogue.FAMILIES[header.family].routing(decoded):
+        return Refusal("BAD_LABELS", "the routing labels are not those that follow from the sections", "header.routing")
+    return catalogue.check(message_of(header, decoded, audience))
