@@ -45,6 +45,9 @@ def message_of(header: Header, sections: Sections, audience: dict[str, object]) 
 def check_content(authentic: Authentic, rules: Rules) -> list[Finding] | Refusal:
     """Findings on a whole message that passed steps 1 to 9, or the refusal of a rule that it breaks."""
     header = authentic.header
+    family = catalogue.FAMILIES.get(header.family)
+    if family is None:
+        return Refusal("UNKNOWN_FAMILY", f"this relay has no rules for the family `{header.family[:40]}` yet", "header.family")
     decoded = {name: open_section(authentic, name, rules, logical=False) for name in authentic.parcel.sections}
     audience = decoded.pop(AUDIENCE)
     routing = header.routing
@@ -52,6 +55,6 @@ def check_content(authentic: Authentic, rules: Rules) -> list[Finding] | Refusal
     refusal = check_routing(labels)
     if refusal is not None:
         return refusal
-    if labels != catalogue.FAMILIES[header.family].routing(decoded):
+    if labels != family.routing(decoded):
         return Refusal("BAD_LABELS", "the routing labels are not those that follow from the sections", "header.routing")
     return catalogue.check(message_of(header, decoded, audience))

@@ -66,6 +66,6 @@ def read_quarantined(value: bytes) -> Quarantined:
     row: Any = cbor.decode(value)
     return Quarantined(
         f"{row['topic']}/{row['partition']}/{row['offset']}", row["code"], row["step"], row["reason"], row["path"], row["topic"],
-        row["partition"], row["offset"], row["timestamp"], row["at"], row["originator"], row["subject"], row["leaf"], row["value"], row["size"],
-        row["digest"],
+        row["partition"], row["offset"], row["timestamp"], row["at"], row["originator"], row["subject"], row["leaf"], row["value"],
+        row["size"], row["digest"],
     )  # fmt: skip

@@ -42,6 +42,9 @@ UNREADABLE: Final = b"r/-"
 TEXT_LIMIT: Final = 500
 """Longest reason and path of a refusal in characters: both may quote what a hostile sender wrote."""
 
+FINDINGS_LIMIT: Final = 100
+"""Most findings of one receipt: who got so many looks at the message again."""
+
 
 @dataclass(slots=True)
 class _Delivery:
@@ -324,7 +327,7 @@ class Batch:
             recipients=tuple(
                 receipt.Disclosure(r.agency, tuple(name for name, _ in r.given), tuple(name for name, _ in r.withheld)) for r in releases
             ),
-            findings=findings,
+            findings=findings[:FINDINGS_LIMIT],
         )
         payload = self.rules.schema("receipt").codec.encode(receipt.receipt_record(note))
         key = b"r/" + subject.encode() if subject else UNREADABLE

@@ -18,8 +18,8 @@ import asyncio
 import contextlib
 import hashlib
 from collections import deque
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Final
 
 import structlog
 
@@ -41,6 +41,11 @@ UNACKED: Final = 4096
 """Most records sent and not yet acknowledged by Kafka."""
 RESEND_S: Final = 1.0
 """Wait before records are sent again after a failure."""
+CLOSE_S: Final = 10.0
+"""How long :meth:`Publisher.close` goes on sending; what Kafka does not take until then is sent at the next start."""
+
+_NOT_FINAL: Final = frozenset({"SEQUENCE_GAP", "TOO_MANY_PARKED"})
+"""Refusals that leave the number free: the record is sent again at the next start, byte for byte."""
 
 _log = structlog.get_logger("publisher")
 
@@ -72,12 +77,23 @@ class Handle:
 class _Waiting:
     """A message between ``publish`` and Kafka's acknowledgement."""
 
-    __slots__ = ("acked", "encoded", "message", "stored")
+    __slots__ = ("acked", "answer", "encoded", "message", "stored")
 
     def __init__(self, message: Message, encoded: Encoded) -> None:
         self.message, self.encoded = message, encoded
         self.stored: Stored | None = None
+        self.answer: asyncio.Future[Receipt] | None = None
         self.acked: asyncio.Future[Handle] = asyncio.get_running_loop().create_future()
+
+    def confirm(self) -> None:
+        """Kafka has it. The answer may have come before."""
+        if self.stored is not None and self.answer is not None and not self.acked.done():
+            self.acked.set_result(Handle(self.stored, self.answer))
+
+    def fail(self, error: BrokerError) -> None:
+        """Tell the caller, unless it went away."""
+        if not self.acked.done():
+            self.acked.set_exception(error)
 
 
 class Publisher:
@@ -99,6 +115,7 @@ class Publisher:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
         self._room = asyncio.Semaphore(UNACKED)
         self._order = asyncio.Lock()
+        self._batch: list[_Waiting] = []
         self._unacked: deque[tuple[Stored, Awaitable[Position], _Waiting | None]] = deque()
         self._answers: dict[bytes, asyncio.Future[Receipt]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,21 +133,41 @@ class Publisher:
 
     async def start(self) -> None:
         """Read directory and policy, collect receipts that came meanwhile, send again what has none."""
-        await self.knowledge.load()
-        self._outlet = await self._transport.outlet()
-        self._inlet = await self._transport.inlet()
-        await self._catch_up(self._inlet)
-        for stored in self._store.unanswered():
-            self._expect(stored)
-            await self._send(stored, None)
-        loops = (self.knowledge.follow(), self._encode_loop(), self._ack_loop(), self._receipt_loop())
-        self._tasks = [asyncio.create_task(loop) for loop in loops]
+        try:
+            await self.knowledge.load()
+            self._outlet = await self._transport.outlet()
+            self._inlet = await self._transport.inlet()
+            await self._catch_up(self._inlet)
+            # More may be unanswered than may be unacknowledged: acknowledgements are followed while old records are sent.
+            self._tasks.append(self._watched(self._ack_loop()))
+            for stored in self._store.unanswered():
+                self._expect(stored)
+                await self._send(stored, None)
+            self._tasks += [self._watched(loop) for loop in (self.knowledge.follow(), self._encode_loop(), self._receipt_loop())]
+        except BaseException:
+            await self._stop()
+            raise
+
+    def _watched(self, loop: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A loop that ends with an error takes everybody with it who waits for what it would have done."""
+        task = asyncio.create_task(loop)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("the publisher has failed", reason=str(error))
+            failure = error if isinstance(error, BrokerError) else BrokerError(f"the publisher has failed: {error!r}")
+            self._give_up(failure, failure)
 
     async def publish(self, message: Message) -> Handle:
         """Store, sign and send one message; returns when Kafka has it. Raises RefusedError before anything is stored or sent
         if the message is not right, NotAuthorised, or ExchangeUnreachable (then it is stored and will be sent)."""
         waiting = _Waiting(message, self._checked(message))
         await self._queue.put(waiting)
+        if self._failure is not None:
+            raise self._failure
         return await waiting.acked
 
     def preview(self, message: Message) -> tuple[Verdict, Distribution]:
@@ -143,17 +180,27 @@ class Publisher:
 
     async def close(self) -> None:
         """Send what was accepted, then stop. Records without a receipt stay in the store for the next start."""
-        if self._failure is None and self._tasks:
-            while not self._queue.empty() or self._unacked:
-                self._sent.clear()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._sent.wait(), 0.1)
-                if self._failure is not None:
-                    break
+        if self._tasks:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained(), CLOSE_S)
+        await self._stop()
+
+    async def _drained(self) -> None:
+        """Wait until nothing is under way."""
+        while self._failure is None and (self._batch or self._unacked or not self._queue.empty()):
+            self._sent.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._sent.wait(), 0.1)
+
+    async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        self._give_up(
+            ExchangeUnreachable("the publisher was closed first", advice="the message is stored, and sent at the next start"),
+            UsageError("the publisher was closed before it stored the message", advice="publish it again"),
+        )
         for part in (self._outlet, self._inlet, self.knowledge):
             if part is not None:
                 await part.close()
@@ -182,16 +229,12 @@ class Publisher:
     async def _encode_loop(self) -> None:
         """Take what waits, give each its place in the stream, sign all at once, store all at once, send in order."""
         while True:
-            batch = [await self._queue.get()]
-            while len(batch) < BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            try:
-                await self._store_and_send(batch)
-            except BrokerError as error:
-                for waiting in batch:
-                    if not waiting.acked.done():
-                        waiting.acked.set_exception(error)
-                self._failure = error
+            self._batch = [await self._queue.get()]
+            while len(self._batch) < BATCH and not self._queue.empty():
+                self._batch.append(self._queue.get_nowait())
+            await self._store_and_send(self._batch)
+            self._batch = []
+            self._sent.set()
 
     async def _store_and_send(self, batch: list[_Waiting]) -> None:
         stream, seq, prev = self._store.stream()
@@ -211,26 +254,29 @@ class Publisher:
                 kid=self._signer.kid,
             )
             if isinstance(draft, Refusal):
-                waiting.acked.set_exception(RefusedError(draft))
+                waiting.fail(RefusedError(draft))
                 continue
             seq, prev = seq + 1, draft.leaf
             drafts.append((waiting, draft))
         signatures = await self._signer.sign([draft.signed_bytes for _, draft in drafts])
-        for (waiting, draft), signature in zip(drafts, signatures, strict=True):
+        stored: list[Stored] = []
+        for (_, draft), signature in zip(drafts, signatures, strict=True):
             value = seal(draft, signature)
             header, digest = draft.header, hashlib.sha256(value).digest()
-            waiting.stored = Stored(header.seq, header.message_id, header.subject, header.revision, draft.leaf, digest, value)
-        stored = [waiting.stored for waiting, _ in drafts if waiting.stored is not None]
+            stored.append(Stored(header.seq, header.message_id, header.subject, header.revision, draft.leaf, digest, value))
         self._store.add(stored)
-        for waiting, record in zip((waiting for waiting, _ in drafts), stored, strict=True):
-            self._expect(record)
+        for (waiting, _), record in zip(drafts, stored, strict=True):
+            waiting.stored, waiting.answer = record, self._expect(record)
+        for (waiting, _), record in zip(drafts, stored, strict=True):
             await self._send(record, waiting)
 
-    def _expect(self, stored: Stored) -> None:
-        self._answers.setdefault(stored.digest, asyncio.get_running_loop().create_future())
+    def _expect(self, stored: Stored) -> asyncio.Future[Receipt]:
+        return self._answers.setdefault(stored.digest, asyncio.get_running_loop().create_future())
 
     async def _send(self, stored: Stored, waiting: _Waiting | None) -> None:
         await self._room.acquire()
+        if self._failure is not None:
+            raise self._failure
         async with self._order:
             await self._hand_over(stored, waiting)
 
@@ -249,21 +295,17 @@ class Publisher:
                 self._sent.clear()
                 await self._sent.wait()
                 continue
-            stored, ack, waiting = self._unacked[0]
+            _, ack, waiting = self._unacked[0]
             try:
                 await ack
             except ExchangeUnreachable as error:
                 _log.warning("sending again", code=error.code, reason=str(error), records=len(self._unacked))
                 await self._send_again()
                 continue
-            except BrokerError as error:
-                self._failure = error
-                self._fail_all(error)
-                return
             self._unacked.popleft()
             self._room.release()
-            if waiting is not None and not waiting.acked.done():
-                waiting.acked.set_result(Handle(stored, self._answers[stored.digest]))
+            if waiting is not None:
+                waiting.confirm()
             self._sent.set()
 
     async def _send_again(self) -> None:
@@ -277,13 +319,22 @@ class Publisher:
             for stored, _, waiting in again:
                 await self._hand_over(stored, waiting)
 
-    def _fail_all(self, error: BrokerError) -> None:
+    def _give_up(self, stored: BrokerError, unstored: BrokerError) -> None:
+        """Nobody goes on waiting: ``stored`` goes to those whose message is kept for the next start, ``unstored`` to the others."""
+        self._failure = self._failure or stored
         for _, _, waiting in self._unacked:
-            if waiting is not None and not waiting.acked.done():
-                waiting.acked.set_exception(error)
+            self._room.release()
+            if waiting is not None:
+                waiting.fail(stored)
+        for waiting in self._batch:
+            waiting.fail(unstored if waiting.stored is None else stored)
         while not self._queue.empty():
-            waiting = self._queue.get_nowait()
-            waiting.acked.set_exception(error)
+            self._queue.get_nowait().fail(unstored)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(stored)
+                answer.exception()  # looked at: nobody may be waiting for it
+        self._unacked, self._batch, self._answers = deque(), [], {}
         self._sent.set()
 
     async def _catch_up(self, inlet: Inlet) -> None:
@@ -314,8 +365,11 @@ class Publisher:
             receipt = read_receipt(record.value, self.knowledge.rules)
             if isinstance(receipt, Refusal):
                 _log.error("receipt ignored", code=receipt.code, reason=receipt.reason, offset=record.offset)
-            elif receipt.code == "SEQUENCE_GAP":
-                _log.error("the exchange misses an earlier record of this stream", seq=receipt.seq)
+            elif receipt.originator != self.agency:
+                # A copy of our record in another's outbox is refused there; that answer says nothing about ours.
+                _log.error("receipt of another agency ignored", originator=receipt.originator, offset=record.offset)
+            elif receipt.code in _NOT_FINAL:
+                _log.error("the exchange misses an earlier record of this stream", code=receipt.code, seq=receipt.seq)
             else:
                 receipts.setdefault(receipt.digest, (receipt, record.value))
         if not records:

@@ -110,7 +110,8 @@ class Registrar:
         generation = known.generation if known else 1
         await self._admin.ensure_topics(agency_specs(request.agency))
         principal = ids.principal(request.agency, generation)
-        await self._admin.ensure_grants(principal, agency_grants(request.agency, generation))
+        suspended = known is not None and known.status == "suspended"
+        await self._admin.ensure_grants(principal, [] if suspended else agency_grants(request.agency, generation))
         await self._admin.ensure_quota(principal, quota or Quota())
         entry = await self._enter(request, names, directory, known)
         version = (await self._read_directory()).version
@@ -157,7 +158,10 @@ class Registrar:
         return entry
 
     async def set_standing(self, agency: str, status: str, reason: str) -> AgencyEntry:
-        """Suspend or reinstate. A suspended agency's rights at Kafka go first, then the directory says so."""
+        """Suspend or reinstate: ``suspended`` or ``active``. A suspended agency's rights at Kafka go first, then the directory
+        says so. Raises UsageError on another status, and where the agency is not a member."""
+        if status not in ("active", "suspended"):
+            raise UsageError(f"`{status}` is no standing of an agency", advice="use active or suspended")
         directory = await self._read_directory()
         known = directory.agency(agency)
         if known is None:

@@ -68,7 +68,7 @@ class RelayWorker:
                 claims = await self._transport.shard_claims(self._member)
                 self._lost.clear()
                 try:
-                    await self._hold(claims, shards)
+                    await self._hold(claims, shards, following)
                 finally:
                     await self._finish()
                     await claims.close()
@@ -89,10 +89,12 @@ class RelayWorker:
                 )
         return shards
 
-    async def _hold(self, claims: ShardClaims, shards: int) -> None:
+    async def _hold(self, claims: ShardClaims, shards: int, following: asyncio.Task[None]) -> None:
         """Follow the group's assignment until stopped, or until a shard is found to be lost."""
         while not self._stopping.is_set() and not self._lost.is_set():
             held = await claims.changed(IDLE_S)
+            if following.done():
+                following.result()  # a relay that no longer hears of suspensions must not go on
             if held:
                 self._assigned.set()
             await self._drop(set(self._shards) - held)

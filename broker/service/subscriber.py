@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import structlog
@@ -194,7 +194,7 @@ class Subscriber:
 
     async def _take(self, records: Sequence[Record], handler: Handler) -> None:
         """One batch in one transaction. The intention is stored first, so that a crash is told apart from a first delivery."""
-        again_before = self._store.attempted()
+        again_before = reached = self._store.attempted()
         self._store.attempt(max(again_before, records[-1].offset + 1))
         self._store.begin()
         try:
@@ -202,7 +202,9 @@ class Subscriber:
                 if self._over():
                     break
                 await self._one(record, handler, redelivered=record.offset < again_before)
+                reached = max(reached, record.offset + 1)
                 self._store.move(record.offset + 1)
+            self._store.attempt(reached)
         except BaseException:
             self._store.rollback()
             raise
@@ -299,6 +301,8 @@ class Subscriber:
         for held in self._store.due(self._clock.now_ms()):
             if self._over():
                 return
+            # Stored before the try: after a crash it counts, and the delivery says that it comes again.
+            self._store.hold(replace(held, attempts=held.attempts + 1), "being tried")
             self._store.begin()
             try:
                 received = receive(held.record.value or b"", self.knowledge.rules, recipient=self.agency)

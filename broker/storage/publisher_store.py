@@ -41,15 +41,10 @@ class SqlitePublisherStore:
         """See the port."""
         if not messages:
             return
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
+        with self._file.transaction():
             rows = [(m.seq, m.message_id, m.subject, m.revision, m.leaf, m.digest, m.value) for m in messages]
             self._sql.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", rows)
             self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (messages[-1].seq, messages[-1].leaf))
-        except BaseException:
-            self._sql.execute("ROLLBACK")
-            raise
-        self._sql.execute("COMMIT")
 
     def unanswered(self) -> Sequence[Stored]:
         """See the port."""
@@ -60,17 +55,12 @@ class SqlitePublisherStore:
         """See the port."""
         awaited: set[bytes] = set()
         update = "UPDATE outbox SET receipt = ?, value = NULL WHERE digest = ? AND receipt IS NULL"
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
+        with self._file.transaction():
             for digest, note in receipts:
                 if self._sql.execute(update, (note, digest)).rowcount:
                     awaited.add(digest)
             self._sql.execute("DELETE FROM inbox")
             self._sql.execute("INSERT INTO inbox VALUES (?)", (position,))
-        except BaseException:
-            self._sql.execute("ROLLBACK")
-            raise
-        self._sql.execute("COMMIT")
         return frozenset(awaited)
 
     def receipts_position(self) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +39,21 @@ class SqliteFile:
             raise
         if path is not None:
             path.chmod(0o600)
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """All that is written inside, or none of it. Raises StoreError where the file cannot be written (a full disk, say)."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:  # SQLite may have rolled back by itself
+                    self.connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"the store cannot be written: {error}", advice="check free space and the file's rights") from error
 
     def _claim(self, owner: str, path: Path | None) -> None:
         """A store belongs to one agency for ever: numbers and positions of two would mix."""

@@ -17,9 +17,9 @@ from aiokafka import errors as kafka_errors
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.transaction import EndTxnRequest
 
-from broker.errors import ExchangeUnreachable, OutcomeUnknown, UsageError
+from broker.errors import ExchangeUnreachable, Fenced, OutcomeUnknown, UsageError
 from broker.exchange.topology import SHARDS, TopicSpec
-from broker.kafka import wire
+from broker.kafka import errors, wire
 from broker.kafka.claims import KafkaShardClaims
 from broker.kafka.desk import Desk
 from broker.kafka.inlet import KafkaInlet
@@ -80,7 +80,7 @@ async def test_a_commit_that_is_cancelled_ends_the_ledger(kafka: KafkaWorld) -> 
 
 
 async def test_the_end_of_a_transaction_is_asked_for_once() -> None:
-    """A lost answer to EndTxn is never followed by a second EndTxn, which might end the next transaction; other requests keep their errors."""
+    """A lost answer to EndTxn is never followed by a second EndTxn, which might end the next transaction."""
 
     class Client:
         async def send(self, node_id: int, request: object, **how: object) -> object:
@@ -253,3 +253,12 @@ async def test_a_restarted_exchange_loses_and_doubles_nothing(tmp_path: Path) ->
         await outlet.close()
         await inlet.close()
         await desk.close()
+
+
+def test_every_answer_that_means_fenced_is_told_as_fenced() -> None:
+    """A stale epoch, a forgotten id, and the newer code 90 that aiokafka does not know, however deep aiokafka wraps them."""
+    for code in (47, 49, 90):
+        wrapped = kafka_errors.KafkaError("Unexpected error during batch delivery")
+        wrapped.__cause__ = kafka_errors.for_code(code)()
+        assert isinstance(errors.of_commit("relay-0", wire.failures(wrapped)), Fenced)
+    assert isinstance(errors.of_commit("relay-0", wire.failures(kafka_errors.UnknownError())), OutcomeUnknown)
