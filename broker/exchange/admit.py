@@ -43,8 +43,11 @@ def authenticate(value: bytes, rules: Rules, *, at_ms: int, limit: int = MESSAGE
     Claimed times inside the message never count.
     """
     parcel = read_parcel(value, limit)
-    if isinstance(parcel, Refusal):
-        return parcel
+    return parcel if isinstance(parcel, Refusal) else authenticate_parcel(parcel, rules, at_ms=at_ms)
+
+
+def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int) -> Authentic | Refusal:
+    """Steps 2 and 3, and the header, for a parcel that was read already."""
     statement = parcel.statement
     if statement.content_type != CONTENT_TYPE:
         return Refusal("BAD_STATEMENT", f"content type `{statement.content_type[:60]}` is not {CONTENT_TYPE}")

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker import ids
-from broker.envelope import cbor, cose, receipt, slip
+from broker.envelope import cose, receipt, slip
 from broker.envelope.header import Header
 from broker.envelope.note import read_note
-from broker.envelope.parcel import SLIP, read_parcel
+from broker.envelope.parcel import SLIP, Parcel, read_parcel
 from broker.errors import Refusal
-from broker.exchange.admit import AUDIENCE, authenticate, examine, open_section
+from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine, open_section
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
 
@@ -48,54 +48,57 @@ class ChainGap:
     got: int
 
 
-def receive(value: bytes, rules: Rules, *, recipient: str) -> Received | Refusal:
-    """All steps of a recipient's admission that need no memory."""
-    signed = _read_slip(value, rules)
-    if isinstance(signed, Refusal):
-        return signed
-    authentic = authenticate(value, rules, at_ms=signed.admitted_at, limit=DELIVERY_LIMIT)
-    if isinstance(authentic, Refusal):
-        return authentic
-    refusal = _check_slip(signed, authentic.leaf, recipient, rules)
-    if refusal is None:
-        committed = {commitment.section for commitment in authentic.header.commitments}
-        refusal = _check_disclosure(signed, committed, set(authentic.parcel.sections))
-    refusal = refusal or examine(authentic, rules, complete=False)
-    if refusal is not None:
-        return refusal
-    names = sorted(authentic.parcel.sections)
-    sections = {name: open_section(authentic, name, rules) for name in names}
-    return Received(authentic.header, signed, authentic.leaf, sections, dict(signed.withheld))
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A delivery whose slip was read but not verified: ``slip`` says which versions of directory and policy it takes."""
+
+    parcel: Parcel
+    slip: slip.Slip
+    signed: cose.Sign1
 
 
-def slip_versions(value: bytes, rules: Rules) -> tuple[int, int]:
-    """The policy and directory versions a delivery was decided under, for a reader that has to catch up first; (0, 0) if unreadable."""
-    signed = _read_slip(value, rules)
-    return (0, 0) if isinstance(signed, Refusal) else (signed.policy_version, signed.directory_version)
-
-
-def _read_slip(value: bytes, rules: Rules) -> slip.Slip | Refusal:
+def open_delivery(value: bytes, rules: Rules) -> Opened | Refusal:
+    """Step 1, and what the slip claims. A reader whose directory is older than the slip's catches up before :func:`accept`."""
     parcel = read_parcel(value, DELIVERY_LIMIT)
     if isinstance(parcel, Refusal):
         return parcel
     carried = parcel.extras.get(SLIP)
     if carried is None:
         return Refusal("BAD_SLIP", "the parcel carries no slip")
-    try:
-        item = cbor.decode(carried)
-    except cbor.CborError as error:
-        return Refusal("BAD_SLIP", f"the slip is not canonical CBOR: {error}")
-    signed = cose.read_sign1(item)
+    signed = cose.read_sign1_bytes(carried)
     if isinstance(signed, Refusal):
         return Refusal("BAD_SLIP", signed.reason)
-    payload = _relay_signed(signed, slip.CONTENT_TYPE, rules)
-    if isinstance(payload, Refusal):
-        return payload
     schema = rules.schema("slip")
-    bad = schema.check(payload)
+    bad = schema.check(signed.payload)
     if bad is not None:
         return Refusal("BAD_SLIP", bad.reason, bad.path)
-    return slip.slip_of(schema.codec.decode(payload, logical=False))
+    return Opened(parcel, slip.slip_of(schema.codec.decode(signed.payload, logical=False)), signed)
+
+
+def receive(value: bytes, rules: Rules, *, recipient: str) -> Received | Refusal:
+    """All steps of a recipient's admission that need no memory."""
+    opened = open_delivery(value, rules)
+    return opened if isinstance(opened, Refusal) else accept(opened, rules, recipient=recipient)
+
+
+def accept(opened: Opened, rules: Rules, *, recipient: str) -> Received | Refusal:
+    """The same, from a delivery that was opened already."""
+    payload = _relay_signed(opened.signed, slip.CONTENT_TYPE, rules)
+    if isinstance(payload, Refusal):
+        return payload
+    note = opened.slip
+    authentic = authenticate_parcel(opened.parcel, rules, at_ms=note.admitted_at)
+    if isinstance(authentic, Refusal):
+        return authentic
+    refusal = _check_slip(note, authentic.leaf, recipient, rules)
+    if refusal is None:
+        committed = {commitment.section for commitment in authentic.header.commitments}
+        refusal = _check_disclosure(note, committed, set(opened.parcel.sections))
+    refusal = refusal or examine(authentic, rules, complete=False)
+    if refusal is not None:
+        return refusal
+    sections = {name: open_section(authentic, name, rules) for name in sorted(opened.parcel.sections)}
+    return Received(authentic.header, note, authentic.leaf, sections, dict(note.withheld))
 
 
 def _relay_signed(signed: cose.Sign1, content_type: str, rules: Rules) -> bytes | Refusal:

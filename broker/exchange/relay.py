@@ -126,6 +126,9 @@ class Batch:
         if isinstance(result, Refusal):
             self._refuse(record, result, None, now_ms)
             return
+        if result.parcel.extras:
+            self._refuse(record, Refusal("BAD_PARCEL", "the third item is the exchange's, and empty in an outbox"), None, now_ms)
+            return
         header = result.header
         if header.originator != owner:
             # Step 4. The stream is another agency's, perhaps of another shard: nothing here may touch it.

@@ -1,7 +1,8 @@
 """Membership of the relay group over aiokafka: only who holds which shard matters, nothing is ever fetched.
 
 A member is static (KIP-345): one that is restarted under its name within the session gets its shards back without a rebalance.
-Safety never hangs on this: two workers that both believe to hold a shard fence each other by the shard's ledger.
+Safety never hangs on this: two workers that both believe to hold a shard fence each other by the shard's ledger. A worker that
+cannot reach Kafka keeps its belief until Kafka answers again; it can commit nothing meanwhile.
 """
 
 from __future__ import annotations

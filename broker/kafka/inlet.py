@@ -106,6 +106,7 @@ class KafkaInlet:
         self._check_open()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
+        await asyncio.sleep(0)  # a reader that always finds records would otherwise let nothing else run: no heartbeat, no fetch
         catching_up = bool(self._behind())
         if not self._drained:
             await asyncio.sleep(timeout)

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
 
-from broker.exchange.topology import KAFKA_LIMIT, REGISTRAR, RELAY
-
-NODE: Final = "node"
-"""Principal of the Kafka node itself: inter-broker and controller traffic."""
+from broker.exchange.topology import KAFKA_LIMIT, REGISTRAR
+from broker.trust.certificates import NODE, SERVICES
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _RECORD_LIMIT = KAFKA_LIMIT + 4096
@@ -26,7 +23,7 @@ def render_properties(template: str, *, client_port: int, controller_port: int) 
     values = {
         "client_port": client_port,
         "controller_port": controller_port,
-        "services": "|".join((NODE, RELAY, REGISTRAR)),
+        "services": "|".join((NODE, *SERVICES)),
         "super_users": f"User:{NODE};User:{REGISTRAR}",
         "record_limit": _RECORD_LIMIT,
         "response_limit": 4 * _RECORD_LIMIT,

@@ -278,15 +278,13 @@ class Publisher:
         if self._failure is not None:
             raise self._failure
         async with self._order:
-            await self._hand_over(stored, waiting)
+            self._unacked.append((stored, await self._handed_over(stored), waiting))
+            self._sent.set()
 
-    async def _hand_over(self, stored: Stored, waiting: _Waiting | None) -> None:
-        outlet = self._outlet
-        if outlet is None:
+    async def _handed_over(self, stored: Stored) -> Awaitable[Position]:
+        if self._outlet is None:
             raise UsageError("the publisher is closed", advice="open a new one")
-        ack = await outlet.send(Outgoing(ids.outbox(self.agency), stored.subject.encode(), stored.value))
-        self._unacked.append((stored, ack, waiting))
-        self._sent.set()
+        return await self._outlet.send(Outgoing(ids.outbox(self.agency), stored.subject.encode(), stored.value))
 
     async def _ack_loop(self) -> None:
         """Follow the acknowledgements in order; after a failure everything unacknowledged is sent again, in order."""
@@ -312,12 +310,11 @@ class Publisher:
         """Everything unacknowledged once more. It keeps its room, and new records wait behind it."""
         await asyncio.sleep(RESEND_S)
         async with self._order:
-            again, self._unacked = self._unacked, deque()
-            for _, ack, _ in again:
+            for _, ack, _ in self._unacked:
                 with contextlib.suppress(BrokerError):
                     await ack
-            for stored, _, waiting in again:
-                await self._hand_over(stored, waiting)
+            for number, (stored, _, waiting) in enumerate(list(self._unacked)):
+                self._unacked[number] = (stored, await self._handed_over(stored), waiting)
 
     def _give_up(self, stored: BrokerError, unstored: BrokerError) -> None:
         """Nobody goes on waiting: ``stored`` goes to those whose message is kept for the next start, ``unstored`` to the others."""

@@ -12,6 +12,7 @@ that says retry, with growing delays, and after eight tries its delivery is reje
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -22,7 +23,7 @@ from broker import ids
 from broker.envelope.header import Header
 from broker.envelope.slip import Slip
 from broker.errors import ExchangeUnreachable, Refusal
-from broker.exchange.receive import ChainGap, Received, follow_chain, is_receipt, receive, slip_versions
+from broker.exchange.receive import ChainGap, Received, accept, follow_chain, is_receipt, open_delivery, receive
 from broker.exchange.topology import DAY_MS
 from broker.ports import Clock, Held, Inlet, Record, Start, SubscriberStore, Transport
 from broker.service.knowledge import Knowledge
@@ -142,28 +143,31 @@ class Subscriber:
         """Hand deliveries to ``handler`` until :meth:`stop`, until ``limit`` were handed over, or until nothing came for
         ``idle_timeout`` seconds. ``committed`` goes on where this store left off (the beginning, for a new store)."""
         self._limit = limit
-        await self.knowledge.load()
-        following = asyncio.create_task(self.knowledge.follow())
-        inlet = await self._transport.inlet()
-        loop = asyncio.get_running_loop()
-        try:
+        async with contextlib.AsyncExitStack() as opened:
+            opened.callback(self._store.close)
+            opened.push_async_callback(self.knowledge.close)
+            await self.knowledge.load()
+            following = asyncio.create_task(self.knowledge.follow())
+            opened.push_async_callback(_ended, following)
+            inlet = await self._transport.inlet()
+            opened.push_async_callback(inlet.close)
             await inlet.assign({self._source: await self._start(inlet, start)})
-            last = loop.time()
-            while not self._over():
-                await self._try_held(handler)
-                records: Sequence[Record] = () if self._over() else await self._poll(inlet, idle_timeout)
-                if records:
-                    await self._take(records, handler)
-                    last = loop.time()
-                elif idle_timeout is not None and loop.time() - last >= idle_timeout:
-                    break
-            return self.counts
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            for part in (inlet, self.knowledge):
-                await part.close()
-            self._store.close()
+            await self._read(inlet, handler, following, idle_timeout)
+        return self.counts
+
+    async def _read(self, inlet: Inlet, handler: Handler, following: asyncio.Task[None], idle_timeout: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while not self._over():
+            if following.done():
+                following.result()  # whoever no longer hears of revoked keys must not go on
+            await self._try_held(handler)
+            records: Sequence[Record] = () if self._over() else await self._poll(inlet, idle_timeout)
+            if records:
+                await self._take(records, handler)
+                last = loop.time()
+            elif idle_timeout is not None and loop.time() - last >= idle_timeout:
+                break
 
     def _over(self) -> bool:
         return self._stopping.is_set() or (self._limit is not None and self.counts.delivered >= self._limit)
@@ -213,9 +217,7 @@ class Subscriber:
     async def _one(self, record: Record, handler: Handler, *, redelivered: bool) -> None:
         if record.value is None or is_receipt(record.key):
             return
-        if not await self.knowledge.at_least(*slip_versions(record.value, self.knowledge.rules), CATCH_UP_S):
-            _log.warning("directory or policy is older than a delivery", offset=record.offset)
-        received = receive(record.value, self.knowledge.rules, recipient=self.agency)
+        received = await self._received(record.value, record.offset)
         if isinstance(received, Refusal):
             self.counts.refused += 1
             _log.error("delivery refused", code=received.code, step=received.step, reason=received.reason, offset=record.offset)
@@ -232,6 +234,15 @@ class Subscriber:
             self._store.hold(Held(record, received.header.subject, 0, self._clock.now_ms()), "an earlier revision waits")
             return
         await self._hand_over(received, Held(record, received.header.subject, 0, 0), handler, redelivered=redelivered)
+
+    async def _received(self, value: bytes, offset: int) -> Received | Refusal:
+        """Verify a delivery under a view at least as new as the one it was decided under."""
+        opened = open_delivery(value, self.knowledge.rules)
+        if isinstance(opened, Refusal):
+            return opened
+        if not await self.knowledge.at_least(opened.slip.policy_version, opened.slip.directory_version, CATCH_UP_S):
+            _log.warning("directory or policy is older than a delivery", offset=offset)
+        return accept(opened, self.knowledge.rules, recipient=self.agency)
 
     def _follow(self, received: Received, record: Record) -> None:
         """The relay numbers what it puts into this inbox; a number left out is a delivery somebody dropped."""
@@ -316,3 +327,8 @@ class Subscriber:
                 self._store.rollback()
                 raise
             self._store.commit()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

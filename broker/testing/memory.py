@@ -29,9 +29,9 @@ RELAY_GROUP = "relay.workers"
 def _check_size(record: Outgoing) -> None:
     if record.key is None and record.value is None:
         raise UsageError("a record needs a key, a value, or both", advice="give a tombstone the key that it removes")
-    if len(record.value or b"") > KAFKA_LIMIT:
+    if len(record.value or b"") > KAFKA_LIMIT or len(record.key or b"") > 1024:
         raise UsageError(
-            f"a record of {len(record.value or b'')} bytes is over Kafka's limit of {KAFKA_LIMIT}",
+            f"a record of {len(record.value or b'')} bytes is over Kafka's limit of {KAFKA_LIMIT}, or its key over 1024",
             advice="keep a record under 1 MiB: send pictures and documents as attachments, not inside sections",
         )
 
@@ -104,6 +104,7 @@ class MemoryInlet:
         """See :class:`broker.ports.Inlet`. Waits for real no longer than the exchange's patience."""
         if self._closed:
             raise UsageError("the inlet is closed", advice="open another one")
+        await asyncio.sleep(0)
         while not self._closed:
             before = dict(self._next)
             if found := self._take(max_records):
@@ -191,6 +192,9 @@ class MemoryLedger:
             await self._commit(records)
         except (Fenced, OutcomeUnknown) as failed:
             self._dead = failed
+            raise
+        except asyncio.CancelledError:
+            self._dead = OutcomeUnknown("the commit was cancelled", advice="take the shard again from the start")
             raise
 
     async def _commit(self, records: Sequence[Outgoing]) -> None:

@@ -195,6 +195,9 @@ async def test_a_frozen_exchange_is_unreachable_and_comes_back(own: KafkaWorld) 
     inlet = KafkaInlet(address, desk, patience=2, watch_after=0.5)
     ledger = KafkaLedger(address.transactional("relay-frozen", 10_000), "relay-frozen", deadline=2)
     await cast(Any, ledger)._producer.start()
+    shards = await own.shards()
+    claims = await own.operator().shard_claims("frozen")
+    assert len(await claims.changed(5.0)) == shards
     await (await outlet.send(out(topic, b"before")))
     await inlet.assign({(topic, 0): "beginning"})
     await read(inlet, 1)
@@ -224,7 +227,10 @@ async def test_a_frozen_exchange_is_unreachable_and_comes_back(own: KafkaWorld) 
     certain = [value for value in values if value not in (b"during", b"never sure")]
     assert certain == [b"committed", b"after"]
     assert values.count(b"during") <= 1
-    for part in (outlet, inlet, desk):
+    async with asyncio.timeout(20):
+        while len(await claims.changed(0.5)) < shards:
+            pass
+    for part in (outlet, inlet, desk, claims):
         await part.close()
 
 

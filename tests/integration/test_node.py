@@ -251,4 +251,3 @@ async def test_a_node_whose_certificate_is_not_of_its_ca_is_refused(tmp_path: Pa
     other = CertificateAuthority(tmp_path / "two")
     with pytest.raises(NodeError, match=r"PKIX|certificate"):
         await EmbeddedNode.start(tmp_path / "kafka", TlsFiles(other.ca, tls.certificate, tls.key), jvm_options=QUICK_JVM)
-

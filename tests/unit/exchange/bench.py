@@ -167,6 +167,10 @@ class Bench:
         """The view of now."""
         return self.desk.rules
 
+    def key_of(self, agency: str) -> FileSigner:
+        """An agency's message key."""
+        return key(agency)
+
     def renew(self) -> None:
         """Decide under the directory of now."""
         self.decider = decider_of(bundle(), self.desk.directory)

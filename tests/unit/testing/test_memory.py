@@ -97,6 +97,21 @@ async def test_a_hanging_commit_ends_by_closing_fencing_or_release() -> None:
         assert [record.value for record in exchange.records("t")] == ([b"a"] if outcome is None else [])
 
 
+async def test_a_cancelled_commit_ends_the_ledger() -> None:
+    """As on Kafka: whoever gives up waiting does not know the outcome, and closing aborts what was left open."""
+    exchange, _ = made(Fault.HANG)
+    ledger = await MemoryTransport(exchange).ledger("relay-0")
+    committing = asyncio.ensure_future(ledger.commit([Outgoing("t", None, b"a")]))
+    await asyncio.sleep(0.001)
+    committing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await committing
+    with pytest.raises(OutcomeUnknown, match="cancelled"):
+        await ledger.commit([Outgoing("t", None, b"b")])
+    await ledger.close()
+    assert exchange.log(("t", 0)).end == 2
+
+
 async def test_polls_and_claims_never_wait_long() -> None:
     """Whatever timeout is asked for, an idle poll ends within the exchange's patience: tests do not wait."""
     exchange = MemoryExchange()
