@@ -1,9 +1,12 @@
 """The embedded Kafka node: real Apache Kafka (KRaft, one process) from checked jars on the JRE of a wheel.
 
-Time from start to an answered request, medians on 2 busy cores: 3.9 s, and 1.1 s more for the first start (formatting). Tried
-and left out: an AOT cache (JEP 514) brings it to 2.2 s but costs 8 s at the end of the run that makes it and 76 MB; a dynamic CDS
-archive to 2.9 s for 3 s and 55 MB; the first compiler only (``-XX:TieredStopAtLevel=1``) to 3.2 s, at a lower rate for ever.
-Tests pass the last in ``jvm_options``. Resident: 290 MB at ``-Xmx512m``.
+What a start costs, in seconds of processor time until it listens (two cores; the clock showed 3 s idle, 4 to 9 s under load), and
+1.3 more for the first one, which formats the storage:
+
+- as it is: 8.0, and 290 MB resident at ``-Xmx512m``
+- first compiler only (``-XX:TieredStopAtLevel=1``): 4.8, at a lower rate for ever; what tests pass in ``jvm_options``
+- an AOT cache (JEP 514, ``-XX:AOTCache``): 4.0, but 8 s more at the end of the run that makes it, and 76 MB on disk; not done
+- a dynamic CDS archive: 5.2, 3 s more and 55 MB; not done
 """
 
 from __future__ import annotations

@@ -7,21 +7,28 @@
         my = await exchange.join("MY-CUSTOMS", "customs")
         await sg.publish(alert(...))
         for delivery in await my.deliveries(1): ...
+
+``docs/quickstart.py`` is a whole program. Unless the application has set up structlog, only warnings are logged, on standard error.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from broker import ids
 from broker.app import Member, Operator
 from broker.envelope.receipt import Receipt
 from broker.families.message import Message
 from broker.policy.bundle import Bundle
+from broker.policy.model import Distribution, Verdict
 from broker.ports import Admin, Clock, Randomness, Transport
 from broker.service.publisher import Publisher
 from broker.service.relay import RelayWorker
@@ -49,6 +56,10 @@ class LocalAgency:
             self._publisher = self.member.publisher(self.transport)
             await self._publisher.start()
         return self._publisher
+
+    async def preview(self, message: Message) -> tuple[Verdict, Distribution]:
+        """A dry run: may this agency publish it, and who would see which sections, by which rule. Raises RefusedError."""
+        return (await self.publisher()).preview(message)
 
     async def publish(self, message: Message) -> Receipt:
         """Publish and wait for the relay's receipt. Raises RefusedError where the message is refused before it is sent."""
@@ -104,6 +115,7 @@ class LocalExchange:
         return MemoryAdmin(self.memory)
 
     async def __aenter__(self) -> LocalExchange:
+        _log_quietly()
         enrol.create_exchange(self.home, *self._names, self._clock.now_ms())
         await self.operator.create(self._bundle)
         await self.start_relay()
@@ -133,3 +145,12 @@ class LocalExchange:
         member = Member(self.home, agency, self._connect, clock=self._clock, randomness=self._randomness)
         self.agencies[agency] = LocalAgency(member, member.transport())
         return self.agencies[agency]
+
+
+def _log_quietly() -> None:
+    """By default structlog prints every line on standard output, between what a program prints."""
+    if not structlog.is_configured():
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up at each line: tests exchange the stream
+        )

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Unpack
+from typing import Final, Unpack
 
 from broker.exchange.topology import DAY_MS
 from broker.families.alert import alert
 from broker.families.message import Audience, LabelArguments, Message
+from broker.testing.clock import FixedClock
+
+START_MS: Final = FixedClock().now_ms()
+"""The time at which a :class:`~broker.testing.local.LocalExchange` with its own clock stands, in Unix milliseconds."""
 
 
 def sample_alert(
     subject: str,
     *,
-    now_ms: int,
+    now_ms: int = START_MS,
     agencies: Sequence[str] = (),
     communities: Sequence[str] = (),
     countries: Sequence[str] = (),
