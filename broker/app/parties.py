@@ -21,11 +21,12 @@ from broker.service.publisher import Publisher
 from broker.service.registrar import Admission, Registrar
 from broker.service.relay import RelayWorker
 from broker.service.subscriber import Subscriber
+from broker.shipped import shipped
 from broker.storage import enrol
 from broker.storage.clock import SystemClock, SystemRandomness
 from broker.storage.home import AgencyHome, ExchangeHome, ExchangeSettings, TlsFiles
 from broker.storage.publisher_store import SqlitePublisherStore
-from broker.storage.shipped import schema_texts, shipped
+from broker.storage.schemas import schema_texts
 from broker.storage.subscriber_store import SqliteSubscriberStore
 from broker.trust.certificates import Validity
 from broker.trust.enrolment import read_request

@@ -28,7 +28,7 @@ from broker.schema import json_form
 from broker.schema.catalogue import Catalogue
 from broker.service.publisher import Publisher
 from broker.service.subscriber import DONE, Delivery, Outcome
-from broker.storage.shipped import load_catalogue
+from broker.storage.schemas import load_catalogue
 
 AT_ONCE = 400
 """Messages on their way at a time."""

@@ -13,7 +13,7 @@ from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.errors import UsageError
 from broker.schema.avsc import read_text as parse
 from broker.schema.lint import lint as lint_schema
-from broker.storage.shipped import load_catalogue
+from broker.storage.schemas import load_catalogue
 
 app = App(name="schema", help="The Avro schemas of the sections.")
 

@@ -15,7 +15,7 @@ from broker.exchange.rules import Rules
 from broker.service.knowledge import Knowledge
 from broker.storage import atomic
 from broker.storage.home import AgencyHome, ExchangeHome, agencies_in
-from broker.storage.shipped import load_catalogue
+from broker.storage.schemas import load_catalogue
 from broker.trust.directory import Directory
 
 NAME: Final = "trust.json"

@@ -27,7 +27,7 @@ from jgo.constants import default_maven_repo
 from jgo.maven import MavenContext, PythonResolver
 
 from broker.errors import NodeError
-from broker.kafka.shipped import shipped
+from broker.shipped import shipped
 
 KAFKA_VERSION: Final = "4.4.0"
 _ROOTS: Final = (
@@ -94,7 +94,7 @@ def sha256_of(path: Path) -> str:
 
 def shipped_lock() -> tuple[Jar, ...]:
     """The jars this version of the program runs Kafka from."""
-    return read_lock(shipped("deploy", "kafka", "jars.lock").read_text())
+    return read_lock(shipped("deploy/kafka/jars.lock").read_text())
 
 
 def fetch_jars(jars: Sequence[Jar], *, progress: Progress | None = None) -> list[Path]:

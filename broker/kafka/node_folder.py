@@ -31,8 +31,8 @@ from typing import Final
 from broker.errors import NodeError
 from broker.kafka.jars import KAFKA_VERSION
 from broker.kafka.properties import render_properties
-from broker.kafka.shipped import shipped
 from broker.kafka.tls import TlsFiles
+from broker.shipped import shipped
 
 HOST: Final = "127.0.0.1"
 _PORTS: Final = range(20_000, 32_000)
@@ -149,11 +149,11 @@ class NodeFolder:
 
     def write_settings(self, identity: NodeIdentity, tls: TlsFiles) -> None:
         """Render what Kafka reads: settings, key stores, log settings. A renewed certificate is taken at the next start."""
-        template = shipped("deploy", "kafka", "server.properties.template").read_text()
+        template = shipped("deploy/kafka/server.properties.template").read_text()
         settings = render_properties(template, client_port=identity.client_port, controller_port=identity.controller_port)
         with telling_of_disk(self.path):
             (self.path / "server.properties").write_text(settings)
-            (self.path / "log4j2.properties").write_text(shipped("deploy", "kafka", "log4j2.properties").read_text())
+            (self.path / "log4j2.properties").write_text(shipped("deploy/kafka/log4j2.properties").read_text())
             (self.path / "truststore.pem").write_bytes(tls.ca.read_bytes())
             keystore = self.path / "keystore.pem"
             keystore.touch(mode=0o600)

@@ -47,7 +47,7 @@ class LicenceBuilder:
             "licence_no": taken(group),
             "licence_type": "INDIVIDUAL",
             "effective_at": taken(f"{day}T00:00:00Z"),
-            "published_at": taken(f"{day}T00:00:00Z"),
+            "published_at": f"{day}T00:00:00Z",
             "destinations": [taken(country)],
         }
         sections: dict[str, Any] = {"core": core, "items": {"items": [_item(number, row) for number, row in enumerate(rows, 1)]}}
@@ -91,7 +91,7 @@ def _denial(group: str, rows: list[Row], day: str) -> dict[str, Any]:
 
 
 def _parties(number: int, country: str) -> dict[str, Any]:
-    buyer = {"name": "Consignee of the licence", "person_type": "2", "country": taken(country)}
+    buyer = {"name": "Consignee of the licence", "person_type": "2", "country": country}
     return {
         "exporter": {"name": "Exporter of the licence", "person_type": "2", "eori": f"GB{number:012d}", "country": "GB"},
         "consignee": buyer,

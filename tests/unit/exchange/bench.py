@@ -88,7 +88,11 @@ class Desk:
         """An agency and its message key ``key(agency)``, valid since a day ago."""
         entry = AgencyEntry(agency, kind, agency[:2], tuple(communities), "active", 1, key(f"{agency} master").spki, self.next, NOW)
         self.enter(self.signed(unsigned_agency(entry, self.by, *self.names)))
-        verify = VerifyKey.from_spki(key(agency).spki)
+        self.enroll(agency, key(agency))
+
+    def enroll(self, agency: str, signer: FileSigner) -> None:
+        """A message key, valid since a day ago."""
+        verify = VerifyKey.from_spki(signer.spki)
         assert isinstance(verify, VerifyKey)
         self.enter(self.key_entry(new_message_key(agency, verify, now_ms=NOW - 86_400_000)))
 

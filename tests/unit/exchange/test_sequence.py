@@ -20,7 +20,7 @@ from broker.exchange.sequence import (
     Stale,
     Stream,
 )
-from tests.support.parcels import Made
+from tests.support.parcels import Made, key
 from tests.unit.exchange.bench import Bench, Written
 
 
@@ -190,14 +190,19 @@ def test_number_of_long_ago_is_stale() -> None:
 
 
 def test_key_revoked_while_parked() -> None:
-    """A message that waited is judged when its turn comes: with its key revoked meanwhile it is refused, its number stays free."""
+    """A message that waited is judged when its turn comes: with its key revoked meanwhile it is refused, its number stays free, and
+    a message under a good key takes it."""
     bench = Bench()
-    made = written_messages(bench, 2)
-    bench.feed(made[1].value)
-    author_key_again = bench.desk.directory
-    bench.desk.revoke("SG-CUSTOMS", since_ms=bench.now + 1_000, at_ms=bench.now + 1_000)
-    assert accepted(bench.feed(made[0].value)) == [1, 2]
-    bench.desk.directory = author_key_again
+    new = key("the next key")
+    bench.desk.enroll("SG-CUSTOMS", new)
+    author = bench.author()
+    first = author.write(bench.alert(1), now_ms=bench.now, by=new)
+    old_second = author.write(bench.alert(2), now_ms=bench.now)
+    bench.feed(old_second.value)
+    bench.desk.revoke("SG-CUSTOMS", since_ms=bench.now, at_ms=bench.now)
+    assert bench.feed(first.value).codes == ["", "KEY_NOT_VALID"]
+    author.seq, author.prev = 1, first.leaf
+    assert accepted(bench.feed(author.write(bench.alert(2), now_ms=bench.now, by=new).value)) == [2]
 
 
 def test_streams_are_apart() -> None:

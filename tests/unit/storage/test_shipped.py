@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from broker.errors import UsageError
-from broker.storage.shipped import load_catalogue, shipped
+from broker.shipped import shipped
+from broker.storage.schemas import load_catalogue
 from tests.unit.schema.samples import one
 
 

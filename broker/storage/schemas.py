@@ -1,7 +1,4 @@
-"""Files that come with the program: schemas, policies, the embedded node's pins, the demonstration.
-
-An installed program finds them inside its package, a checkout under the root of the repository; the names are the same.
-"""
+"""The schemas that come with the program, as texts and as a catalogue."""
 
 from __future__ import annotations
 
@@ -11,18 +8,9 @@ from typing import Final
 
 from broker.errors import UsageError
 from broker.schema.catalogue import Catalogue
+from broker.shipped import shipped
 
-_PACKAGE: Final = Path(__file__).resolve().parent.parent
 _VERSION: Final = re.compile(r"v([1-9][0-9]{0,3})")
-
-
-def shipped(name: str) -> Path:
-    """The file or folder of this name, for example ``schemas`` or ``deploy/policies``. Raises UsageError if it is not there."""
-    for root in (_PACKAGE / "_shipped", _PACKAGE.parent):
-        path = root / name
-        if path.exists():
-            return path
-    raise UsageError(f"`{name}` is not part of this installation", advice="install the program again, from its wheel")
 
 
 def load_catalogue(directory: Path | None = None) -> Catalogue:

@@ -1,0 +1,230 @@
+"""The program ``broker`` as a person runs it: processes of its own, files for their output, and nothing else shared."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+from tests.support.processes import runs
+
+BROKER: Final = (sys.executable, "-m", "broker")
+START_S: Final = 90.0
+"""How long an exchange may take to be ready, on a machine that does other things too."""
+_LOOK_S: Final = 0.05
+
+Json = dict[str, Any]
+Watch = Callable[[int], None]
+"""Told how many lines a process has printed, now and then."""
+
+
+def clean_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of this process without any setting of the program."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+    return {**kept, **(changes or {})}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A call of the program that ended. ``peak_kib`` is its resident memory at the most; seconds are from its start."""
+
+    code: int
+    out_file: Path
+    err: str
+    seconds: float
+    peak_kib: int
+    first_line_s: float
+    last_line_s: float
+
+    @property
+    def out(self) -> str:
+        """All of standard output."""
+        return self.out_file.read_text(encoding="utf-8")
+
+    @property
+    def lines(self) -> list[Json]:
+        """Standard output as JSON Lines; fails where a line is anything else."""
+        with self.out_file.open(encoding="utf-8") as file:
+            return [cast("Json", json.loads(line)) for line in file]
+
+    @property
+    def line(self) -> Json:
+        """The one JSON line that was printed."""
+        (only,) = self.lines
+        return only
+
+    def must(self, code: int = 0) -> Ran:
+        """Itself, if it ended with this exit code."""
+        assert self.code == code, f"exit code {self.code}, not {code}: {self.out[-2000:]}{self.err[-2000:]}"
+        return self
+
+    @property
+    def rate(self) -> float:
+        """Lines per second, from the first line to the last."""
+        with self.out_file.open("rb") as file:
+            lines = sum(1 for _ in file)
+        return (lines - 1) / max(1e-3, self.last_line_s - self.first_line_s)
+
+
+def peak_kib(pid: int) -> int:
+    """The most resident memory a process had (Linux, VmHWM), 0 where it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    return 0
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of a process's children (Linux)."""
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def command_line(pid: int) -> list[str]:
+    """What a process was started as (Linux)."""
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+
+
+@dataclass
+class Program:
+    """Runs the program; output goes to files in ``folder``, which is its working folder too."""
+
+    folder: Path
+    number: int = field(default=0)
+
+    def run(
+        self,
+        *arguments: str | Path,
+        stdin: bytes = b"",
+        timeout: float = 120.0,
+        environment: Mapping[str, str] | None = None,
+        watch: Watch | None = None,
+    ) -> Ran:
+        """One call, from start to end."""
+        with self.started(*arguments, stdin=stdin, environment=environment) as running:
+            return running.wait(timeout, watch)
+
+    @contextmanager
+    def started(self, *arguments: str | Path, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> Generator[Running]:
+        """A call under way; killed where the block is left before it ended."""
+        self.number += 1
+        out, err = self.folder / f"{self.number:03}.out", self.folder / f"{self.number:03}.err"
+        given = self.folder / f"{self.number:03}.in"
+        given.write_bytes(stdin)
+        with given.open("rb") as source, out.open("wb") as out_file, err.open("wb") as err_file:
+            process = subprocess.Popen(
+                [*BROKER, *map(str, arguments)], stdin=source, stdout=out_file, stderr=err_file, cwd=self.folder,
+                env=clean_environment(environment),
+            )  # fmt: skip
+        try:
+            yield Running(process, out, err)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+@dataclass
+class Running:
+    """A call of the program that was started."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def wait(self, timeout: float = 120.0, watch: Watch | None = None) -> Ran:
+        """Follow it to its end: its memory, and when its first and its last line came."""
+        peak = lines = 0
+        first = last = 0.0
+        with self.out.open("rb") as file:
+            while True:
+                ended = self.process.poll() is not None
+                peak = max(peak, peak_kib(self.pid))
+                now = time.monotonic() - self.begun
+                new = file.read().count(b"\n")
+                if new:
+                    lines, first, last = lines + new, first or now, now
+                if watch is not None:
+                    watch(lines)
+                if ended:
+                    break
+                if now > timeout:
+                    said = self.err.read_text(errors="replace")[-2000:]
+                    raise AssertionError(f"still running after {timeout:g} s, {lines} lines: {self.process.args!r} {said}")
+                time.sleep(_LOOK_S)
+        err = self.err.read_text(encoding="utf-8", errors="replace")
+        return Ran(self.process.returncode, self.out, err, time.monotonic() - self.begun, peak, first, last)
+
+
+@dataclass(frozen=True)
+class LocalExchange:
+    """A running ``broker up``: the operator's home, Kafka's address, and the processes of relay and Kafka."""
+
+    home: Path
+    ready: Json
+    ready_s: float
+    running: Running
+
+    @property
+    def bootstrap(self) -> str:
+        """Where Kafka listens."""
+        return str(self.ready["bootstrap"])
+
+    @property
+    def relays(self) -> list[int]:
+        """The relay workers' process ids."""
+        return [pid for pid in children(self.running.pid) if "relay" in command_line(pid)]
+
+    def relay_peaks_kib(self) -> list[int]:
+        """Resident memory of each relay worker at the most."""
+        return [peak_kib(pid) for pid in self.relays]
+
+
+@contextmanager
+def local_exchange(program: Program, home: Path, *options: str | Path) -> Generator[LocalExchange]:
+    """``broker up`` until the end of the block; then Ctrl-C, and nothing of it may be left running."""
+    with program.started("up", "--home", home, "--json", *options) as running:
+        ready = _ready(running)
+        exchange = LocalExchange(home, ready, time.monotonic() - running.begun, running)
+        left = [*exchange.relays, int(ready["kafka"])]
+        yield exchange
+        running.process.send_signal(signal.SIGINT)
+        ended = running.wait(60)
+        assert ended.code in (0, 130), f"`broker up` ended with {ended.code}: {ended.err[-2000:]}"
+        assert not [pid for pid in left if runs(pid)], "relay or Kafka outlived `broker up`"
+
+
+def _ready(running: Running) -> Json:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        line = running.out.read_text(encoding="utf-8")
+        if line.endswith("\n"):
+            ready = cast("Json", json.loads(line))
+            assert ready.get("ready") is True, ready
+            return ready
+        assert running.process.poll() is None, f"`broker up` ended at once: {running.err.read_text()[-2000:]}"
+        time.sleep(_LOOK_S)
+    raise AssertionError(f"`broker up` is not ready after {START_S:g} s: {running.err.read_text()[-2000:]}")
+
+
+def write_jsonl(path: Path, messages: Sequence[Mapping[str, Any]]) -> Path:
+    """A JSON Lines file."""
+    path.write_text("".join(json.dumps(message, ensure_ascii=False) + "\n" for message in messages), encoding="utf-8")
+    return path
