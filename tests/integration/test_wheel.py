@@ -39,7 +39,8 @@ def test_the_wheel_lists_the_same_schemas(unpacked: Path) -> None:
     done = _run(unpacked, "schema", "list", "--json")
     assert done.returncode == 0, done.stderr
     ids = {json.loads(line)["schema_id"] for line in done.stdout.splitlines()}
-    here = subprocess.run([sys.executable, "-m", "broker", "schema", "list", "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "broker", "schema", "list", "--json"]
+    here = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert ids == {json.loads(line)["schema_id"] for line in here.stdout.splitlines()}
     assert len(ids) == len(list((ROOT / "schemas").rglob("*.avsc")))
 

@@ -21,7 +21,7 @@ from broker.exchange.rules import Rules
 from broker.families.message import Message
 from broker.schema.catalogue import Catalogue
 from broker.storage.keys import FileSigner
-from broker.storage.shipped import load_catalogue
+from broker.storage.schemas import load_catalogue
 from broker.testing.clock import SeededRandomness
 
 

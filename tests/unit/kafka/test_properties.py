@@ -9,9 +9,9 @@ import pytest
 from broker.exchange.topology import KAFKA_LIMIT
 from broker.ids import principal
 from broker.kafka.properties import lint_properties, read_properties, render_properties
-from broker.kafka.shipped import shipped
+from broker.shipped import shipped
 
-TEMPLATE = shipped("deploy", "kafka", "server.properties.template").read_text()
+TEMPLATE = shipped("deploy/kafka/server.properties.template").read_text()
 RENDERED = render_properties(TEMPLATE, client_port=21001, controller_port=21002)
 
 
