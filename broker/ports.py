@@ -37,6 +37,7 @@ class Outlet(Protocol):
 
         Waiting for queue space is the back-pressure. The awaitable raises NotAuthorised or ExchangeUnreachable; the latter
         leaves the outcome unknown, and the caller sends the same bytes again (the relay drops the duplicate by its leaf).
+        UsageError, here or from the awaitable: a topic that is not there, or a record that Kafka will never take.
         """
         ...
 
@@ -49,11 +50,15 @@ class Inlet(Protocol):
     """Reading of committed records only, from positions the caller keeps: no group, nothing stored at the exchange."""
 
     async def assign(self, starts: Mapping[Source, Start]) -> None:
-        """Read these sources, and no others, each from its start. May be called again at any time (all starts are given anew)."""
+        """Read these sources, and no others, each from its start. May be called again at any time (all starts are given anew).
+
+        Raises NotAuthorised, UsageError (no such topic), ExchangeUnreachable.
+        """
         ...
 
     async def poll(self, *, max_records: int, timeout: float) -> Sequence[Record]:
-        """Records in offset order per source, as soon as there are some; an empty list after ``timeout`` seconds.
+        """Records in offset order per source, as soon as there are some; an empty list after ``timeout`` seconds, or earlier
+        where only markers were passed. One task at a time.
 
         Raises ExchangeUnreachable when the exchange cannot be read for long, NotAuthorised, and UsageError with code
         POSITION_LOST where a position asked for was trimmed away.
@@ -78,10 +83,12 @@ class Ledger(Protocol):
     """Transactional writing under one name: all records of a commit become visible together, or none."""
 
     async def commit(self, records: Sequence[Outgoing]) -> None:
-        """Write and commit as one transaction; durable and visible to Inlets when it returns.
+        """Write and commit as one transaction; durable when it returns, visible to Inlets milliseconds later, and always
+        before the next ``ledger`` of this name opens.
 
-        Raises Fenced when another ledger of this name was opened since; OutcomeUnknown for every other failure. After either
-        the ledger is dead: close it, and open a new one if this process still holds the shard.
+        Raises Fenced when another ledger of this name was opened since, or the exchange ended the transaction by itself;
+        OutcomeUnknown for every other failure. After either the ledger is dead: close it, and open a new one if this process
+        still holds the shard. Raises UsageError on an over-size record; nothing was written then, and the ledger lives.
         """
         ...
 
@@ -127,7 +134,8 @@ class Transport(Protocol):
         ...
 
     async def trim(self, source: Source, before: int) -> None:
-        """Delete the records of a source with an offset lower than ``before`` (DeleteRecords). Idempotent."""
+        """Delete the records of a source with an offset lower than ``before`` (DeleteRecords). Idempotent. Raises UsageError
+        where ``before`` lies beyond the end."""
         ...
 
     async def close(self) -> None:
