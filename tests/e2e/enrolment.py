@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from tests.e2e.program import Json, LocalExchange, Program, local_exchange
 
 COMMUNITY: Final = "STCE-FORUM"
@@ -68,35 +71,42 @@ def separate_homes(folder: Path, *options: str) -> Generator[SeparateHomes]:
 
 
 def files_below(home: Path) -> dict[str, bytes]:
-    """Every small file of a home by its path in it. Kafka's own data is left out: no key is kept there but the node's."""
-    found: dict[str, bytes] = {}
-    for path in sorted(home.rglob("*")):
-        name = path.relative_to(home).as_posix()
-        if path.is_file() and not name.startswith("exchange/kafka/") and path.stat().st_size < 1 << 20:
-            found[name] = path.read_bytes()
-    return found
+    """Every file of a home by its path in it, Kafka's log segments too (but not its indexes, which are large and empty)."""
+    paths = (path for path in sorted(home.rglob("*")) if path.is_file() and path.suffix not in (".index", ".timeindex"))
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in paths}
+
+
+def secret_of(pem: bytes) -> bytes:
+    """The 32 secret bytes of a private key: seed or scalar."""
+    key = load_pem_private_key(pem, None)
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.private_bytes_raw()
+    assert isinstance(key, ec.EllipticCurvePrivateKey), key
+    return key.private_numbers().private_value.to_bytes(32, "big")
 
 
 def check_homes_apart(homes: SeparateHomes) -> list[str]:
-    """Each private key lies in exactly one home, and no home holds another party's folder. Returns what was found, in words."""
+    """No home holds another party's folder, private keys are their owner's only, and no byte of a secret lies elsewhere.
+
+    Returns what was found, in words.
+    """
     parties = {"operator": homes.exchange.home, **{side.agency: side.home for side in homes.agencies.values()}}
     held = {name: files_below(home) for name, home in parties.items()}
     told: list[str] = []
-    keys: dict[bytes, str] = {}
+    secrets: dict[str, list[bytes]] = {}
     for name, files in held.items():
-        own = {path: content for path, content in files.items() if b"PRIVATE KEY" in content}
-        for path, content in own.items():
-            assert content not in keys, f"{path} of {name} is also in the home of {keys[content]}"
-            keys[content] = name
-            mode = (parties[name] / path).stat().st_mode & 0o777
-            assert mode == 0o600, f"{path} of {name} has mode {mode:o}"
-        if name == "operator":
-            assert not [path for path in files if path.startswith("agencies/")], "the operator's home has an agency's folder"
-        else:
-            assert not [path for path in files if not path.startswith(f"agencies/{name}/")], f"{name}'s home holds files of others"
-        told.append(f"{name:<14} {len(files):>3} files, private keys: {', '.join(sorted(own)) or 'none'}")
+        begin = f"agencies/{name}/" if name != "operator" else "exchange/"
+        assert not [path for path in files if not path.startswith(begin)], f"the home of {name} holds files of others"
+        keys = [path for path, content in files.items() if content.startswith(b"-----BEGIN PRIVATE KEY")]
+        loose = [path for path in keys if (parties[name] / path).stat().st_mode & 0o077]
+        assert not loose, f"others may read {loose} of {name}"
+        secrets[name] = [secret_of(files[path]) for path in keys]
+        told.append(
+            f"{name:<13} {len(files):>4} files below {begin:<23} private keys: {', '.join(path.removeprefix(begin) for path in keys)}"
+        )
     for name, files in held.items():
-        for path, content in files.items():
-            strangers = [owner for key, owner in keys.items() if owner != name and key in content]
-            assert not strangers, f"{path} of {name} contains a private key of {strangers}"
+        for owner, owned in secrets.items():
+            if owner != name:
+                where = [path for path, content in files.items() if any(secret in content for secret in owned)]
+                assert not where, f"{where} of {name} contains a secret of {owner}"
     return told

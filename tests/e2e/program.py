@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,7 @@ class Program:
     """Runs the program; output goes to files in ``folder``, which is its working folder too."""
 
     folder: Path
-    number: int = field(default=0)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def run(
         self,
@@ -118,9 +119,8 @@ class Program:
     @contextmanager
     def started(self, *arguments: str | Path, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> Generator[Running]:
         """A call under way; killed where the block is left before it ended."""
-        self.number += 1
-        out, err = self.folder / f"{self.number:03}.out", self.folder / f"{self.number:03}.err"
-        given = self.folder / f"{self.number:03}.in"
+        number = next(self.numbers)
+        out, err, given = (self.folder / f"{number:03}.{end}" for end in ("out", "err", "in"))
         given.write_bytes(stdin)
         with given.open("rb") as source, out.open("wb") as out_file, err.open("wb") as err_file:
             process = subprocess.Popen(
