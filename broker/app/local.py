@@ -14,7 +14,7 @@ from typing import Final
 
 from broker.app.connect import connect, connect_admin
 from broker.app.parties import SHARDS, Operator
-from broker.errors import BrokerError, NodeError
+from broker.errors import BrokerError, NodeError, UsageError
 from broker.kafka.node import EmbeddedNode
 from broker.kafka.tls import TlsFiles as KafkaTlsFiles
 from broker.storage import enrol
@@ -116,6 +116,8 @@ class LocalInstallation:
         if files.exists:
             known = files.settings()
             exchange_id, environment, shards = known.exchange_id, known.environment, known.shards
+        if not 0 <= relays <= shards:
+            raise UsageError(f"{relays} relay workers cannot share {shards} shards", advice=f"use 1 to {shards}")
         files = enrol.create_exchange(self.home, exchange_id, environment, shards, SystemClock().now_ms())
         if self._given is None:
             tls = KafkaTlsFiles(*files.tls("node"))

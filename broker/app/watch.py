@@ -9,6 +9,7 @@ from broker.exchange.shard import ShardState
 from broker.exchange.topology import CURRENT, JOURNAL, QUARANTINE, STATE
 from broker.ports import Inlet, Record, Source, Transport
 from broker.service.knowledge import Knowledge
+from broker.trust.keys import fingerprint_of
 
 
 async def read_all(transport: Transport, sources: list[Source]) -> list[Record]:
@@ -34,6 +35,7 @@ async def ends_of(inlet: Inlet, sources: list[Source]) -> dict[Source, int]:
 async def read_status(transport: Transport, knowledge: Knowledge) -> dict[str, Any]:
     """One object with everything an operator asks first. Needs to read the exchange's own topics (the registrar may)."""
     directory, shards = knowledge.rules.directory, knowledge.shards
+    exchange = directory.exchange
     states = {number: ShardState(number) for number in range(shards)}
     for record in await read_all(transport, [(STATE, number) for number in range(shards)]):
         states[record.partition].load(record)
@@ -62,6 +64,9 @@ async def read_status(transport: Transport, knowledge: Knowledge) -> dict[str, A
         "directory_version": directory.version,
         "policy_version": knowledge.rules.policy_version,
         "shards": shards,
+        "registrar": directory.registrar.spki.hex(),
+        "registrar_fingerprint": fingerprint_of(directory.registrar.spki),
+        "relay_keys": [spki.hex() for spki in exchange.relay_spkis] if exchange else [],
         "lag": sum(row["lag"] for row in rows),
         "subjects": sum(len(state.subjects) for state in states.values()),
         "delivered": sum(chain.counter for state in states.values() for chain in state.chains.values()),

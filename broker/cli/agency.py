@@ -12,7 +12,7 @@ from rich.table import Table
 from broker import ids
 from broker.app import Member, Operator
 from broker.app.connect import connect, connect_admin
-from broker.cli.screen import COMMON, Common, Screen, iso
+from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
 from broker.cli.trustfile import keep_trust
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.service.knowledge import Knowledge
@@ -51,9 +51,15 @@ def entry_json(entry: AgencyEntry, directory: Directory | None = None) -> dict[s
 def read_text(path: str) -> str:
     """The text of a file, ``-`` for standard input. Raises UsageError."""
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        return sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"`{path}` cannot be read: {error}", advice="give a readable UTF-8 file, or - for standard input") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> UsageError:
+    """A file that a person named and that cannot be read as text."""
+    why = f"byte {error.start} is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or "no reason given"
+    return UsageError(f"`{printable(str(path))}` cannot be read: {why}", advice="give a readable UTF-8 file, or - for standard input")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -122,7 +128,9 @@ async def admit(
     admission = await operator.admit(read_text(file), community or ())
     reply = out or Path(f"{admission.entry.agency}.reply.json")
     write_text(reply, admission.reply)
-    screen.result(entry_json(admission.entry) | {"reply": str(reply)})
+    registrar = fingerprint_of(operator.files.settings().registrar_spki)
+    screen.result(entry_json(admission.entry) | {"reply": str(reply), "registrar_fingerprint": registrar})
+    screen.note("give the reply file to the agency, and read the registrar's fingerprint out over the phone")
     return 0
 
 
@@ -233,8 +241,9 @@ async def show(agency: str, /, *, as_: Annotated[str | None, Parameter(name="--a
     as_
         The agency of this home that reads (default: the operator where this is its home).
     """
+    wanted = ids.agency_id(agency)
     directory = await read_directory(common, as_)
-    entry = directory.agency(ids.agency_id(agency))
+    entry = directory.agency(wanted)
     if entry is None:
         raise UsageError(f"{agency} is not a member", advice="see `broker agency list`")
     Screen(as_json=common.json).result(entry_json(entry, directory))

@@ -17,6 +17,7 @@ from broker.app import SHARDS, Operator
 from broker.app.connect import connect, connect_admin
 from broker.app.local import LocalInstallation
 from broker.app.watch import read_status
+from broker.cli.agency import read_text
 from broker.cli.screen import COMMON, Common, Screen, fields
 from broker.cli.trustfile import keep_trust
 from broker.errors import UsageError
@@ -33,11 +34,11 @@ def stop_signal() -> asyncio.Event:
 def read_agencies(path: Path) -> list[tuple[str, str, list[str]]]:
     """A file of agencies: ``[{"id": ..., "kind": ..., "communities": [...]}, ...]``. Raises UsageError, InvalidId."""
     try:
-        rows: Any = json.loads(path.read_text(encoding="utf-8"))
+        rows: Any = json.loads(read_text(str(path)))
         found = [(str(row["id"]), str(row["kind"]), [str(name) for name in row.get("communities", [])]) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
-            f"`{path}` is not a list of agencies: {error}",
+            f"`{path}` is not a list of agencies",
             advice='write [{"id": "SG-CUSTOMS", "kind": "customs", "communities": ["STCE-ASEAN"]}]',
         ) from error
     return [(ids.agency_id(agency), ids.kind(kind), [ids.community_id(name) for name in names]) for agency, kind, names in found]

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from broker import ids
 from broker.cli.messages import header_json
-from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
 from broker.cli.trustfile import read_trust, trust_folders
 from broker.envelope.parcel import SLIP, Parcel, read_parcel
 from broker.envelope.section import body_of
@@ -30,9 +30,11 @@ CHECKED = (1, 2, 3, 4, 5, 7, 8, 9)
 def read_bytes(file: str) -> bytes:
     """The bytes of a file, ``-`` for standard input. Raises UsageError."""
     try:
-        data = sys.stdin.buffer.read(KAFKA_LIMIT + 1) if file == "-" else Path(file).read_bytes()
+        data = sys.stdin.buffer.read(KAFKA_LIMIT + 1) if file == STDIN else Path(file).read_bytes()
     except OSError as error:
-        raise UsageError(f"`{file}` cannot be read: {error.strerror}", advice="give a file with one record's value, or -") from error
+        raise UsageError(
+            f"`{printable(file)}` cannot be read: {error.strerror}", advice="give a file with one record's value, or -"
+        ) from error
     if not data:
         raise UsageError(f"`{file}` is empty", advice="give a file with one record's value, or -")
     return data
@@ -126,9 +128,16 @@ def inspect(file: str, /, *, trust: Path | None = None, recipient: str | None = 
     record["steps"] = verdicts(refusal, delivered=delivered)
     record["verdict"] = "verified" if refusal is None else refusal.code
     if refusal is not None:
-        record |= {"reason": refusal.reason, "path": refusal.path, "advice": refusal.advice}
+        record |= {"reason": refusal.reason, "path": refusal.path, "advice": _advice(refusal, rules)}
     screen.result(record, _told(record))
     return 0 if refusal is None else 1
+
+
+def _advice(refusal: Refusal, rules: Rules) -> str:
+    """What to do; keys that are not in an old snapshot may well be in the directory."""
+    if refusal.code != "UNKNOWN_KEY":
+        return refusal.advice
+    return f"the keys here are those of directory version {rules.directory.version}; run `broker agency list` to bring them up to date"
 
 
 def _told(record: dict[str, Any]) -> str:

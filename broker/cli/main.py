@@ -11,12 +11,11 @@ import sys
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
-from rich.console import Console
 
 from broker import logs
-from broker.cli import agency, exchange, inspect, messages, quarantine, schema
-from broker.cli.screen import Screen
-from broker.errors import BrokerError
+from broker.cli import agency, demo, exchange, inspect, messages, quarantine, schema
+from broker.cli.screen import STDIN, Screen
+from broker.errors import BrokerError, UsageError
 
 app = App(
     name="broker",
@@ -24,6 +23,7 @@ app = App(
     version=lambda: version("broker"),
     result_action="return_value",
 )
+app.command(demo.demo)
 app.command(exchange.up)
 app.command(exchange.relay)
 app.command(exchange.status)
@@ -40,9 +40,10 @@ def run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     logs.configure(_level(arguments), as_json=True if as_json else None)
     try:
-        return int(app(arguments, exit_on_error=False, print_error=False) or 0)
+        return int(app([STDIN if each == "-" else each for each in arguments], exit_on_error=False, print_error=False) or 0)
     except CycloptsError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error {error}\n      see `broker --help`", markup=False)
+        command = " ".join(("broker", *(error.command_chain or ())))
+        Screen(as_json=as_json).error(UsageError(str(error), advice=f"see `{command} --help`"))
         return 2
     except BrokerError as error:
         Screen(as_json=as_json).error(error)

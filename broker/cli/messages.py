@@ -8,15 +8,16 @@ import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from cyclopts import Parameter
 from rich.markup import escape
 
 from broker.app import Member
 from broker.app.connect import connect
+from broker.cli.agency import unreadable
 from broker.cli.exchange import stop_signal
-from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
 from broker.cli.trustfile import keep_trust
 from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt
@@ -32,19 +33,20 @@ from broker.storage.schemas import load_catalogue
 
 AT_ONCE = 400
 """Messages on their way at a time."""
+_END = object()
 
 
 def read_values(path: str) -> Iterator[object]:
     """The JSON values of a file: one value or a list of them, or JSON Lines; ``-`` is standard input. Raises UsageError with the line."""
     try:
-        with sys.stdin if path == "-" else Path(path).open(encoding="utf-8") as file:
+        with sys.stdin if path == STDIN else Path(path).open(encoding="utf-8") as file:
             first = file.readline()
             if first.strip() and _is_whole(first):
                 yield from _lines(path, first, file)
                 return
             whole = json_form.read_json(first + file.read())
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"`{path}` cannot be read: {error}", advice="give a readable UTF-8 file, or - for standard input") from error
+        raise unreadable(path, error) from error
     yield from whole if isinstance(whole, list) else [whole]
 
 
@@ -191,28 +193,38 @@ async def _outcomes(
     """The outcome of each message, in the order of the files; many are on their way at once, in their order too."""
     loop = asyncio.get_running_loop()
     waiting: list[asyncio.Task[dict[str, Any]]] = []
-    due = loop.time()
+    due, trouble = loop.time(), None
+    values = (value for path in files for value in read_values(path))
     try:
-        for path in files:
-            for value in read_values(path):
-                if rate:
-                    due = max(due + 1 / rate, loop.time() - 1)
-                    await asyncio.sleep(max(0.0, due - loop.time()))
-                waiting.append(asyncio.create_task(_one(publisher, value, catalogue, dry_run=dry_run, timeout=timeout)))
-                await asyncio.sleep(0)
-                while waiting and (len(waiting) >= AT_ONCE or waiting[0].done()):
-                    yield await waiting.pop(0)
+        while True:
+            try:
+                value = next(values, _END)
+            except UsageError as error:
+                trouble = error  # what was read before it is on its way: tell how that ended first
+                break
+            if value is _END:
+                break
+            if rate:
+                due = max(due + 1 / rate, loop.time() - 1)
+                await asyncio.sleep(max(0.0, due - loop.time()))
+            waiting.append(asyncio.create_task(_one(publisher, value, catalogue, dry_run=dry_run, timeout=timeout)))
+            await asyncio.sleep(0)
+            while waiting and (len(waiting) >= AT_ONCE or waiting[0].done()):
+                yield await waiting.pop(0)
         while waiting:
             yield await waiting.pop(0)
     finally:
         for task in waiting:
             task.cancel()
+    if trouble is not None:
+        raise trouble
 
 
 async def _one(publisher: Publisher, value: object, catalogue: Catalogue, *, dry_run: bool, timeout: float) -> dict[str, Any]:
     message = message_of(value, catalogue)
     if isinstance(message, Refusal):
-        return _refused(None, message)
+        subject: object = cast("dict[str, object]", value).get("subject") if isinstance(value, dict) else None
+        return _refused(None, message) | {"subject": subject if isinstance(subject, str) else None}
     try:
         if dry_run:
             return _previewed(message, *publisher.preview(message))

@@ -13,6 +13,7 @@ from rich.table import Table
 from broker.app import Operator
 from broker.app.connect import connect, connect_admin
 from broker.app.watch import read_all
+from broker.cli.agency import read_directory
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.errors import REFUSALS, UsageError
 from broker.exchange.quarantine import Quarantined, read_quarantined
@@ -88,7 +89,7 @@ async def show(place: str, /, *, common: Common = COMMON) -> int:
 
 @app.command
 async def export(place: str, /, *, out: Path, common: Common = COMMON) -> int:
-    """Write the refused bytes to a file, untouched: for `broker inspect`, or as evidence.
+    """Write the refused bytes to a file, untouched: for `broker inspect` (whose keys are brought up to date), or as evidence.
 
     Example: broker quarantine export out.SG-CUSTOMS/0/17 --out refused.parcel
 
@@ -100,6 +101,7 @@ async def export(place: str, /, *, out: Path, common: Common = COMMON) -> int:
         The file; it must not exist.
     """
     item = await _item(place, common)
+    await read_directory(common, None)
     try:
         with out.open("xb") as file:
             file.write(item.value)

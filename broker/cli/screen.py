@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -40,6 +40,9 @@ class Common:
 
 
 COMMON = Common()
+
+STDIN: Final = "<standard input>"
+"""What commands get where a person wrote ``-`` for a file: the parser takes a lone hyphen for an option."""
 
 
 def printable(text: str) -> str:

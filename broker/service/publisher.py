@@ -214,10 +214,10 @@ class Publisher:
 
     def _checked(self, message: Message) -> Encoded:
         """Everything that can be refused here rather than at the relay."""
+        if not self._tasks:
+            raise UsageError("the publisher is not started, or closed", advice="use `async with publisher:`")
         if self._failure is not None:
             raise self._failure
-        if not self._tasks:
-            raise UsageError("the publisher is not started", advice="use `async with publisher:`")
         encoded = self._encoded(message)
         now_ms = self._clock.now_ms()
         labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
@@ -319,8 +319,10 @@ class Publisher:
     def _give_up(self, stored: BrokerError, unstored: BrokerError) -> None:
         """Nobody goes on waiting: ``stored`` goes to those whose message is kept for the next start, ``unstored`` to the others."""
         self._failure = self._failure or stored
-        for _, _, waiting in self._unacked:
+        for _, ack, waiting in self._unacked:
             self._room.release()
+            if isinstance(ack, asyncio.Future):
+                ack.add_done_callback(_look_at)
             if waiting is not None:
                 waiting.fail(stored)
         for waiting in self._batch:
@@ -330,7 +332,7 @@ class Publisher:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(stored)
-                answer.exception()  # looked at: nobody may be waiting for it
+                _look_at(answer)
         self._unacked, self._batch, self._answers = deque(), [], {}
         self._sent.set()
 
@@ -376,3 +378,9 @@ class Publisher:
             answer = self._answers.pop(digest, None)
             if answer is not None and not answer.done():
                 answer.set_result(receipts[digest][0])
+
+
+def _look_at(outcome: asyncio.Future[Any]) -> None:
+    """Nobody waits for it any more, and asyncio complains of errors that nobody looked at."""
+    if not outcome.cancelled():
+        outcome.exception()

@@ -149,6 +149,17 @@ class Running:
         """Its process id."""
         return self.process.pid
 
+    def first_line(self, timeout: float) -> str:
+        """Wait for its first line of output."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            text = self.out.read_text(encoding="utf-8")
+            if "\n" in text:
+                return text.partition("\n")[0]
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.err.read_text()[-2000:]}"
+            time.sleep(_LOOK_S)
+        raise AssertionError(f"no line after {timeout:g} s: {self.err.read_text()[-2000:]}")
+
     def wait(self, timeout: float = 120.0, watch: Watch | None = None) -> Ran:
         """Follow it to its end: its memory, and when its first and its last line came."""
         peak = lines = 0
@@ -201,7 +212,8 @@ class LocalExchange:
 def local_exchange(program: Program, home: Path, *options: str | Path) -> Generator[LocalExchange]:
     """``broker up`` until the end of the block; then Ctrl-C, and nothing of it may be left running."""
     with program.started("up", "--home", home, "--json", *options) as running:
-        ready = _ready(running)
+        ready = cast("Json", json.loads(running.first_line(START_S)))
+        assert ready.get("ready") is True, ready
         exchange = LocalExchange(home, ready, time.monotonic() - running.begun, running)
         left = [*exchange.relays, int(ready["kafka"])]
         yield exchange
@@ -209,19 +221,6 @@ def local_exchange(program: Program, home: Path, *options: str | Path) -> Genera
         ended = running.wait(60)
         assert ended.code in (0, 130), f"`broker up` ended with {ended.code}: {ended.err[-2000:]}"
         assert not [pid for pid in left if runs(pid)], "relay or Kafka outlived `broker up`"
-
-
-def _ready(running: Running) -> Json:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        line = running.out.read_text(encoding="utf-8")
-        if line.endswith("\n"):
-            ready = cast("Json", json.loads(line))
-            assert ready.get("ready") is True, ready
-            return ready
-        assert running.process.poll() is None, f"`broker up` ended at once: {running.err.read_text()[-2000:]}"
-        time.sleep(_LOOK_S)
-    raise AssertionError(f"`broker up` is not ready after {START_S:g} s: {running.err.read_text()[-2000:]}")
 
 
 def write_jsonl(path: Path, messages: Sequence[Mapping[str, Any]]) -> Path:

@@ -15,9 +15,11 @@
 ``replay``     ``of``                                   the very bytes of that step are sent again, from ``as``'s outbox
 ``alter``      ``of``, ``changes`` (header fields)      the same with a changed header, from ``as``'s outbox
 ``forward``    ``of``                                   what ``as`` received in that step is put into its own outbox
+``strip``      ``of``                                   the same without the slip, so that it looks like a message of one's own
 ``tamper``     ``of``, ``changes`` (section, old, new)  the operator changes what lies in ``as``'s inbox
 =============  =======================================  ==============================================================
 
+``so`` (optional) is a sentence for people that holds where the expectations do; ``{ms NL-CUSTOMS}`` in it becomes that agency's time.
 ``expect`` has ``outcome``, where refused ``code``, for a check ``instruction``, and ``gets`` as in ``deploy/policies/scenarios.json``:
 for each agency that gets something the rule ``by`` which, the sections it ``reads``, optionally the rules that ``withhold`` others; or
 the rule by which it is ``denied``. An agency not listed must get nothing. Unknown keys are errors, so that no misspelt expectation
@@ -40,7 +42,7 @@ _RELATIVE: Final = re.compile(r"([+-])(\d{1,4})(d|h|min|s)")
 _UNIT_MS: Final = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1_000}
 _TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     "publish": ("message",), "preview": ("message",), "check": ("declaration",), "forge": ("message", "claims"), "replay": ("of",),
-    "alter": ("of", "changes"), "forward": ("of",), "tamper": ("of", "changes"),
+    "alter": ("of", "changes"), "forward": ("of",), "strip": ("of",), "tamper": ("of", "changes"),
 }  # fmt: skip
 _OUTCOMES: Final = ("accepted", "refused", "duplicate", "previewed", "valid", "stop", "unknown")
 TOTALS: Final = ("published", "delivered", "withheld", "refused", "duplicates", "lost")
@@ -87,6 +89,7 @@ class Step:
     agency: str
     takes: Mapping[str, Any]
     expect: Expected
+    so: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def _known(name: Any, known: tuple[str, ...] | list[str], where: str) -> str:
 def _step(value: Any, number: int, agencies: tuple[str, ...], messages: Mapping[str, Any], before: list[str]) -> Step:
     where = f"step {number}"
     do = _known(value.get("do"), tuple(_TAKES), f"{where}, do")
-    whole = _keys(value, where, ("name", "title", "about", "do", "as", *_TAKES[do], "expect"))
+    whole = _keys(value, where, ("name", "title", "about", "do", "as", *_TAKES[do], "expect"), ("so",))
     takes = {name: whole[name] for name in _TAKES[do]}
     if "message" in takes:
         _known(takes["message"], tuple(messages), f"{where}, message")
@@ -168,7 +171,7 @@ def _step(value: Any, number: int, agencies: tuple[str, ...], messages: Mapping[
         raise UsageError(f"{where} has the name of an earlier one", advice="give each step a name of its own")
     agency = _known(whole["as"], agencies, f"{where}, as")
     expect = _expected(whole["expect"], where, agencies)
-    return Step(whole["name"], whole["title"], whole["about"], do, agency, takes, expect)
+    return Step(whole["name"], whole["title"], whole["about"], do, agency, takes, expect, whole.get("so", ""))
 
 
 def _expected(value: Any, where: str, agencies: tuple[str, ...]) -> Expected:

@@ -20,6 +20,7 @@ from broker.exchange.shard import ShardState
 from broker.exchange.topology import CURRENT, JOURNAL, QUARANTINE, STATE
 from broker.families.message import Message
 from broker.policy.bundle import Bundle
+from broker.policy.decide import Decider
 from broker.storage.keys import FileSigner
 from broker.testing.samples import sample_alert
 from broker.trust.directory import (
@@ -130,6 +131,12 @@ def opened() -> Directory:
     return desk.directory
 
 
+@lru_cache(maxsize=1)
+def opened_decider() -> Decider:
+    """Decisions under that directory."""
+    return decider_of(bundle(), opened())
+
+
 @dataclass(frozen=True)
 class Written:
     """What one batch wrote, sorted by kind. ``notes`` are the receipts as bytes, in order."""
@@ -160,7 +167,7 @@ class Bench:
     def __init__(self) -> None:
         self.desk = Desk()
         self.desk.directory = opened()
-        self.decider = decider_of(bundle(), self.desk.directory)
+        self.decider = opened_decider()
         self.shard = ShardState(0)
         self.now = NOW
         self.log: list[Record] = []
@@ -205,18 +212,25 @@ class Bench:
 
     def _sorted(self, tally: Tally, records: Sequence[Outgoing]) -> Written:
         notes = [record.value or b"" for record in records if is_receipt(record.key)]
-        receipts: list[Receipt] = []
-        for note in notes:
-            receipt = read_receipt(note, self.rules)
-            assert isinstance(receipt, Receipt), receipt
-            receipts.append(receipt)
+        receipts = [self.read(note) for note in notes]
         quarantine: list[Any] = [cbor.decode(record.value or b"") for record in records if record.topic == QUARANTINE]
         for record in records:
             assert record.topic in (CURRENT, JOURNAL, QUARANTINE, STATE) or record.topic.startswith("in.")
+        self.remember(records)
+        return Written(tally, tuple(records), tuple(receipts), tuple(notes), tuple(quarantine))
+
+    def read(self, note: bytes) -> Receipt:
+        """A receipt that must verify."""
+        receipt = read_receipt(note, self.rules)
+        assert isinstance(receipt, Receipt), receipt
+        return receipt
+
+    def remember(self, records: Sequence[Outgoing]) -> None:
+        """Keep what a commit wrote to ``exchange.state``."""
+        for record in records:
             if record.topic == STATE:
                 assert record.partition == self.shard.number
                 self.log.append(Record(STATE, record.partition, len(self.log), self.now, record.key, record.value))
-        return Written(tally, tuple(records), tuple(receipts), tuple(notes), tuple(quarantine))
 
     def compacted(self) -> list[Record]:
         """The state topic after the log cleaner went over it."""

@@ -155,6 +155,13 @@ def _unsorted(scene: Scene, author: Author, message: Message) -> bytes:
     return author.took(make(replace(draft.header, commitments=commitments), draft.sections, author.by, scene.rules.aad)).value
 
 
+def _endless_name(scene: Scene, author: Author, message: Message) -> bytes:
+    """A commitment to a section with a name of a megabyte."""
+    draft = author.draft(message, now_ms=scene.now)
+    commitments = (*draft.header.commitments, Commitment("x" * 950_000, bytes(32), bytes(32), None))
+    return author.took(make(replace(draft.header, commitments=commitments), draft.sections, author.by, scene.rules.aad)).value
+
+
 def _anothers_message(scene: Scene, author: Author, message: Message) -> bytes:
     other = scene.author("MY-CUSTOMS", seed=77)
     return other.write(scene.alert(7, owner="MY-CUSTOMS"), now_ms=scene.now).value
@@ -244,6 +251,7 @@ AUTHENTIC: Final[dict[str, Bad]] = {
     "no core": Bad("MISSING_SECTION", _sections(lambda all_: {k: v for k, v in all_.items() if k != "core"}), "core"),
     "no audience": Bad("MISSING_SECTION", _sections(lambda all_: {k: v for k, v in all_.items() if k != AUDIENCE}), AUDIENCE),
     "unsorted commitments": Bad("BAD_HEADER", _unsorted),
+    "endless section name": Bad("MISSING_SECTION", _endless_name, "x" * 500),
     "unknown schema": Bad("UNKNOWN_SCHEMA", _sections(lambda all_: all_, goods=bytes(32)), "goods"),
     "schema of another section": Bad("WRONG_SCHEMA", _anothers_schema, "goods"),
     "unknown section": Bad("UNKNOWN_SECTION", _sections(lambda all_: {**all_, "weather": bytes(30)}), "weather"),

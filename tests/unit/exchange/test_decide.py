@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from broker.exchange.decide import labels_of
 from broker.exchange.rules import members_of
@@ -26,8 +27,8 @@ def test_content_makes_no_difference() -> None:
     """Two messages that differ in a section's content alone have equal labels, so one remembered decision serves both."""
     bench = Bench()
     message = bench.alert()
-    party = {"parties": [{"role": "CONSIGNEE", "name": "Somebody Else Ltd", "person_type": "2"}]}
-    other = replace(message, sections={**message.sections, "parties": party})
+    party: dict[str, Any] = {**message.sections["parties"]["parties"][0], "name": "Somebody Else Ltd"}
+    other = replace(message, sections={**message.sections, "parties": {"parties": [party]}})
     author = bench.author()
     assert author.draft(message, now_ms=NOW).labels == author.draft(other, now_ms=NOW).labels
 

@@ -88,17 +88,16 @@ def test_header_carries_labels_and_place() -> None:
     [
         ("goods", {"colour": "red"}, "BAD_FIELD", "goods.colour"),
         ("goods", {"items": "one"}, "BAD_FIELD", "goods.items"),
-        ("equipment", {"units": [{"id": 7, "seals": []}]}, "BAD_FIELD", "equipment.units[0].id"),
+        ("equipment", {"units": [{"id": 7}]}, "BAD_FIELD", "equipment.units[0].id"),
         ("route", {"countries": [{"country": "DE", "role": "VISITOR"}]}, "BAD_FIELD", "route.countries[0].role"),
-        ("parties", {"parties": [{"role": "CONSIGNEE", "name": "a\u202eb", "person_type": "2"}]}, "BAD_FIELD", "parties.parties[0]"),
         ("weather", {"wind": 3}, "UNKNOWN_SECTION", "weather"),
         ("core", None, "MISSING_SECTION", "core"),
-        ("audience", {"agencies": []}, "UNKNOWN_SECTION", "audience"),
+        ("audience", {"agencies": ["MY-CUSTOMS"]}, "UNKNOWN_SECTION", "audience"),
     ],
 )
 def test_bad_message_is_refused_with_its_path(section: str, change: Mapping[str, Any] | None, code: str, path: str) -> None:
-    """An unknown field, a wrong type, an unknown code, a direction override, an unknown or missing section: refused before anything
-    is signed, with the place named."""
+    """An unknown field, a wrong type, an unknown code, an unknown or missing section: refused before anything is signed, with the
+    place named."""
     bench = Bench()
     message = bench.alert()
     record = None if change is None else {**message.sections.get(section, {}), **change}
@@ -106,6 +105,16 @@ def test_bad_message_is_refused_with_its_path(section: str, change: Mapping[str,
     assert isinstance(found, Refusal)
     assert found.code == code
     assert found.path.startswith(path)
+
+
+def test_text_that_reads_otherwise_than_it_is_signed() -> None:
+    """A name with a direction override is refused: an officer would read another name than the one that was signed."""
+    bench = Bench()
+    message = bench.alert()
+    party: dict[str, Any] = {**message.sections["parties"]["parties"][0], "name": "Gulf \u202egnidarT"}
+    found = encode_sections(with_section(message, "parties", {"parties": [party]}), "SG-CUSTOMS", bench.rules)
+    assert isinstance(found, Refusal)
+    assert (found.code, found.path) == ("BAD_FIELD", "parties.parties[0].name")
 
 
 def test_anothers_subject_is_refused() -> None:

@@ -67,7 +67,8 @@ def test_parked_record_comes_back_whole() -> None:
     author = bench.author()
     author.write(bench.alert(1), now_ms=NOW)
     early = author.write(bench.alert(2), now_ms=NOW)
-    bench.feed(b"noise", bench.record(early.value, at_ms=NOW - 7))
+    bench.feed(b"noise")
+    bench.feed(bench.record(early.value, at_ms=NOW - 7))
     state = bench.loaded()
     parked = state.stream("SG-CUSTOMS", author.stream).parked[2]
     assert parked.record == Record("out.SG-CUSTOMS", 0, 1, NOW - 7, None, early.value)

@@ -1,0 +1,158 @@
+"""Write the pages of docs/ that follow from the code: ``python -m docs.generate`` from the root of the repository.
+
+``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings. A test fails while a page
+is not what this program would write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from broker.errors import REFUSALS, STEPS
+from broker.families.catalogue import FAMILIES
+from broker.families.rules import FINDINGS
+from broker.schema.avsc import is_list, is_object, read_text
+from broker.schema.catalogue import Catalogue, Section
+from broker.schema.json_form import WRITTEN
+from broker.storage.schemas import load_catalogue
+
+HERE: Final = Path(__file__).parent
+_NOTE: Final = "<!-- Written by `python -m docs.generate`. Do not edit. -->\n"
+_WORDS: Final = {"string": "text", "int": "whole number", "long": "whole number", "boolean": "true or false", "bytes": "bytes, hex"}
+_LOGICAL: Final = {"timestamp-millis": "time", "date": "date"}
+_EXCHANGE: Final = ("header", "slip", "receipt")
+
+
+class Row(NamedTuple):
+    """A field in the table of its section."""
+
+    path: str
+    kind: str
+    needed: bool
+    doc: str
+
+
+def _definitions(schema: Any, found: dict[str, Any]) -> dict[str, Any]:
+    """Every named type in a schema, by its short name: a later field may refer to it."""
+    if is_list(schema):
+        for branch in schema:
+            _definitions(branch, found)
+    elif is_object(schema):
+        if schema["type"] in ("record", "enum", "fixed"):
+            found[str(schema["name"])] = schema
+        fields: Any = schema.get("fields", [])
+        for inner in (schema.get("type"), schema.get("items"), *(field["type"] for field in fields)):
+            _definitions(inner, found)
+    return found
+
+
+def _kind(schema: Any) -> str:
+    """A type in the words of the JSON form."""
+    if isinstance(schema, str):
+        return _WORDS[schema]
+    match schema["type"], schema.get("logicalType"):
+        case "fixed", "decimal":
+            return "decimal"
+        case "fixed", None:
+            return "UUID" if schema["size"] == 16 else f"{schema['size']} bytes, hex"
+        case "enum", None:
+            return "one of " + ", ".join(f"`{WRITTEN.get(symbol, symbol)}`" for symbol in schema["symbols"])
+        case "record", None:
+            return "object"
+        case str(kind), None:
+            return _WORDS[kind]
+        case _, logical:
+            return _LOGICAL[logical]
+
+
+def _rows(schema: Any, known: dict[str, Any], prefix: str = "") -> Iterator[Row]:
+    for field in schema["fields"]:
+        given: Any = field["type"]
+        kind: Any = _named(given[1] if is_list(given) else given, known)
+        path, words = prefix + field["name"], ""
+        if is_object(kind) and kind["type"] == "array":
+            path, words, kind = path + "[]", "list of ", _named(kind["items"], known)
+        is_record = is_object(kind) and kind["type"] == "record"
+        yield Row(path, "list of objects" if words and is_record else words + _kind(kind), "default" not in field, field["doc"])
+        if is_record:
+            yield from _rows(kind, known, path + ".")
+
+
+def _named(kind: Any, known: dict[str, Any]) -> Any:
+    """The definition that a short name stands for; anything else as it is."""
+    return known.get(kind, kind) if isinstance(kind, str) else kind
+
+
+def _table(section: Section) -> Iterator[str]:
+    schema: Any = read_text(section.text)
+    yield f"{schema['doc']} Schema id `{section.schema_id.hex()[:16]}…`, version {section.version}.\n"
+    yield "| field | is | must | meaning |\n| --- | --- | --- | --- |"
+    for row in _rows(schema, _definitions(schema, {})):
+        personal = " *Personal.*" if row.path in section.nominal else ""
+        yield f"| `{row.path}` | {row.kind} | {'yes' if row.needed else ''} | {row.doc.replace('|', '/')}{personal} |"
+    yield ""
+
+
+def messages_page(catalogue: Catalogue) -> str:
+    """The families, their sections and fields."""
+    lines = [
+        _NOTE,
+        "# Families, sections and fields\n",
+        "A message belongs to a family and consists of sections; policy discloses each section by itself. This page describes their JSON",
+        "form, which `broker publish` reads and `broker subscribe --json` prints; the Avro schemas are in `schemas/`.\n",
+        '- A time is ISO 8601 with zone (`2026-12-20T00:00:00Z`), a date `2026-12-20`, a decimal text (`"4200.5"`), bytes hexadecimal.',
+        "- *must*: the field has to be there. Every other field may be left out: it is then null, an empty list, or false.",
+        "- *Personal*: the field can name or describe a natural person. No `core` has such a field.",
+        "- `a[].b` is the field `b` of each object in the list `a`. Further conditions between fields are checked at publishing; a message",
+        "  that breaks one is refused with the path of the field, see [codes.md](codes.md).\n",
+    ]
+    for family in FAMILIES.values():
+        optional = [name for name in family.sections if name not in family.mandatory]
+        must = " and ".join(f"`{name}`" for name in family.mandatory)
+        lines.append(f"## {family.name}\n\nAlways {must}; as needed {', '.join(f'`{name}`' for name in optional)}.\n")
+        for name in family.sections:
+            section = catalogue.current(family.name, name)
+            if section is not None:
+                lines += [f"### {family.name}: {name}\n", *_table(section)]
+    section = catalogue.current("audience", "audience")
+    if section is not None:
+        lines += ["## audience, in every family\n", "Given in the header of the JSON form. Only the originator and the exchange see it.\n"]
+        lines += _table(section)
+    lines.append("## What the exchange adds\n\nThe signed header, the slip on a delivery, and the receipt are Avro too.\n")
+    for name in _EXCHANGE:
+        section = catalogue.current(name, name)
+        if section is not None:
+            lines += [f"### {name}\n", *_table(section)]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def codes_page() -> str:
+    """Every refusal by admission step, and every finding of the families."""
+    lines = [
+        _NOTE,
+        "# Refusals and findings\n",
+        "A **refusal** is an answer with a stable code. The publisher refuses before anything is sent where it can; the exchange refuses",
+        "at a numbered step of admission, keeps the bytes in quarantine and sends a signed receipt with code, reason, path and advice.\n",
+        "| step | code | what to do |\n| --- | --- | --- |",
+    ]
+    for code, (step, advice) in REFUSALS.items():
+        lines.append(f"| {step} {STEPS[step]} | `{code}` | {advice} |")
+    lines += [
+        "\nA **finding** is a remark on a message that was accepted: it is delivered, and its receipt says what it lacks. Besides these,",
+        "the exchange notes `LATE`, `EXPIRED` and `REVISION_GAP`.\n",
+        "| code | severity | meaning |\n| --- | --- | --- |",
+    ]
+    lines += [f"| `{code}` | {severity} | {reason} |" for code, (severity, reason) in FINDINGS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """File name to text of every page written here."""
+    return {"messages.md": messages_page(load_catalogue()), "codes.md": codes_page()}
+
+
+if __name__ == "__main__":
+    for file, text in pages().items():
+        (HERE / file).write_text(text, encoding="utf-8")

@@ -1,0 +1,288 @@
+"""What every command of the program promises: help, exit codes, JSON Lines, no traceback, no colours in a pipe."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from cyclopts import App
+
+from broker.cli import main
+from tests.e2e.enrolment import AgencySide, enrol
+from tests.e2e.program import LocalExchange, Program, Ran, local_exchange, write_jsonl
+
+MESSAGE = {
+    "family": "alert",
+    "subject": "SG-CUSTOMS/2026/1",
+    "header": {"audience": {"agencies": ["MY-CUSTOMS"]}, "valid_until": "2027-06-30T00:00:00Z"},
+    "sections": {
+        "core": {
+            "alert_type": "SHIPMENT",
+            "risk_category": "OTHER",
+            "indicators": [{"code": "X-1"}],
+            "requested_actions": ["ASSESS_ONLY"],
+            "transport_mode": "SEA",
+            "documents": [{"type": "N705", "id": "HLCU1"}],
+        }
+    },
+}
+DEEP = "[" * 60_000
+
+
+def commands(app: App, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The names of all commands, from the program itself."""
+    for name in app:
+        if not name.startswith("-"):
+            below = list(commands(app[name], (*path, name)))
+            yield from below or [(*path, name)]
+
+
+COMMANDS = sorted(commands(main.app))
+
+
+def called(*arguments: str) -> tuple[int, str, str]:
+    """One call in this process: exit code, standard output, standard error. For what ends before it needs anything."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main.run(list(arguments))
+    return code, out.getvalue(), err.getvalue()
+
+
+def test_commands_are_found() -> None:
+    """The walk over the program finds its commands, so the tests below are about all of them."""
+    assert {("publish",), ("subscribe",), ("agency", "admit"), ("quarantine", "export"), ("schema", "list")} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_shows_an_example(command: tuple[str, ...]) -> None:
+    """--help says what a command does and shows a call of it, and the options that all commands share (a demo has a home of its own)."""
+    code, out, _ = called(*command, "--help")
+    assert code == 0
+    assert f"Example: broker {' '.join(command)}" in " ".join(out.split())
+    for option in ("--json",) if command == ("demo",) else ("--json", "--home", "--bootstrap"):
+        assert option in out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_an_unknown_option_is_wrong_use(command: tuple[str, ...]) -> None:
+    """Exit code 2, the option named, and where the help is; with --json, one JSON line on standard output."""
+    code, out, err = called(*command, "--no-such-option", "--json")
+    assert code == 2
+    assert "see `broker " in err
+    assert json.loads(out)["error"] == "USAGE"
+
+
+@pytest.mark.parametrize("bad", ["sg customs", "SG-CUSTΟMS", "ЅG-CUSTOMS", "..", "../SG-CUSTOMS", "SG-CUSTOMS/..", "SG-", "sg-customs", ""])
+@pytest.mark.parametrize(
+    "command", [("agency", "init", "--kind", "customs"), ("agency", "add", "--kind", "customs"), ("agency", "show"), ("subscribe", "--as")],
+    ids=lambda command: " ".join(command[:2]),
+)  # fmt: skip
+def test_a_bad_agency_id_is_told_its_rule(command: tuple[str, ...], bad: str, tmp_path: Path) -> None:
+    """Spaces, small letters, look-alike Cyrillic and Greek letters, dots: exit code 2 with the rule, and no file is made."""
+    code, _, err = called(*command, bad, "--home", str(tmp_path / "home"))
+    assert code == 2
+    assert "two ASCII capitals for the country, a hyphen" in err
+    assert err.isascii()
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.fixture
+def bad_files(tmp_path: Path) -> dict[str, str]:
+    """Files that no person would mean."""
+    contents = {"binary": os.urandom(4000) + b"\xff", "empty": b"", "deep": DEEP.encode(), "nul": b"{\x00}", "lone": b'{"a": "\\ud800"}'}
+    named = {name: tmp_path / name for name in contents}
+    for name, content in contents.items():
+        named[name].write_bytes(content)
+    return {**{name: str(path) for name, path in named.items()}, "missing": str(tmp_path / "missing"), "directory": str(tmp_path)}
+
+
+@pytest.mark.parametrize("kind", ["binary", "empty", "deep", "nul", "lone", "missing", "directory"])
+@pytest.mark.parametrize(
+    "command", [("agency", "admit"), ("agency", "join"), ("schema", "lint"), ("inspect",), ("up", "--agencies")], ids=" ".join
+)
+def test_a_bad_file_is_no_traceback(command: tuple[str, ...], kind: str, bad_files: dict[str, str], tmp_path: Path) -> None:
+    """Whatever a file holds, a command says what is wrong in a line or two and ends with 1 or 2."""
+    code, out, err = called(*command, bad_files[kind], "--home", str(tmp_path / "home"))
+    assert code in (1, 2)
+    assert err.startswith("error ") or (command == ("schema", "lint") and out.startswith("SCHEMA_"))
+    assert "Traceback" not in out + err
+    assert "Errno" not in err
+    assert len(err.splitlines()) <= 3
+
+
+@dataclass(frozen=True)
+class Running:
+    """An exchange with two agencies in homes of their own."""
+
+    program: Program
+    exchange: LocalExchange
+    agencies: dict[str, AgencySide]
+
+    def call(self, *arguments: str | Path, home: str = "operator", code: int = 0, stdin: bytes = b"") -> Ran:
+        """One call with the home of a party."""
+        place = self.exchange.home if home == "operator" else self.agencies[home].home
+        return self.program.run(*arguments, "--home", place, stdin=stdin).must(code)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
+    """`broker up`, with SG-CUSTOMS and MY-CUSTOMS enrolled."""
+    program = Program(tmp_path_factory.mktemp("cli"))
+    with local_exchange(program, program.folder / "operator") as exchange:
+        agencies = {agency: enrol(program, exchange, agency, "customs", ()) for agency in ("SG-CUSTOMS", "MY-CUSTOMS")}
+        yield Running(program, exchange, agencies)
+
+
+def _json_lines(ran: Ran) -> None:
+    assert ran.lines, "nothing on standard output"
+    assert all(isinstance(line, dict) for line in ran.lines)
+    assert "\x1b" not in ran.out + ran.err
+
+
+@pytest.mark.kafka
+def test_json_is_all_that_standard_output_holds(running: Running, tmp_path: Path) -> None:
+    """publish, subscribe, status, agency list and show, schema list, quarantine: each line of --json is an object."""
+    file = write_jsonl(tmp_path / "one.jsonl", [MESSAGE])
+    published = running.call("publish", file, "--as", "SG-CUSTOMS", "--json", home="SG-CUSTOMS")
+    assert published.line["outcome"] == "accepted"
+    read = ("subscribe", "--as", "MY-CUSTOMS", "--json", "--max", "1", "--timeout", "10")
+    for ran in (
+        published,
+        running.call("publish", "-", "--as", "SG-CUSTOMS", "--json", "--dry-run", home="SG-CUSTOMS", stdin=file.read_bytes()),
+        running.call(*read, home="MY-CUSTOMS"),
+        running.call("status", "--json"),
+        running.call("agency", "list", "--json"),
+        running.call("agency", "show", "SG-CUSTOMS", "--json", home="MY-CUSTOMS"),
+        running.call("schema", "list", "--json"),
+    ):
+        _json_lines(ran)
+    assert running.call("quarantine", "list", "--json").out == ""
+
+
+@pytest.mark.kafka
+def test_text_in_a_pipe_has_no_colours(running: Running) -> None:
+    """What is for people has no escape sequences where no person looks."""
+    for arguments in (("status",), ("agency", "list"), ("quarantine", "list")):
+        ran = running.call(*arguments)
+        assert ran.out
+        assert "\x1b" not in ran.out + ran.err
+
+
+@pytest.mark.kafka
+def test_refusals_and_bad_lines_of_a_file(running: Running, tmp_path: Path) -> None:
+    """A bad message is refused with code, path and advice and the others go on (exit code 1); a line that is no JSON ends the
+    reading, after the answers to all lines before it (exit code 2)."""
+    other = {**MESSAGE, "subject": "SG-CUSTOMS/2026/2"}
+    wrong = {**MESSAGE, "subject": "SG-CUSTOMS/2026/3", "header": {"tlp": "PURPLE"}}
+    mixed = write_jsonl(tmp_path / "mixed.jsonl", [wrong, other])
+    refused, accepted = running.call("publish", mixed, "--as", "SG-CUSTOMS", "--json", home="SG-CUSTOMS", code=1).lines
+    assert (refused["outcome"], refused["subject"], refused["code"]) == ("refused", "SG-CUSTOMS/2026/3", "BAD_LABELS")
+    assert refused["advice"]
+    assert accepted["outcome"] == "accepted"
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text(json.dumps({**MESSAGE, "subject": "SG-CUSTOMS/2026/4"}) + "\n" + DEEP + "\n")
+    first, error = running.call("publish", broken, "--as", "SG-CUSTOMS", "--json", home="SG-CUSTOMS", code=2).lines
+    assert (first["subject"], first["outcome"]) == ("SG-CUSTOMS/2026/4", "accepted")
+    assert "line 2" in error["message"]
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("kind", ["binary", "empty", "deep", "nul", "lone", "missing", "directory"])
+def test_publishing_a_bad_file_is_no_traceback(running: Running, kind: str, bad_files: dict[str, str]) -> None:
+    """As for the other commands; nothing is sent."""
+    home = str(running.agencies["SG-CUSTOMS"].home)
+    code, out, err = called("publish", bad_files[kind], "--as", "SG-CUSTOMS", "--home", home)
+    assert code in (1, 2)
+    assert "Traceback" not in out + err
+    assert "Errno" not in err
+    assert len((out + err).splitlines()) <= 4
+
+
+@pytest.mark.kafka
+def test_interrupted_is_130(running: Running) -> None:
+    """Ctrl-C ends a waiting `broker subscribe` at once, with 130."""
+    home = running.agencies["MY-CUSTOMS"].home
+    with running.program.started("subscribe", "--as", "MY-CUSTOMS", "--json", "--from", "beginning", "--home", home) as waiting:
+        assert waiting.first_line(30)
+        waiting.process.send_signal(signal.SIGINT)
+        ended = waiting.wait(10)
+    assert ended.code == 130
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.kafka
+def test_no_exchange_is_3_and_quick(running: Running, tmp_path: Path) -> None:
+    """Where Kafka does not answer, each command says so in a clear line, with exit code 3, in less than 15 seconds."""
+    file = write_jsonl(tmp_path / "one.jsonl", [MESSAGE])
+    nowhere = ("--bootstrap", "127.0.0.1:1", "--json")
+    calls: list[tuple[str, tuple[str | Path, ...]]] = [
+        ("SG-CUSTOMS", ("publish", file, "--as", "SG-CUSTOMS")),
+        ("MY-CUSTOMS", ("subscribe", "--as", "MY-CUSTOMS", "--timeout", "60")),
+        ("operator", ("status",)),
+        ("operator", ("agency", "list")),
+        ("operator", ("agency", "admit", running.program.folder / "SG-CUSTOMS.request.json")),
+        ("operator", ("quarantine", "list")),
+    ]
+
+    def ask(call: tuple[str, tuple[str | Path, ...]]) -> Ran:
+        return running.call(*call[1], *nowhere, home=call[0], code=3)
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        for ran in pool.map(ask, calls):
+            assert ran.seconds < 15
+            assert ran.line["error"] == "EXCHANGE_UNREACHABLE"
+            assert "127.0.0.1:1" in ran.err
+            assert ran.line["advice"]
+
+
+def _forged(text: str) -> str:
+    """The same file with one bit of the signed part changed."""
+    content = json.loads(text)
+    note = bytearray(base64.b64decode(content["note"]))
+    note[len(note) // 2] ^= 1
+    return json.dumps({**content, "note": base64.b64encode(note).decode()})
+
+
+@pytest.mark.kafka
+def test_altered_enrolment_files_are_refused(running: Running, tmp_path: Path) -> None:
+    """An altered request is not admitted, an altered reply not taken, and neither leaves anything behind."""
+    folder = running.program.folder
+    home = ("--home", tmp_path / "id-customs")
+    request, forged = tmp_path / "request.json", tmp_path / "forged.json"
+    running.program.run("agency", "init", "ID-CUSTOMS", "--kind", "customs", "--out", request, *home).must()
+    forged.write_text(_forged(request.read_text()))
+    error = running.call("agency", "admit", forged, "--json", code=1).line
+    assert error["message"].startswith("BAD_REQUEST")
+    assert "run `broker agency init` again" in error["advice"]
+    renamed = tmp_path / "renamed.json"
+    renamed.write_text(request.read_text().replace("ID-CUSTOMS", "IN-CUSTOMS"))
+    running.call("agency", "admit", renamed, "--json", code=1)
+    assert {row["agency"] for row in running.call("agency", "list", "--json").lines} == {"SG-CUSTOMS", "MY-CUSTOMS"}
+    reply = folder / "MY-CUSTOMS.reply.json"
+    forged.write_text(_forged(reply.read_text()))
+    error = running.call("agency", "join", forged, "--json", home="MY-CUSTOMS", code=1).line
+    assert error["message"].startswith("BAD_REPLY")
+    running.call("agency", "join", reply, home="MY-CUSTOMS")
+    foreign = running.program.run("agency", "join", reply, *home, "--json")
+    assert foreign.code in (1, 2), "a reply to somebody else's request"
+
+
+@pytest.mark.kafka
+def test_admitting_again_is_fine(running: Running) -> None:
+    """A second admission of the same request gives the same entry and a reply that can be taken."""
+    request, reply = running.program.folder / "SG-CUSTOMS.request.json", running.program.folder / "again.json"
+    entry = running.call("agency", "admit", request, "--out", reply, "--json").line
+    assert {name: entry[name] for name in ("version", "fingerprint", "generation")} == {
+        name: running.agencies["SG-CUSTOMS"].entry[name] for name in ("version", "fingerprint", "generation")
+    }  # fmt: skip
+    running.call("agency", "join", reply, home="SG-CUSTOMS")
+    assert running.call("status", "--json", home="operator").line["directory_version"] >= entry["version"]
