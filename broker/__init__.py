@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from broker.families.message import Audience, Correlation, Evaluation, Message
     from broker.families.seizure import seizure
     from broker.service.publisher import Handle, Publisher
-    from broker.service.subscriber import DONE, Delivery, Reject, Retry, Subscriber
+    from broker.service.subscriber import DONE, Delivery, Outcome, Reject, Retry, Subscriber
 
 _HOMES: Final = {
     "app": "Member", "app.connect": "connect", "envelope.receipt": "Receipt", "families.alert": "alert", "families.licence": "licence",
     "errors": "BrokerError ExchangeUnreachable Finding NotAuthorised Refusal RefusedError StoreError UsageError",
     "families.message": "Audience Correlation Evaluation Message", "families.seizure": "seizure",
-    "service.publisher": "Handle Publisher", "service.subscriber": "DONE Delivery Reject Retry Subscriber",
+    "service.publisher": "Handle Publisher", "service.subscriber": "DONE Delivery Outcome Reject Retry Subscriber",
 }  # fmt: skip
 _HOME_OF: Final = {name: f"broker.{home}" for home, names in _HOMES.items() for name in names.split()}
 __all__ = [  # noqa: RUF022 - in the order of use
-    "Member", "connect", "Publisher", "Handle", "Receipt", "Subscriber", "Delivery", "DONE", "Retry", "Reject", "Message", "Audience",
-    "Correlation", "Evaluation", "alert", "licence", "seizure", "Finding", "Refusal", "BrokerError", "UsageError", "RefusedError",
-    "ExchangeUnreachable", "NotAuthorised", "StoreError",
+    "Member", "connect", "Publisher", "Handle", "Receipt", "Subscriber", "Delivery", "DONE", "Outcome", "Retry", "Reject",
+    "Message", "Audience", "Correlation", "Evaluation", "alert", "licence", "seizure", "Finding", "Refusal", "BrokerError",
+    "UsageError", "RefusedError", "ExchangeUnreachable", "NotAuthorised", "StoreError",
 ]  # fmt: skip
 
 

@@ -56,6 +56,7 @@ async def read_status(transport: Transport, knowledge: Knowledge) -> dict[str, A
         rows.append({
             "agency": agency, "kind": entry.kind, "status": entry.status, "shard": number, "outbox": end,
             "position": position, "lag": max(0, end - position), "inbox": ends[ids.inbox(agency), 0],
+            "delivered": sum(state.chains[agency].counter for state in states.values() if agency in state.chains),
             "parked": sum(len(line.parked) for (who, _), line in states[number].streams.items() if who == agency),
         })  # fmt: skip
     return {

@@ -145,9 +145,9 @@ async def status(*, common: Common = COMMON) -> int:
     finally:
         await knowledge.close()
         await transport.close()
-    table = Table("agency", "kind", "status", "shard", "outbox", "lag", "inbox", title="agencies", title_justify="left")
+    table = Table("agency", "kind", "status", "shard", "lag", "delivered", "parked", title="agencies", title_justify="left")
     for row in record["agencies"]:
-        table.add_row(*(str(row[name]) for name in ("agency", "kind", "status", "shard", "outbox", "lag", "inbox")))
-    screen.result(record, fields({name: value for name, value in record.items() if name != "agencies"}))
+        table.add_row(*(str(row[name]) for name in ("agency", "kind", "status", "shard", "lag", "delivered", "parked")))
+    screen.result(record, fields({name: value for name, value in record.items() if name not in ("agencies", "registrar", "relay_keys")}))
     screen.table(table)
     return 0

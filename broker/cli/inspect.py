@@ -155,5 +155,6 @@ def _told(record: dict[str, Any]) -> str:
         lines += [f"    {name:<10} given by {rule}" for name, rule in slip["given"].items()]
         lines += [f"    {name:<10} [yellow]withheld[/] by {rule}" for name, rule in slip["withheld"].items()]
     if not good:
-        lines += [f"  {escape(printable(record['reason']))}", f"  [dim]{escape(printable(record['advice']))}[/dim]"]
+        where = f"{record['path']}: " if record["path"] else ""
+        lines += [f"  {escape(printable(where + record['reason']))}", f"  [dim]{escape(printable(record['advice']))}[/dim]"]
     return "\n".join(lines)

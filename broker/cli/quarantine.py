@@ -8,7 +8,6 @@ from typing import Any
 
 from cyclopts import App
 from rich.markup import escape
-from rich.table import Table
 
 from broker.app import Operator
 from broker.app.connect import connect, connect_admin
@@ -60,14 +59,13 @@ async def list_(*, code: str | None = None, common: Common = COMMON) -> int:
         Only this refusal code.
     """
     screen = Screen(as_json=common.json)
-    table = Table("place", "refused", "step", "code", "bytes", "reason")
-    for item in await _items(common):
-        if code is None or item.code == code:
-            if screen.as_json:
-                screen.result(_json(item))
-            reason = escape(printable(item.reason))
-            table.add_row(item.place, iso(item.at_ms), str(item.step), item.code, f"{len(item.value):,}", reason)
-    screen.table(table)
+    items = [item for item in await _items(common) if code is None or item.code == code]
+    for item in items:
+        head = f"[bold]{item.place}[/]  [red]{item.code}[/] at step {item.step}  [dim]{len(item.value):,} bytes, {iso(item.at_ms)}[/dim]"
+        where = f"{item.path}: " if item.path else ""
+        screen.result(_json(item), f"{head}\n  {escape(printable(where + item.reason))}")
+    if not items:
+        screen.remark("nothing is in quarantine" if code is None else f"nothing is in quarantine under {escape(printable(code))}")
     return 0
 
 

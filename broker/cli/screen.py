@@ -7,6 +7,7 @@ characters reach the terminal.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -62,7 +63,9 @@ class Screen:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        # In a pipe tables are as wide as they need, so that no id is cut off.
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 1000
+        self.out = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
         self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
     def result(self, record: Mapping[str, Any], text: str | None = None) -> None:
@@ -77,6 +80,11 @@ class Screen:
         """A table, for people only."""
         if not self.as_json:
             self.out.print(table)
+
+    def remark(self, text: str) -> None:
+        """A sentence where there is no result (rich markup), for people only."""
+        if not self.as_json:
+            self.out.print(text)
 
     def note(self, text: str) -> None:
         """Something beside the result (rich markup): on standard error, so that it never spoils a pipe."""

@@ -1,6 +1,7 @@
 """A run of a scenario told to a person: step by step as it happens, and at the end who got what.
 
-Agencies that got the same by the same rule are told of together, and the reasons stand beneath, each in full once. Wide terminals are used up to 100 columns; without a terminal there are neither colours nor bars.
+Agencies that got the same by the same rule are told of together, and the reasons stand beneath, each in full once. A terminal is
+used up to 100 columns; where there is none, there are neither colours nor bars.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from broker.app.scenario.events import Began, Ended, Event, Line, Summary
 from broker.app.scenario.script import Actor, Script, Step
 from broker.cli.screen import printable
 from broker.errors import STEPS
+from broker.policy.model import DEFAULT_DENY
 
 WIDTH: Final = 100
 _WOULD_TAKE: Final = "; it would take: "
@@ -102,7 +104,7 @@ class Story:
             self._turned_away.append((step, first))
             self._away(step, first)
         if step.so and not differences:
-            self._say(Text(_clean(_TIMES.sub(self._time, step.so))), 4)
+            self._say(Text(_clean(_TIMES.sub(self._time, step.so)), style="italic"), 4, int(step.do == "publish"))
         for line in differences:
             self._say(Text(f"NOT AS EXPECTED: {_clean(line)}", style="bold red"), 4)
 
@@ -149,16 +151,23 @@ class Story:
         table.add_column(ratio=1)
         for rule, reason in {line.rule: line.reason for line in lines if line.sections}.items():
             table.add_row(Text(rule, style="dim"), Text(_clean(_lower(reason))))
-        for (sections, rule), (agencies, reason) in _kept_back(lines).items():
-            denied, found, needed = reason.partition(_WOULD_TAKE)
-            text = f"not to {_and(agencies)}: {_clean(denied)}"
-            if found:
-                number = self._told.setdefault(needed, self._number)
-                rules = "; or: ".join(_lower(each) for each in needed.split("; or: "))
-                text += f". It would take: {_clean(rules)}" if number == self._number else f". What it would take: see {number}"
-            table.add_row(Text(_and(sections), style="yellow"), Text(f"{text} ({rule})"))
+        for sections, rule, agencies, reason in _kept_back(lines):
+            text = f"not to {_and(agencies)}: {self._why(reason)}"
+            table.add_row(Text(_and(sections), style="yellow"), Text(text if rule == DEFAULT_DENY else f"{text} ({rule})"))
+        if self._number == 1:
+            table.add_row(Text(DEFAULT_DENY, style="dim"), Text("what no rule allows is not disclosed"))
         self._say(Text("Why", style="bold"), 4, 1)
         self._say(table, 4)
+
+    def _why(self, reason: str) -> str:
+        """A reason; the rules that would have allowed it are told in full once."""
+        denied, found, needed = _clean(reason).partition(_WOULD_TAKE)
+        if not found:
+            return _lower(denied)
+        number = self._told.setdefault(needed, self._number)
+        if number != self._number:
+            return f"{denied}. What the rules allow: see {number}"
+        return f"{denied}. What the rules allow: {'; '.join(_lower(each) for each in needed.split('; or: '))}"
 
     def _sum_up(self, summary: Summary) -> None:
         """Who got what of each message, what was turned away, the counts."""
@@ -196,9 +205,9 @@ class Story:
     def _list_turned_away(self) -> Table:
         table = Table.grid(padding=(0, 2))
         for step, line in self._turned_away:
+            where = line.place or ("answered as before" if line.outcome == "duplicate" else "kept at the agency")
             code = line.code or "duplicate"
-            how = f"refused, check {line.admission_step}" if line.code else "answered as before"
-            table.add_row(Text(_clean(step.title)), Text(line.agency, style="bold"), Text(code), Text(how, style="dim"))
+            table.add_row(Text(_clean(step.title)), Text(line.agency, style="bold"), Text(code), Text(where, style="dim"))
         return table
 
     def _clock(self, word: str = "after") -> str:
@@ -234,11 +243,11 @@ def _share(line: Line, verb: str) -> Text:
     return text
 
 
-def _kept_back(lines: Iterable[Line]) -> dict[tuple[tuple[str, ...], str], tuple[list[str], str]]:
-    """What was kept back, by sections and rule: from whom, and a reason that speaks of all these sections and agencies."""
+def _kept_back(lines: Iterable[Line]) -> list[tuple[tuple[str, ...], str, tuple[str, ...], str]]:
+    """What was kept back: sections, the rule, from which agencies, and a reason that speaks of all these; whole messages last."""
     reasons: dict[tuple[str, str, str], tuple[list[str], str]] = {}
-    for line in lines:
-        each = dict(line.reasons) if line.sections else {MESSAGE: line.reason}
+    for line in sorted(lines, key=lambda line: not line.sections):
+        each = line.reasons if line.sections else {MESSAGE: line.reason}
         for section in line.withheld if line.sections else (MESSAGE,):
             reason, rule = each.get(section, ""), line.rules.get(section, line.rule)
             same = (section, rule, reason.partition(_WOULD_TAKE)[2] or reason)
@@ -246,12 +255,11 @@ def _kept_back(lines: Iterable[Line]) -> dict[tuple[tuple[str, ...], str], tuple
     merged: dict[tuple[str, str, tuple[str, ...]], tuple[list[str], str]] = {}
     for (section, rule, needed), (agencies, reason) in reasons.items():
         merged.setdefault((rule, needed, tuple(agencies)), ([], reason))[0].append(section)
-    found: dict[tuple[tuple[str, ...], str], tuple[list[str], str]] = {}
+    rows: list[tuple[tuple[str, ...], str, tuple[str, ...], str]] = []
     for (rule, _needed, agencies), (sections, reason) in merged.items():
-        reason = _KIND.sub(f"no rule lets {'them' if len(agencies) > 1 else 'it'} \\1", reason)
-        reason = reason.replace(f"read the {sections[0]} of", f"read the {_and(sections)} of")
-        found[tuple(sections), rule] = (list(agencies), reason)
-    return found
+        said = _KIND.sub(f"no rule lets {'them' if len(agencies) > 1 else 'it'} \\1", reason)
+        rows.append((tuple(sections), rule, agencies, said.replace(f"read the {sections[0]} of", f"read the {_and(sections)} of")))
+    return rows
 
 
 def _cell(line: Line | None) -> Text:

@@ -162,6 +162,7 @@ class Running:
 
     def wait(self, timeout: float = 120.0, watch: Watch | None = None) -> Ran:
         """Follow it to its end: its memory, and when its first and its last line came."""
+        deadline = time.monotonic() + timeout
         peak = lines = 0
         first = last = 0.0
         with self.out.open("rb") as file:
@@ -176,7 +177,7 @@ class Running:
                     watch(lines)
                 if ended:
                     break
-                if now > timeout:
+                if time.monotonic() > deadline:
                     said = self.err.read_text(errors="replace")[-2000:]
                     raise AssertionError(f"still running after {timeout:g} s, {lines} lines: {self.process.args!r} {said}")
                 time.sleep(_LOOK_S)

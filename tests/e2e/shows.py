@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.e2e.bad_input import STRANGER, VICTIM, Sent, send_bad_inputs
-from tests.e2e.enrolment import MEMBERS, SeparateHomes, check_homes_apart, separate_homes
+from tests.e2e.enrolment import SeparateHomes, check_homes_apart, separate_homes
 from tests.e2e.program import Json, Watch, write_jsonl
 from tests.e2e.stranger import altered, read_as_stranger, trusted_keys
 from tests.e2e.three_homes import Exchanged, critical_alerts, exchange_messages, licences, many_alerts
@@ -42,7 +42,8 @@ class Report:
 
     def say(self, *lines: str) -> None:
         """Print lines."""
-        print(*lines, sep="\n", flush=True)
+        for line in lines:
+            print(line, flush=True)
 
     def check(self, what: str, *, holds: bool) -> None:
         """Print a check, and remember it where it does not hold."""
@@ -54,8 +55,8 @@ class Report:
         """Columns as wide as they need; numbers to the right."""
         cells = [head, *(tuple(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) for row in rows)]
         widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
+        numbers = [cell.replace(",", "").replace(".", "").isdigit() for cell in cells[-1]]
         for row in cells:
-            numbers = (cell.replace(",", "").replace(".", "").isdigit() for cell in row)
             padded = (cell.rjust(width) if number else cell.ljust(width) for cell, width, number in zip(row, widths, numbers, strict=True))
             self.say("  ".join(padded).rstrip())
 
@@ -181,9 +182,10 @@ def show_bad_input(report: Report, homes: SeparateHomes, decisions: list[Built])
     outcome = program.run("publish", file, "--as", "GB-LICENSING", "--home", homes.home("GB-LICENSING"), "--json").must().line
     alert = program.run("publish", _after_alert(homes), "--as", VICTIM, "--home", homes.home(VICTIM), "--json").must().line
     read = subscribe(homes, STRANGER, "--capture", program.folder / "captured", start="committed")
-    names = [(each["subject"], each["revision"]) for each in read.deliveries]
-    report.check(f"the next good messages are delivered: {alert['subject']} revision {alert['revision']} and {outcome['subject']}",
-                 holds=(alert["subject"], alert["revision"]) in names)  # fmt: skip
+    names = {(each["subject"], each["revision"]) for each in read.deliveries}
+    good = {(each["subject"], each["revision"]) for each in (alert, outcome)}
+    told = " and ".join(f"{subject} revision {revision}" for subject, revision in sorted(good))
+    report.check(f"the next good messages are delivered: {told}", holds=names == good)
     report.say("", "$ broker quarantine list", program.run("quarantine", "list", "--home", operator).must().out.rstrip())
     report.say("", "$ broker status", program.run("status", "--home", operator).must().out.rstrip())
     chosen = next(each for each in sent if each.bad.code == "COMMITMENT_MISMATCH")

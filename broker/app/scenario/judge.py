@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from broker.app.scenario.events import Summary
 from broker.app.scenario.script import Expected, Share
 
 RELAY_REFUSES = ("forge", "alter", "forward", "strip", "replay")
@@ -53,6 +54,13 @@ def differences(do: str, expected: Expected, happened: Happened, agencies: tuple
     wanted_there = (expected.code,) if do in RELAY_REFUSES and expected.outcome == "refused" else ()
     if happened.quarantined != wanted_there:
         yield f"in quarantine came {', '.join(happened.quarantined) or 'nothing'}, not {', '.join(wanted_there) or 'nothing'}"
+
+
+def totals(wanted: Mapping[str, int], summary: Summary) -> Iterator[str]:
+    """One sentence for each total that is not as expected."""
+    for name, number in wanted.items():
+        if getattr(summary, name) != number:
+            yield f"totals: {name} is {getattr(summary, name)}, not {number}"
 
 
 def count(do: str, expected: Expected, agencies: tuple[str, ...]) -> int:

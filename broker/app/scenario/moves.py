@@ -51,9 +51,7 @@ class Moves:
             "alter": self._alter, "forward": self._forward, "strip": self._strip,
             "tamper": self._tamper,
         }  # fmt: skip
-        happened = await moves[step.do](step, self._world.participants[step.agency])
-        await self._world.settle()
-        return happened
+        return await moves[step.do](step, self._world.participants[step.agency])
 
     async def _publish(self, step: Step, sender: Participant) -> Happened:
         message = self._message(step)
@@ -66,8 +64,9 @@ class Moves:
             return self._not_sent(step, message, error.refusal.code, error.refusal.reason)
         receipt = await handle.receipt(PATIENCE_S)
         took_ms = (loop.time() - began) * 1000
-        await self._world.settle()
+        await self._world.settle(receipt)
         if receipt.outcome != "ACCEPTED":
+            await self._world.watch.in_quarantine(ids.outbox(sender.agency), receipt.source_offset)
             return self._not_sent(step, message, receipt.code, receipt.reason)
         self._sent[step.name] = Sent(message, handle.message_id, receipt.digest)
         explanation = self._explanation(step, message, sender, handle.message_id, receipt.admitted_at)
@@ -169,13 +168,12 @@ class Moves:
         """Write bytes into the writer's own outbox, and see what the relay makes of them."""
         watch, digest = self._world.watch, hashlib.sha256(value).digest()
         before = watch.answers.get(digest, [])[-1:]
-        seen, quarantined = len(watch.answers.get(digest, ())), len(watch.quarantined)
         await writer.put(value)
-        receipt, note = await watch.answered(digest, seen + 1)
-        await self._world.settle()
+        receipt, note = await watch.answered(digest, len(watch.answers.get(digest, ())) + 1)
+        await self._world.settle(receipt)
         if receipt.outcome == "REFUSED":
-            place = next((item.place for item in watch.quarantined[quarantined:]), "")
-            self._tell(refused(step, writer.agency, receipt.code, receipt.reason, message=message, place=place))
+            item = await watch.in_quarantine(ids.outbox(writer.agency), receipt.source_offset)
+            self._tell(refused(step, writer.agency, receipt.code, receipt.reason, message=message, place=item.place))
             return Happened("refused", receipt.code)
         outcome = "duplicate" if before and before[0][1] == note else "accepted"
         message_id = ids.uuid_text(receipt.message_id) if receipt.message_id else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,8 +25,10 @@ from broker.service.publisher import Publisher
 from broker.service.subscriber import DONE, Delivery, Outcome, Subscriber
 from broker.storage.subscriber_store import SqliteSubscriberStore
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 30.0
 """How long the exchange may take to answer one record, or an agency to take what lies in its inbox."""
+QUIET_S: Final = 0.5
+"""How long nothing may have come before a run counts as over."""
 _LOOK_S: Final = 0.005
 """How often it is looked whether an agency has caught up."""
 
@@ -72,10 +74,17 @@ class Participant:
         return [(code, reason) for _offset, code, reason, _at in self._store.quarantined()]
 
     async def caught_up(self, records: int) -> None:
-        """Wait until this agency has dealt with so many records of its inbox."""
+        """Wait until this agency has dealt with so many records of its inbox; gives up after :data:`PATIENCE_S`."""
+        await self._until(lambda: self.taken >= records)
+
+    async def got(self, message_id: str) -> None:
+        """Wait until this agency has taken a message; gives up after :data:`PATIENCE_S`."""
+        await self._until(lambda: any(arrival.delivery.message_id == message_id for arrival in self.arrivals))
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_S
-        while self.taken < records and loop.time() < deadline:
+        while not reached() and loop.time() < deadline:
             if self._running.done():
                 self._running.result()
                 raise ExchangeUnreachable(f"the subscriber of {self.agency} has stopped", advice="see the log lines above")
@@ -137,21 +146,41 @@ class Watch:
                 self._take(record)
 
     async def answered(self, digest: bytes, times: int = 1) -> tuple[Receipt, bytes]:
-        """The last receipt of a record, once it was answered so often. Raises ExchangeUnreachable."""
+        """The last receipt of a record and its note, once it was answered so often. Raises ExchangeUnreachable."""
+        await self._until(lambda: len(self.answers.get(digest, ())) >= times)
+        return self.answers[digest][-1]
+
+    async def in_quarantine(self, topic: str, offset: int) -> Quarantined:
+        """The refused record of an outbox. Raises ExchangeUnreachable."""
+
+        def found() -> list[Quarantined]:
+            return [item for item in self.quarantined if (item.topic, item.offset) == (topic, offset)]
+
+        await self._until(lambda: bool(found()))
+        return found()[0]
+
+    async def quiet(self) -> None:
+        """Return when nothing has come for a while."""
+        while records := await self._reading().poll(max_records=1000, timeout=QUIET_S):
+            for record in records:
+                self._take(record)
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_S
-        while len(self.answers.get(digest, ())) < times:
+        while not reached():
             if loop.time() > deadline:
                 raise ExchangeUnreachable("the relay has not answered a record", advice="see its log lines above")
             for record in await self._reading().poll(max_records=1000, timeout=0.5):
                 self._take(record)
-        return self.answers[digest][-1]
 
     async def put_into_inbox(self, agency: str, subject: str, value: bytes) -> None:
-        """Write into an agency's inbox past the relay, as only an operator could."""
+        """Write into an agency's inbox past the relay, as only an operator could; returns when it can be read there."""
         if self._outlet is None:
             self._outlet = await self._transport.outlet()
+        before = self.in_inbox[agency]
         await (await self._outlet.send(Outgoing(ids.inbox(agency), b"s/" + subject.encode(), value)))
+        await self._until(lambda: self.in_inbox[agency] > before)
 
     async def close(self) -> None:
         """Hang up."""
@@ -187,13 +216,22 @@ class World:
         self.watch = Watch(operator, tuple(members))
         self.participants = {agency: Participant(member) for agency, member in members.items()}
 
-    async def settle(self) -> None:
-        """Wait until every agency has dealt with all that lies in its inbox now: nothing more can come of what was answered.
+    async def settle(self, receipt: Receipt | None = None) -> None:
+        """Wait until every recipient that the receipt names has the message, and every agency has taken what lies in its inbox.
 
-        The relay writes an answer and its deliveries in one transaction, so once the answer is read the deliveries lie there too.
+        A transaction is committed as a whole, and yet becomes readable on one topic sooner than on another: what a receipt promises
+        has to be waited for, and a delivery that it does not name may be seen a step later, at the latest in :meth:`quiet`.
         """
+        if receipt is not None and receipt.message_id is not None:
+            message_id = ids.uuid_text(receipt.message_id)
+            await asyncio.gather(*(self.participants[each.agency].got(message_id) for each in receipt.recipients))
         await self.watch.catch_up()
         await asyncio.gather(*(each.caught_up(self.watch.in_inbox[agency]) for agency, each in self.participants.items()))
+
+    async def quiet(self) -> None:
+        """The end of a run: wait until nothing comes any more, and everything was taken."""
+        await self.watch.quiet()
+        await self.settle()
 
     async def close(self) -> None:
         """Stop everything. What fails while stopping is not what the run is about."""

@@ -274,5 +274,3 @@ BAD: Final = {
     **FRAMING, **AUTHORSHIP, **{name: replace(bad, consumes=True) for name, bad in AUTHENTIC.items()},
 }  # fmt: skip
 """Every kind that needs no history."""
-
-

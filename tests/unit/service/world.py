@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ COMMUNITY: Final = "STCE-ASEAN"
 
 
 class World:
-    """One exchange with SG-CUSTOMS and MY-CUSTOMS in a community, AE-CUSTOMS outside of it, and the licensing authority DE-BAFA."""
+    """One exchange with SG-CUSTOMS and MY-CUSTOMS in a community, and AE-CUSTOMS outside of it."""
 
     def __init__(self, exchange: LocalExchange, clock: FixedClock) -> None:
         self.exchange, self.clock = exchange, clock
@@ -122,15 +122,15 @@ def left_behind(path: Path) -> Path:
 
 
 class Taker:
-    """A handler that keeps what it got and answers what it is told, by subject: the first answers first, then DONE."""
+    """A handler that keeps what it got, and answers what it is told for a subject's number, one answer after the other, then DONE."""
 
-    def __init__(self, **answers: list[Outcome | Exception]) -> None:
-        self.answers = {subject.replace("__", "/").replace("_", "-"): list(each) for subject, each in answers.items()}
+    def __init__(self, answers: Mapping[str, Sequence[Outcome | Exception]] | None = None) -> None:
+        self._answers = {subject: list(each) for subject, each in (answers or {}).items()}
         self.taken: list[Delivery] = []
 
     async def __call__(self, delivery: Delivery) -> Outcome | None:
         self.taken.append(delivery)
-        waiting = self.answers.get(delivery.subject.rpartition("/")[2], [])
+        waiting = self._answers.get(delivery.subject.rpartition("/")[2], [])
         answer = waiting.pop(0) if waiting else None
         if isinstance(answer, Exception):
             raise answer
@@ -148,10 +148,7 @@ async def world(*, shards: int = 1) -> AsyncGenerator[World]:
     clock = FixedClock(NOW)
     async with LocalExchange(clock=clock, shards=shards) as exchange:
         made = World(exchange, clock)
-        for agency, kind, communities in (
-            ("SG-CUSTOMS", "customs", [COMMUNITY]), ("MY-CUSTOMS", "customs", [COMMUNITY]), ("AE-CUSTOMS", "customs", []),
-            ("DE-BAFA", "licensing", []),
-        ):  # fmt: skip
-            await exchange.join(agency, kind, communities)
+        for agency, communities in (("SG-CUSTOMS", [COMMUNITY]), ("MY-CUSTOMS", [COMMUNITY]), ("AE-CUSTOMS", [])):
+            await exchange.join(agency, "customs", communities)
         await made.learn()
         yield made
