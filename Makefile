@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 export PYTHONHASHSEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit soak wheel lock clean
+.PHONY: help demo test lint unit soak docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ unit: $(STAMP) ## the tests that need no Kafka
 
 soak: $(STAMP) ## the long forms
 	@$(BIN)/python -m pytest -q -m soak
+
+docs: $(STAMP) ## write the pages that follow from schemas and refusal codes
+	@$(BIN)/python -m docs.generate
 
 wheel: $(STAMP) ## build the wheel, schemas and policies inside
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist . 

@@ -140,6 +140,8 @@ class LocalInstallation:
         waits = [asyncio.create_task(worker.wait(), name=worker.member) for worker in self.workers]
         node = asyncio.create_task(self.node.wait()) if self.node is not None else None
         tasks: list[asyncio.Task[int] | asyncio.Task[NodeError]] = [*waits, *([node] if node else [])]
+        if not tasks:
+            await asyncio.Event().wait()  # neither node nor worker is ours: nothing of ours can fail
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

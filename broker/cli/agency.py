@@ -106,7 +106,13 @@ def init(agency: str, /, *, kind: str, out: Path | None = None, common: Common =
 
 @app.command
 async def admit(
-    file: str, /, *, community: Annotated[list[str] | None, Parameter(negative="")] = None, out: Path | None = None, common: Common = COMMON
+    file: str,
+    /,
+    *,
+    community: Annotated[list[str] | None, Parameter(negative="")] = None,
+    fingerprint_: Annotated[str | None, Parameter(name="--fingerprint")] = None,
+    out: Path | None = None,
+    common: Common = COMMON,
 ) -> int:
     """At the operator: certificate, directory entry, topics, access rights and quota; writes a reply file for the agency.
 
@@ -120,18 +126,74 @@ async def admit(
         The agency's request file, or - for standard input.
     community
         A community the agency belongs to; may be given several times.
+    fingerprint_
+        What the agency read out over the phone: nothing is done unless the request has this fingerprint.
     out
-        The reply file (default: <AGENCY>.reply.json in this folder).
+        The reply file (default: AGENCY.reply.json in this folder).
     """
     screen = Screen(as_json=common.json)
     operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
-    admission = await operator.admit(read_text(file), community or ())
+    text = read_text(file)
+    _compare(text, fingerprint_)
+    admission = await operator.admit(text, community or ())
     reply = out or Path(f"{admission.entry.agency}.reply.json")
     write_text(reply, admission.reply)
     registrar = fingerprint_of(operator.files.settings().registrar_spki)
     screen.result(entry_json(admission.entry) | {"reply": str(reply), "registrar_fingerprint": registrar})
     screen.note("give the reply file to the agency, and read the registrar's fingerprint out over the phone")
     return 0
+
+
+def _compare(request_text: str, expected: str | None) -> None:
+    """Refuse a request whose fingerprint is not the one that was read out. Spaces and case do not matter."""
+    request = read_request(request_text)
+    if isinstance(request, Refusal):
+        raise RefusedError(request)
+    if expected is None:
+        return
+    plain = "".join(expected.split()).lower()
+    if plain != "".join(fingerprint(request).split()):
+        raise RefusedError(Refusal("BAD_REQUEST", f"its fingerprint is {fingerprint(request)}"))
+
+
+async def _standing(agency: str, status: str, reason: str, common: Common) -> int:
+    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+    async with operator.registrar() as registrar:
+        entry = await registrar.set_standing(ids.agency_id(agency), status, reason)
+    Screen(as_json=common.json).result(entry_json(entry))
+    return 0
+
+
+@app.command
+async def suspend(agency: str, /, *, reason: str, common: Common = COMMON) -> int:
+    """At the operator: an agency's rights end at once, nothing more is taken from it or delivered to it.
+
+    Example: broker agency suspend SG-CUSTOMS --reason "assurance withdrawn"
+
+    Parameters
+    ----------
+    agency
+        Whom to suspend.
+    reason
+        Why; every member reads it in the directory.
+    """
+    return await _standing(agency, "suspended", reason, common)
+
+
+@app.command
+async def reinstate(agency: str, /, *, reason: str, common: Common = COMMON) -> int:
+    """At the operator: a suspended agency gets its rights back. What was published meanwhile is not delivered afterwards.
+
+    Example: broker agency reinstate SG-CUSTOMS --reason "assurance renewed"
+
+    Parameters
+    ----------
+    agency
+        Whom to reinstate.
+    reason
+        Why; every member reads it in the directory.
+    """
+    return await _standing(agency, "active", reason, common)
 
 
 @app.command

@@ -328,6 +328,16 @@ async def subscribe(
     return 130 if stop.is_set() else 0
 
 
+def _filled(value: Any) -> Any:
+    """A JSON value without what is null or empty, at every depth: what a person wants to read."""
+    if isinstance(value, dict):
+        content = {key: _filled(each) for key, each in cast("dict[str, Any]", value).items()}
+        return {key: each for key, each in content.items() if each not in (None, [], {})}
+    if isinstance(value, list):
+        return [_filled(each) for each in cast("list[Any]", value)]
+    return value
+
+
 def _shown(record: dict[str, Any]) -> str:
     """A delivery for people: who, what, what is withheld, and the sections as indented JSON."""
     head = (
@@ -336,7 +346,7 @@ def _shown(record: dict[str, Any]) -> str:
     )
     lines = [head]
     for name, content in record["sections"].items():
-        body = json.dumps({key: value for key, value in content.items() if value not in (None, [])}, ensure_ascii=False)
+        body = json.dumps(_filled(content), ensure_ascii=False)
         lines.append(f"  [dim]{name:<10}[/dim] {escape(printable(body))}")
     lines += [f"  {name:<10} [yellow]withheld[/] by {rule}" for name, rule in sorted(record["withheld_by"].items())]
     return "\n".join(lines)

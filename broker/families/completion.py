@@ -7,6 +7,7 @@ that the defaults here and there are the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Final, NotRequired, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
@@ -51,13 +52,20 @@ def _plan(kind: type) -> tuple[tuple[tuple[str, object], ...], tuple[tuple[str, 
     return tuple(defaults), tuple(nested)
 
 
+def _to_the_millisecond(value: object) -> object:
+    """Messages carry whole milliseconds; a clock that gives more is cut here, where a person's program hands its values in."""
+    if isinstance(value, datetime) and value.microsecond % 1000:
+        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    return value
+
+
 def complete(kind: type, value: Mapping[str, object]) -> dict[str, Any]:
-    """A copy of ``value`` with the defaults of ``kind`` filled in, at every depth.
+    """A copy of ``value`` with the defaults of ``kind`` filled in, and times cut to the millisecond, at every depth.
 
     Keys that the type does not know stay, and so do values of a wrong type: the codec refuses them and names their path.
     """
     defaults, nested = _plan(kind)
-    whole: dict[str, Any] = dict(value)
+    whole: dict[str, Any] = {name: _to_the_millisecond(each) for name, each in value.items()}
     for name, default in defaults:
         if name not in whole:
             whole[name] = [] if default == [] else default
