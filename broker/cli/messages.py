@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -15,9 +14,9 @@ from rich.markup import escape
 
 from broker.app import Member
 from broker.app.connect import connect
-from broker.cli.agency import unreadable
 from broker.cli.exchange import stop_signal
-from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
+from broker.cli.reading import ReadAhead
+from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.cli.trustfile import keep_trust
 from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt
@@ -31,40 +30,8 @@ from broker.service.publisher import Publisher
 from broker.service.subscriber import DONE, Delivery, Outcome
 from broker.storage.schemas import load_catalogue
 
-AT_ONCE = 400
+AT_ONCE = 2000
 """Messages on their way at a time."""
-_END = object()
-
-
-def read_values(path: str) -> Iterator[object]:
-    """The JSON values of a file: one value or a list of them, or JSON Lines; ``-`` is standard input. Raises UsageError with the line."""
-    try:
-        with sys.stdin if path == STDIN else Path(path).open(encoding="utf-8") as file:
-            first = file.readline()
-            if first.strip() and _is_whole(first):
-                yield from _lines(path, first, file)
-                return
-            whole = json_form.read_json(first + file.read())
-    except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(path, error) from error
-    yield from whole if isinstance(whole, list) else [whole]
-
-
-def _is_whole(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _lines(path: str, first: str, rest: Iterator[str]) -> Iterator[object]:
-    yield json_form.read_json(first)
-    for number, line in enumerate(rest, 2):
-        if line.strip():
-            try:
-                yield json_form.read_json(line)
-            except UsageError as error:
-                raise UsageError(f"`{path}` line {number}: {error}", advice=error.advice) from error
 
 
 def message_of(value: object, catalogue: Catalogue) -> Message | Refusal:
@@ -191,33 +158,35 @@ async def _outcomes(
     publisher: Publisher, files: tuple[str, ...], catalogue: Catalogue, *, dry_run: bool, rate: float | None, timeout: float
 ) -> AsyncGenerator[dict[str, Any]]:
     """The outcome of each message, in the order of the files; many are on their way at once, in their order too."""
-    loop = asyncio.get_running_loop()
-    waiting: list[asyncio.Task[dict[str, Any]]] = []
-    due, trouble = loop.time(), None
-    values = (value for path in files for value in read_values(path))
+    reader, loop = ReadAhead(files), asyncio.get_running_loop()
+    waiting: asyncio.Queue[asyncio.Task[dict[str, Any]] | None] = asyncio.Queue(AT_ONCE)
+    begun: set[asyncio.Task[dict[str, Any]]] = set()
+
+    async def feed() -> None:
+        due = loop.time()
+        try:
+            while values := await reader.some():
+                for value in values:
+                    if rate:
+                        due = max(due + 1 / rate, loop.time() - 1)
+                        await asyncio.sleep(max(0.0, due - loop.time()))
+                    task = asyncio.create_task(_one(publisher, value, catalogue, dry_run=dry_run, timeout=timeout))
+                    begun.add(task)
+                    task.add_done_callback(begun.discard)
+                    await waiting.put(task)
+        finally:
+            await waiting.put(None)
+
+    feeder = asyncio.create_task(feed())
     try:
-        while True:
-            try:
-                value = next(values, _END)
-            except UsageError as error:
-                trouble = error  # what was read before it is on its way: tell how that ended first
-                break
-            if value is _END:
-                break
-            if rate:
-                due = max(due + 1 / rate, loop.time() - 1)
-                await asyncio.sleep(max(0.0, due - loop.time()))
-            waiting.append(asyncio.create_task(_one(publisher, value, catalogue, dry_run=dry_run, timeout=timeout)))
-            await asyncio.sleep(0)
-            while waiting and (len(waiting) >= AT_ONCE or waiting[0].done()):
-                yield await waiting.pop(0)
-        while waiting:
-            yield await waiting.pop(0)
+        while (task := await waiting.get()) is not None:
+            yield await task
+        await feeder
     finally:
-        for task in waiting:
+        for task in (feeder, *begun):
             task.cancel()
-    if trouble is not None:
-        raise trouble
+    if reader.trouble is not None:
+        raise reader.trouble
 
 
 async def _one(publisher: Publisher, value: object, catalogue: Catalogue, *, dry_run: bool, timeout: float) -> dict[str, Any]:

@@ -208,6 +208,24 @@ def test_publishing_a_bad_file_is_no_traceback(running: Running, kind: str, bad_
 
 
 @pytest.mark.kafka
+def test_a_pipe_that_pauses_holds_up_nothing(running: Running, tmp_path: Path) -> None:
+    """What comes down a pipe is published when it comes, not when the next line does; Ctrl-C ends the waiting, with 130."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    home = running.agencies["SG-CUSTOMS"].home
+    with running.program.started("publish", pipe, "--as", "SG-CUSTOMS", "--json", "--home", home) as waiting:
+        with pipe.open("w") as writer:
+            writer.write(json.dumps({**MESSAGE, "subject": "SG-CUSTOMS/2026/5"}) + "\n")
+            writer.flush()
+            assert json.loads(waiting.first_line(30))["outcome"] == "accepted"
+            waiting.process.send_signal(signal.SIGINT)
+            ended = waiting.wait(10)
+    assert ended.code == 130
+    assert "Traceback" not in ended.err
+    assert "Fatal" not in ended.err
+
+
+@pytest.mark.kafka
 def test_interrupted_is_130(running: Running) -> None:
     """Ctrl-C ends a waiting `broker subscribe` at once, with 130."""
     home = running.agencies["MY-CUSTOMS"].home

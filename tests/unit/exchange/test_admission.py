@@ -11,8 +11,10 @@ import pytest
 from broker.errors import REFUSALS
 from broker.exchange.quarantine import KEPT_BYTES, read_quarantined
 from broker.exchange.receive import Received, receive
+from broker.exchange.rules import Rules
 from broker.exchange.topology import KAFKA_LIMIT, MESSAGE_LIMIT, QUARANTINE
-from tests.support.parcels import make
+from broker.schema.catalogue import Catalogue
+from tests.support.parcels import catalogue, committed, make
 from tests.unit.exchange.bench import NOW, Bench, Written
 from tests.unit.exchange.hostile import BAD, Bad
 from tests.unit.families.samples import changed, good_licence, good_seizure
@@ -266,3 +268,29 @@ def test_receipt_tells_the_first_hundred_findings() -> None:
     written = bench.feed(made.value)
     assert written.codes == [""]
     assert len(written.receipts[0].findings) == 100
+
+
+class Announced(Bench):
+    """A bench whose exchange has announced the schemas of a family that this program has no rules for."""
+
+    @property
+    def rules(self) -> Rules:
+        texts = {(each.family, each.section, each.version): each.text for each in catalogue()}
+        text = texts["alert", "core", 1].replace("broker.alert.v1", "broker.gossip.v1")
+        return replace(super().rules, catalogue=Catalogue.from_texts({**texts, ("gossip", "core", 1): text}))
+
+
+def test_family_without_rules_is_refused() -> None:
+    """A family whose schemas are announced before the relay is renewed is refused by name, and the relay goes on."""
+    bench = Announced()
+    author = bench.author()
+    draft = author.draft(bench.alert(1), now_ms=bench.now)
+    schema = bench.rules.catalogue.current("gossip", "core")
+    assert schema is not None
+    sections = {name: draft.sections[name] for name in ("audience", "core")}
+    header = replace(committed(draft.header, sections, {"core": schema.schema_id}), family="gossip")
+    made = author.took(make(header, sections, author.by, bench.rules.aad))
+    good = author.write(bench.alert(2), now_ms=bench.now)
+    written = bench.feed(made.value, good.value)
+    check_refusal(bench, written, made.value, "UNKNOWN_FAMILY", "header.family")
+    assert written.codes == ["UNKNOWN_FAMILY", ""]

@@ -13,7 +13,18 @@ from broker.envelope.note import note_bytes, read_note
 from broker.envelope.parcel import SLIP, parcel_bytes
 from broker.envelope.slip import Slip
 from broker.errors import Refusal
-from broker.exchange.receive import ChainGap, Received, follow_chain, is_receipt, read_receipt, receive, subject_of
+from broker.exchange.receive import (
+    ChainGap,
+    Opened,
+    Received,
+    accept,
+    follow_chain,
+    is_receipt,
+    open_delivery,
+    read_receipt,
+    receive,
+    subject_of,
+)
 from tests.support.parcels import catalogue, key, parcel, put, sign1, slip_item
 from tests.unit.exchange.bench import NOW, RELAY, Bench, Written
 
@@ -121,6 +132,18 @@ def test_slip_signed_in_another_context() -> None:
     post = Post()
     foreign = slip_item(post.slip(), RELAY, cose.context("bench.test", "exercise"))
     assert post.refused(put(parcel(post.value()), extras=foreign)).code == "BAD_SLIP"
+
+
+def test_opening_a_delivery_believes_nothing() -> None:
+    """A reader may look into a slip to learn how new its directory must be; only accepting the delivery checks who signed it."""
+    post = Post()
+    forged = post.with_slip(key("nobody"), policy_version=7)
+    opened = open_delivery(forged, post.bench.rules)
+    assert isinstance(opened, Opened)
+    assert opened.slip.policy_version == 7
+    refused = accept(opened, post.bench.rules, recipient="MY-CUSTOMS")
+    assert isinstance(refused, Refusal)
+    assert refused.code == "BAD_SLIP"
 
 
 def test_receipt_is_no_slip() -> None:

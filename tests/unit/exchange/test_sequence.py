@@ -237,3 +237,14 @@ def test_every_turn_of_a_number() -> None:
     for seq in range(2, WINDOW + 2):
         line.consume(seq, leaf, "later")
     assert line.turn(1, leaf, None) == Stale()
+
+
+def test_parked_message_from_the_future_is_refused_in_its_turn() -> None:
+    """Waiting is no way around the clock: the claimed time is held against the time when the record reached the exchange."""
+    bench = Bench()
+    author = bench.author()
+    first = author.write(bench.alert(1), now_ms=bench.now)
+    ahead = author.write(bench.alert(2), now_ms=bench.now, issued_at=bench.now + 300_001)
+    bench.feed(ahead.value)
+    bench.now += 30_000
+    assert bench.feed(first.value).codes == ["", "FROM_THE_FUTURE"]
