@@ -67,6 +67,8 @@ class Quota:
 
 _LIMIT = {"max.message.bytes": str(KAFKA_LIMIT + 4096)}
 _PLAIN = {"compression.type": "uncompressed"}
+_SOON_GONE = {"segment.ms": str(DAY_MS), "max.compaction.lag.ms": str(31 * DAY_MS)}
+"""Both hold parcels: what was superseded or erased is gone within 35 days, also on a quiet exchange."""
 _FOREVER = {"retention.ms": "-1", "retention.bytes": "-1"}
 _COMPACT = {**_PLAIN, "cleanup.policy": "compact", "max.message.bytes": str(KAFKA_LIMIT + 4096)}
 
@@ -95,8 +97,8 @@ def exchange_specs(shards: int) -> list[TopicSpec]:
     timed = {**_PLAIN, **_LIMIT, "cleanup.policy": "delete"}
     return [
         *(TopicSpec(name, 1, _COMPACT) for name in (*PUBLIC, MEMBERSHIPS)),
-        TopicSpec(CURRENT, 1, _COMPACT),
-        TopicSpec(STATE, shards, {**_COMPACT, "segment.ms": str(DAY_MS)}),
+        TopicSpec(CURRENT, 1, {**_COMPACT, **_SOON_GONE}),
+        TopicSpec(STATE, shards, {**_COMPACT, **_SOON_GONE}),
         TopicSpec(SHARDS, shards, {**_PLAIN, "cleanup.policy": "delete"}),
         TopicSpec(JOURNAL, 1, {**timed, **_FOREVER}),
         TopicSpec(QUARANTINE, 1, {**timed, "retention.ms": str(90 * DAY_MS), "retention.bytes": "-1"}),
@@ -116,20 +118,18 @@ def _write(principal: str, topics: Sequence[str]) -> list[Grant]:
     return [Grant(principal, op, "TOPIC", topic) for topic in topics for op in ("WRITE", "DESCRIBE")]
 
 
-def agency_grants(agency: str, generation: int) -> list[Grant]:
-    """All that one generation of an agency's certificates may do. Few on purpose; prefixes end in a dot (``DE-B`` is not ``DE-BAFA``)."""
+def agency_grants(agency: str, generation: int, *, auditor: bool = False) -> list[Grant]:
+    """All that one generation of an agency's certificates may do. Few on purpose; prefixes end in a dot (``DE-BA`` is not ``DE-BAFA``).
+
+    ``auditor``: the agency is of that kind, and reads what an audit needs besides.
+    """
     who = ids.principal(agency, generation)
     grants = [*_write(who, [ids.outbox(agency)]), *_read(who, [ids.inbox(agency), *PUBLIC])]
     grants += [Grant(who, op, "GROUP", f"g.{agency}.", prefixed=True) for op in ("READ", "DESCRIBE")]
     grants += [Grant(who, op, "TRANSACTIONAL_ID", f"t.{agency}.", prefixed=True) for op in ("WRITE", "DESCRIBE")]
-    if agency_is_auditor(agency):
+    if auditor:
         grants += _read(who, [MEMBERSHIPS, JOURNAL, QUARANTINE])
     return grants
-
-
-def agency_is_auditor(agency: str) -> bool:
-    """Auditors are known by their id so that rights do not hang on a directory look-up: ``XX-AUDIT...``."""
-    return agency.startswith("XX-AUDIT")
 
 
 def relay_grants() -> list[Grant]:

@@ -15,7 +15,8 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _RECORD_LIMIT = KAFKA_LIMIT + 4096
 _CONTINUED = re.compile(r"\\\n\s*")
 _PROPERTY = re.compile(r"\s*((?:\\.|[^\s=:\\])+)\s*[=:\s]\s*(.*)")
-_SECURE = ("SSL", "SASL_SSL")
+_SECURE = ("SSL",)
+_AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
 
 
 def render_properties(template: str, *, client_port: int, controller_port: int) -> str:
@@ -35,9 +36,9 @@ def render_properties(template: str, *, client_port: int, controller_port: int) 
 def read_properties(text: str) -> dict[str, str]:
     """Parse Java properties: comments, continued lines, ``=`` or ``:``; the last of two equal keys holds, as in Java."""
     found: dict[str, str] = {}
-    for line in _CONTINUED.sub("", text).splitlines():
-        if line.lstrip()[:1] in ("#", "!", ""):
-            continue
+    # A comment is never continued in Java: a backslash at its end hides nothing.
+    lines = [line for line in text.splitlines() if line.lstrip()[:1] not in ("#", "!", "")]
+    for line in _CONTINUED.sub("", "\n".join(lines)).splitlines():
         match = _PROPERTY.fullmatch(line)
         key, value = (match[1], match[2]) if match else (line.strip(), "")
         found[key] = value.strip()
@@ -79,8 +80,8 @@ def _listener_flaws(settings: Mapping[str, str]) -> list[str]:
 
 def _authorizer_flaws(settings: Mapping[str, str]) -> list[str]:
     flaws: list[str] = []
-    if not settings.get("authorizer.class.name"):
-        flaws.append("there is no authorizer: set authorizer.class.name to org.apache.kafka.metadata.authorizer.StandardAuthorizer")
+    if settings.get("authorizer.class.name") != _AUTHORIZER:
+        flaws.append(f"there is no authorizer, or another than Kafka's own: set authorizer.class.name to {_AUTHORIZER}")
     if settings.get("allow.everyone.if.no.acl.found", "false").lower() != "false":
         flaws.append("allow.everyone.if.no.acl.found opens every resource without an ACL: set it to false")
     for user in settings.get("super.users", "").split(";"):
@@ -94,11 +95,18 @@ def _principal_flaws(settings: Mapping[str, str]) -> list[str]:
     rules = [settings.get(key, "DEFAULT") for key in keys]
     if any(rule.strip() == "DEFAULT" or re.search(r"(^|,)\s*DEFAULT\s*($|,)", rule) for rule in rules):
         return ["a certificate's whole subject becomes a principal: end ssl.principal.mapping.rules without DEFAULT"]
-    return []
+    flaws: list[str] = []
+    if any(".*" in rule or ".+" in rule for rule in rules):
+        flaws.append("any common name becomes a principal: name the forms that certificates of this exchange have")
+    if "principal.builder.class" in settings:
+        flaws.append("principals are made by another program: remove principal.builder.class")
+    return flaws
 
 
 def _loss_flaws(settings: Mapping[str, str]) -> list[str]:
     flaws: list[str] = []
+    if settings.get("delete.topic.enable", "true").lower() != "false":
+        flaws.append("who may trim an outbox may delete it whole: set delete.topic.enable=false")
     if settings.get("auto.create.topics.enable", "true").lower() != "false":
         flaws.append("a misspelt topic name makes a topic: set auto.create.topics.enable=false")
     if settings.get("unclean.leader.election.enable", "false").lower() != "false":

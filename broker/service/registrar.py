@@ -20,6 +20,7 @@ from broker.exchange.topology import (
     POLICY,
     RELAY,
     SCHEMAS,
+    Grant,
     Quota,
     agency_grants,
     agency_specs,
@@ -111,7 +112,7 @@ class Registrar:
         await self._admin.ensure_topics(agency_specs(request.agency))
         principal = ids.principal(request.agency, generation)
         suspended = known is not None and known.status == "suspended"
-        await self._admin.ensure_grants(principal, [] if suspended else agency_grants(request.agency, generation))
+        await self._admin.ensure_grants(principal, [] if suspended else _grants(request.agency, generation, request.kind))
         await self._admin.ensure_quota(principal, quota or Quota())
         entry = await self._enter(request, names, directory, known)
         version = (await self._read_directory()).version
@@ -167,7 +168,7 @@ class Registrar:
         if known is None:
             raise UsageError(f"{agency} is not a member", advice="see `broker agency list`")
         principal = ids.principal(agency, known.generation)
-        grants = [] if status == "suspended" else agency_grants(agency, known.generation)
+        grants = [] if status == "suspended" else _grants(agency, known.generation, known.kind)
         await self._admin.ensure_grants(principal, grants)
         if known.status == status:
             return known
@@ -236,3 +237,7 @@ class Registrar:
                 self._unread[record.topic, record.partition].append(record)
         records, self._unread[source] = self._unread[source], []
         return records
+
+
+def _grants(agency: str, generation: int, kind: str) -> list[Grant]:
+    return agency_grants(agency, generation, auditor=kind == "auditor")

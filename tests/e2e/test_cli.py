@@ -213,13 +213,12 @@ def test_a_pipe_that_pauses_holds_up_nothing(running: Running, tmp_path: Path) -
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     home = running.agencies["SG-CUSTOMS"].home
-    with running.program.started("publish", pipe, "--as", "SG-CUSTOMS", "--json", "--home", home) as waiting:
-        with pipe.open("w") as writer:
-            writer.write(json.dumps({**MESSAGE, "subject": "SG-CUSTOMS/2026/5"}) + "\n")
-            writer.flush()
-            assert json.loads(waiting.first_line(30))["outcome"] == "accepted"
-            waiting.process.send_signal(signal.SIGINT)
-            ended = waiting.wait(10)
+    with running.program.started("publish", pipe, "--as", "SG-CUSTOMS", "--json", "--home", home) as waiting, pipe.open("w") as writer:
+        writer.write(json.dumps({**MESSAGE, "subject": "SG-CUSTOMS/2026/5"}) + "\n")
+        writer.flush()
+        assert json.loads(waiting.first_line(30))["outcome"] == "accepted"
+        waiting.process.send_signal(signal.SIGINT)
+        ended = waiting.wait(10)
     assert ended.code == 130
     assert "Traceback" not in ended.err
     assert "Fatal" not in ended.err

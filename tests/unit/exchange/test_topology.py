@@ -39,7 +39,7 @@ def test_prefixes_end_in_a_dot() -> None:
 
 def test_auditor_reads_the_evidence() -> None:
     """An auditor's rights include journal, quarantine and memberships; nobody else's do."""
-    auditor = {grant.name for grant in agency_grants("XX-AUDIT1", 1)}
+    auditor = {grant.name for grant in agency_grants("XX-AUDIT1", 1, auditor=True)}
     assert {JOURNAL, QUARANTINE, MEMBERSHIPS} <= auditor
     assert not {JOURNAL, QUARANTINE, MEMBERSHIPS, STATE, CURRENT} & {grant.name for grant in agency_grants("SG-CUSTOMS", 1)}
 
