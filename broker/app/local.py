@@ -105,17 +105,19 @@ class LocalInstallation:
     async def start(
         self,
         *,
-        exchange_id: str = "local",
-        environment: str = "test",
-        shards: int = SHARDS,
+        exchange_id: str | None = None,
+        environment: str | None = None,
+        shards: int | None = None,
         relays: int = 1,
         progress: Progress | None = None,
     ) -> None:
-        """Make the exchange where there is none in this home, start Kafka unless an address was given, then the workers."""
+        """Make the exchange where there is none in this home, start Kafka unless an address was given, then the workers.
+
+        A new exchange is called ``local``, is for tests and has 16 shards unless something else is said. Raises UsageError where
+        the home holds an exchange with another name, environment or number of shards than is asked for.
+        """
         files = ExchangeHome(self.home)
-        if files.exists:
-            known = files.settings()
-            exchange_id, environment, shards = known.exchange_id, known.environment, known.shards
+        exchange_id, environment, shards = self._identity(files, exchange_id, environment, shards)
         if not 0 <= relays <= shards:
             raise UsageError(f"{relays} relay workers cannot share {shards} shards", advice=f"use 1 to {shards}")
         files = enrol.create_exchange(self.home, exchange_id, environment, shards, SystemClock().now_ms())
@@ -128,6 +130,20 @@ class LocalInstallation:
         await self.operator.create()
         for number in range(1, relays + 1):
             await self.add_worker(f"relay-{number}")
+
+    def _identity(self, files: ExchangeHome, exchange_id: str | None, environment: str | None, shards: int | None) -> tuple[str, str, int]:
+        """Name, environment and shards: those of the home's exchange, which are fixed for its life, or of a new one."""
+        if not files.exists:
+            return exchange_id or "local", environment or "test", SHARDS if shards is None else shards
+        known = files.settings()
+        fixed = (known.exchange_id, known.environment, known.shards)
+        for name, asked, is_so in zip(("name", "environment", "number of shards"), (exchange_id, environment, shards), fixed, strict=True):
+            if asked not in (None, is_so):
+                raise UsageError(
+                    f"the exchange in `{self.home}` has the {name} {is_so}, not {asked}",
+                    advice="leave the option out, or give another --home for another exchange",
+                )
+        return fixed
 
     async def add_worker(self, member: str) -> RelayProcess:
         """Start one more relay worker."""

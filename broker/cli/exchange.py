@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table
 
 from broker import ids
-from broker.app import SHARDS, Operator
+from broker.app import Operator
 from broker.app.connect import connect, connect_admin
 from broker.app.local import LocalInstallation
 from broker.app.watch import read_status
@@ -48,9 +48,9 @@ async def up(
     *,
     relays: int = 1,
     agencies: Path | None = None,
-    exchange: str = "local",
-    environment: str = "test",
-    shards: int = SHARDS,
+    exchange: str | None = None,
+    environment: str | None = None,
+    shards: int | None = None,
     common: Common = COMMON,
 ) -> int:
     """A local exchange until Ctrl-C: Kafka node, relay workers, and the agencies of a file. Start it again, it goes on.
@@ -64,13 +64,13 @@ async def up(
     agencies
         A JSON file of agencies to enrol in this home.
     exchange
-        Name of a new exchange.
+        Name of a new exchange (default: local).
     environment
-        production, test or exercise: what a new exchange is for. Signed into every message.
+        production, test or exercise: what a new exchange is for (default: test). Signed into every message.
     shards
-        Shards of a new exchange, fixed for its life: the most relay workers that can share its work.
+        Shards of a new exchange, fixed for its life: the most relay workers that can share its work (default: 16).
     """
-    if environment not in ids.ENVIRONMENTS:
+    if environment is not None and environment not in ids.ENVIRONMENTS:
         raise UsageError(f"`{environment}` is not an environment", advice=f"use one of {', '.join(ids.ENVIRONMENTS)}")
     wanted = read_agencies(agencies) if agencies else []
     screen = Screen(as_json=common.json)

@@ -21,6 +21,7 @@ from broker.cli.trustfile import keep_trust
 from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt
 from broker.errors import Finding, Refusal, RefusedError, UsageError
+from broker.families.catalogue import FAMILIES
 from broker.families.message import Message
 from broker.families.message_json import message_from_json
 from broker.policy.model import Distribution, Verdict
@@ -267,8 +268,11 @@ async def subscribe(
         Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
     """
     screen = Screen(as_json=common.json)
-    member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
     catalogue = load_catalogue()
+    for name in family or ():
+        if name not in FAMILIES:
+            raise UsageError(f"there is no family `{printable(name)}`", advice=f"use {', '.join(FAMILIES)}")
+    member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
     transport = member.transport()
     subscriber = member.subscriber(transport, families=family)
     if capture is not None:

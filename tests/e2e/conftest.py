@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: each module has one exchange of its own, run by the program itself."""
+"""Fixtures of the end-to-end tests: exchanges that the program itself runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.enrolment import SeparateHomes, separate_homes
+from tests.e2e.three_homes import Exchanged, critical_alerts, exchange_messages, licences
 from tests.support.records import need_data
 
 
@@ -17,8 +18,14 @@ def records() -> Path:
     return need_data()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def homes(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[SeparateHomes]:
     """A running exchange whose parties have separate homes."""
     with separate_homes(tmp_path_factory.mktemp("homes")) as made:
         yield made
+
+
+@pytest.fixture(scope="package")
+def exchanged(homes: SeparateHomes, records: Path) -> Exchanged:
+    """Alerts and licence decisions made from records, published at two of the agencies and read at all four."""
+    return exchange_messages(homes, critical_alerts(records), licences(records, 30))

@@ -17,8 +17,7 @@ import pytest
 from cyclopts import App
 
 from broker.cli import main
-from tests.e2e.enrolment import AgencySide, enrol
-from tests.e2e.program import LocalExchange, Program, Ran, local_exchange, write_jsonl
+from tests.e2e.program import Program, Ran, local_exchange, write_jsonl
 
 MESSAGE = {
     "family": "alert",
@@ -95,6 +94,13 @@ def test_a_bad_agency_id_is_told_its_rule(command: tuple[str, ...], bad: str, tm
     assert not (tmp_path / "home").exists()
 
 
+def test_a_family_that_does_not_exist_is_wrong_use() -> None:
+    """A slip of the pen in --family is told, instead of waiting for ever for what cannot come."""
+    code, _, err = called("subscribe", "--as", "SG-CUSTOMS", "--family", "alrt")
+    assert code == 2
+    assert "alert, licence, seizure" in err
+
+
 @pytest.fixture
 def bad_files(tmp_path: Path) -> dict[str, str]:
     """Files that no person would mean."""
@@ -121,25 +127,33 @@ def test_a_bad_file_is_no_traceback(command: tuple[str, ...], kind: str, bad_fil
 
 @dataclass(frozen=True)
 class Running:
-    """An exchange with two agencies in homes of their own."""
+    """An exchange with two agencies, all in one home."""
 
     program: Program
-    exchange: LocalExchange
-    agencies: dict[str, AgencySide]
+    home: Path
 
-    def call(self, *arguments: str | Path, home: str = "operator", code: int = 0, stdin: bytes = b"") -> Ran:
-        """One call with the home of a party."""
-        place = self.exchange.home if home == "operator" else self.agencies[home].home
-        return self.program.run(*arguments, "--home", place, stdin=stdin).must(code)
+    def call(self, *arguments: str | Path, code: int = 0, stdin: bytes = b"") -> Ran:
+        """One call that must end with this exit code."""
+        return self.program.run(*arguments, "--home", self.home, stdin=stdin).must(code)
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
-    """`broker up`, with SG-CUSTOMS and MY-CUSTOMS enrolled."""
+    """`broker up`, with SG-CUSTOMS and MY-CUSTOMS."""
     program = Program(tmp_path_factory.mktemp("cli"))
-    with local_exchange(program, program.folder / "operator") as exchange:
-        agencies = {agency: enrol(program, exchange, agency, "customs", ()) for agency in ("SG-CUSTOMS", "MY-CUSTOMS")}
-        yield Running(program, exchange, agencies)
+    agencies = program.folder / "agencies.json"
+    agencies.write_text(json.dumps([{"id": agency, "kind": "customs"} for agency in ("SG-CUSTOMS", "MY-CUSTOMS")]))
+    with local_exchange(program, program.folder / "home", "--agencies", agencies) as exchange:
+        yield Running(program, exchange.home)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("other", [("--environment", "production"), ("--exchange", "elsewhere"), ("--shards", "8"), ("--relays", "17")])
+def test_an_exchange_is_not_taken_for_another(running: Running, other: tuple[str, str]) -> None:
+    """`broker up` on a home whose exchange is another than the options say ends with 2 and what the home holds."""
+    code, _, err = called("up", "--home", str(running.home), *other)
+    assert code == 2
+    assert other[1] in err
 
 
 def _json_lines(ran: Ran) -> None:
@@ -150,19 +164,18 @@ def _json_lines(ran: Ran) -> None:
 
 @pytest.mark.kafka
 def test_json_is_all_that_standard_output_holds(running: Running, tmp_path: Path) -> None:
-    """publish, subscribe, status, agency list and show, schema list, quarantine: each line of --json is an object."""
+    """publish, subscribe, status, agency list and show, quarantine: each line of --json is an object."""
     file = write_jsonl(tmp_path / "one.jsonl", [MESSAGE])
-    published = running.call("publish", file, "--as", "SG-CUSTOMS", "--json", home="SG-CUSTOMS")
+    published = running.call("publish", file, "--as", "SG-CUSTOMS", "--json")
     assert published.line["outcome"] == "accepted"
     read = ("subscribe", "--as", "MY-CUSTOMS", "--json", "--max", "1", "--timeout", "10")
     for ran in (
         published,
-        running.call("publish", "-", "--as", "SG-CUSTOMS", "--json", "--dry-run", home="SG-CUSTOMS", stdin=file.read_bytes()),
-        running.call(*read, home="MY-CUSTOMS"),
+        running.call("publish", "-", "--as", "SG-CUSTOMS", "--json", "--dry-run", stdin=file.read_bytes()),
+        running.call(*read),
         running.call("status", "--json"),
         running.call("agency", "list", "--json"),
-        running.call("agency", "show", "SG-CUSTOMS", "--json", home="MY-CUSTOMS"),
-        running.call("schema", "list", "--json"),
+        running.call("agency", "show", "SG-CUSTOMS", "--json"),
     ):
         _json_lines(ran)
     assert running.call("quarantine", "list", "--json").out == ""
@@ -171,7 +184,7 @@ def test_json_is_all_that_standard_output_holds(running: Running, tmp_path: Path
 @pytest.mark.kafka
 def test_text_in_a_pipe_has_no_colours(running: Running) -> None:
     """What is for people has no escape sequences where no person looks."""
-    for arguments in (("status",), ("agency", "list"), ("quarantine", "list")):
+    for arguments in (("status",), ("quarantine", "list")):
         ran = running.call(*arguments)
         assert ran.out
         assert "\x1b" not in ran.out + ran.err
@@ -184,13 +197,13 @@ def test_refusals_and_bad_lines_of_a_file(running: Running, tmp_path: Path) -> N
     other = {**MESSAGE, "subject": "SG-CUSTOMS/2026/2"}
     wrong = {**MESSAGE, "subject": "SG-CUSTOMS/2026/3", "header": {"tlp": "PURPLE"}}
     mixed = write_jsonl(tmp_path / "mixed.jsonl", [wrong, other])
-    refused, accepted = running.call("publish", mixed, "--as", "SG-CUSTOMS", "--json", home="SG-CUSTOMS", code=1).lines
+    refused, accepted = running.call("publish", mixed, "--as", "SG-CUSTOMS", "--json", code=1).lines
     assert (refused["outcome"], refused["subject"], refused["code"]) == ("refused", "SG-CUSTOMS/2026/3", "BAD_LABELS")
     assert refused["advice"]
     assert accepted["outcome"] == "accepted"
     broken = tmp_path / "broken.jsonl"
     broken.write_text(json.dumps({**MESSAGE, "subject": "SG-CUSTOMS/2026/4"}) + "\n" + DEEP + "\n")
-    first, error = running.call("publish", broken, "--as", "SG-CUSTOMS", "--json", home="SG-CUSTOMS", code=2).lines
+    first, error = running.call("publish", broken, "--as", "SG-CUSTOMS", "--json", code=2).lines
     assert (first["subject"], first["outcome"]) == ("SG-CUSTOMS/2026/4", "accepted")
     assert "line 2" in error["message"]
 
@@ -199,7 +212,7 @@ def test_refusals_and_bad_lines_of_a_file(running: Running, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", ["binary", "empty", "deep", "nul", "lone", "missing", "directory"])
 def test_publishing_a_bad_file_is_no_traceback(running: Running, kind: str, bad_files: dict[str, str]) -> None:
     """As for the other commands; nothing is sent."""
-    home = str(running.agencies["SG-CUSTOMS"].home)
+    home = str(running.home)
     code, out, err = called("publish", bad_files[kind], "--as", "SG-CUSTOMS", "--home", home)
     assert code in (1, 2)
     assert "Traceback" not in out + err
@@ -212,7 +225,7 @@ def test_a_pipe_that_pauses_holds_up_nothing(running: Running, tmp_path: Path) -
     """What comes down a pipe is published when it comes, not when the next line does; Ctrl-C ends the waiting, with 130."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    home = running.agencies["SG-CUSTOMS"].home
+    home = running.home
     with running.program.started("publish", pipe, "--as", "SG-CUSTOMS", "--json", "--home", home) as waiting, pipe.open("w") as writer:
         writer.write(json.dumps({**MESSAGE, "subject": "SG-CUSTOMS/2026/5"}) + "\n")
         writer.flush()
@@ -227,7 +240,7 @@ def test_a_pipe_that_pauses_holds_up_nothing(running: Running, tmp_path: Path) -
 @pytest.mark.kafka
 def test_interrupted_is_130(running: Running) -> None:
     """Ctrl-C ends a waiting `broker subscribe` at once, with 130."""
-    home = running.agencies["MY-CUSTOMS"].home
+    home = running.home
     with running.program.started("subscribe", "--as", "MY-CUSTOMS", "--json", "--from", "beginning", "--home", home) as waiting:
         assert waiting.first_line(30)
         waiting.process.send_signal(signal.SIGINT)
@@ -241,17 +254,17 @@ def test_no_exchange_is_3_and_quick(running: Running, tmp_path: Path) -> None:
     """Where Kafka does not answer, each command says so in a clear line, with exit code 3, in less than 15 seconds."""
     file = write_jsonl(tmp_path / "one.jsonl", [MESSAGE])
     nowhere = ("--bootstrap", "127.0.0.1:1", "--json")
-    calls: list[tuple[str, tuple[str | Path, ...]]] = [
-        ("SG-CUSTOMS", ("publish", file, "--as", "SG-CUSTOMS")),
-        ("MY-CUSTOMS", ("subscribe", "--as", "MY-CUSTOMS", "--timeout", "60")),
-        ("operator", ("status",)),
-        ("operator", ("agency", "list")),
-        ("operator", ("agency", "admit", running.program.folder / "SG-CUSTOMS.request.json")),
-        ("operator", ("quarantine", "list")),
+    calls: list[tuple[str | Path, ...]] = [
+        ("publish", file, "--as", "SG-CUSTOMS"),
+        ("subscribe", "--as", "MY-CUSTOMS", "--timeout", "60"),
+        ("status",),
+        ("agency", "list"),
+        ("agency", "admit", running.home / "agencies" / "SG-CUSTOMS" / "request.json"),
+        ("quarantine", "list"),
     ]
 
-    def ask(call: tuple[str, tuple[str | Path, ...]]) -> Ran:
-        return running.call(*call[1], *nowhere, home=call[0], code=3)
+    def ask(call: tuple[str | Path, ...]) -> Ran:
+        return running.call(*call, *nowhere, code=3)
 
     with ThreadPoolExecutor(len(calls)) as pool:
         for ran in pool.map(ask, calls):
@@ -271,35 +284,33 @@ def _forged(text: str) -> str:
 
 @pytest.mark.kafka
 def test_altered_enrolment_files_are_refused(running: Running, tmp_path: Path) -> None:
-    """An altered request is not admitted, an altered reply not taken, and neither leaves anything behind."""
-    folder = running.program.folder
-    home = ("--home", tmp_path / "id-customs")
-    request, forged = tmp_path / "request.json", tmp_path / "forged.json"
-    running.program.run("agency", "init", "ID-CUSTOMS", "--kind", "customs", "--out", request, *home).must()
+    """An altered request is not admitted, an altered or foreign reply not taken; the true ones are, from a home of the agency's own."""
+    program, home = running.program, ("--home", tmp_path / "id-customs", "--json")
+    request, reply, forged = (tmp_path / f"{name}.json" for name in ("request", "reply", "forged"))
+    program.run("agency", "init", "ID-CUSTOMS", "--kind", "customs", "--out", request, *home).must()
     forged.write_text(_forged(request.read_text()))
     error = running.call("agency", "admit", forged, "--json", code=1).line
     assert error["message"].startswith("BAD_REQUEST")
     assert "run `broker agency init` again" in error["advice"]
-    renamed = tmp_path / "renamed.json"
-    renamed.write_text(request.read_text().replace("ID-CUSTOMS", "IN-CUSTOMS"))
-    running.call("agency", "admit", renamed, "--json", code=1)
+    forged.write_text(request.read_text().replace("ID-CUSTOMS", "IN-CUSTOMS"))
+    running.call("agency", "admit", forged, "--json", code=1)
     assert {row["agency"] for row in running.call("agency", "list", "--json").lines} == {"SG-CUSTOMS", "MY-CUSTOMS"}
-    reply = folder / "MY-CUSTOMS.reply.json"
+    entry = running.call("agency", "admit", "-", "--out", reply, "--json", stdin=request.read_bytes()).line
+    assert entry["agency"] == "ID-CUSTOMS"
     forged.write_text(_forged(reply.read_text()))
-    error = running.call("agency", "join", forged, "--json", home="MY-CUSTOMS", code=1).line
+    error = program.run("agency", "join", forged, *home).must(1).line
     assert error["message"].startswith("BAD_REPLY")
-    running.call("agency", "join", reply, home="MY-CUSTOMS")
-    foreign = running.program.run("agency", "join", reply, *home, "--json")
-    assert foreign.code in (1, 2), "a reply to somebody else's request"
+    joined = program.run("agency", "join", reply, *home).must().line
+    assert joined["registrar_fingerprint"] == entry["registrar_fingerprint"]
+    assert running.program.run("agency", "join", reply, "--home", running.home).code in (1, 2), "the reply to somebody else's request"
 
 
 @pytest.mark.kafka
-def test_admitting_again_is_fine(running: Running) -> None:
-    """A second admission of the same request gives the same entry and a reply that can be taken."""
-    request, reply = running.program.folder / "SG-CUSTOMS.request.json", running.program.folder / "again.json"
-    entry = running.call("agency", "admit", request, "--out", reply, "--json").line
-    assert {name: entry[name] for name in ("version", "fingerprint", "generation")} == {
-        name: running.agencies["SG-CUSTOMS"].entry[name] for name in ("version", "fingerprint", "generation")
-    }  # fmt: skip
-    running.call("agency", "join", reply, home="SG-CUSTOMS")
-    assert running.call("status", "--json", home="operator").line["directory_version"] >= entry["version"]
+def test_admitting_again_is_fine(running: Running, tmp_path: Path) -> None:
+    """A second admission of the same request gives the same entry, and a reply that can be taken."""
+    own = running.home / "agencies" / "SG-CUSTOMS"
+    entry = running.call("agency", "show", "SG-CUSTOMS", "--json").line
+    again = running.call("agency", "admit", own / "request.json", "--out", tmp_path / "again.json", "--json").line
+    assert {name: again[name] for name in entry if name != "keys"} == {name: entry[name] for name in entry if name != "keys"}
+    running.call("agency", "join", tmp_path / "again.json")
+    assert running.call("agency", "show", "SG-CUSTOMS", "--json").line == entry

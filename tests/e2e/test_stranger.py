@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.program import Program, local_exchange, write_jsonl
+from tests.e2e.enrolment import SeparateHomes
 from tests.e2e.stranger import altered, read_as_stranger, trusted_keys
-from tests.e2e.three_homes import critical_alerts
+from tests.e2e.three_homes import Exchanged
 
 pytestmark = pytest.mark.kafka
 
@@ -26,25 +24,15 @@ class Captured:
 
 
 @pytest.fixture(scope="module")
-def captured(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Captured]:
-    """An alert made from a record, published, and captured at a licensing authority that gets two of its sections."""
+def captured(homes: SeparateHomes, exchanged: Exchanged, tmp_path_factory: pytest.TempPathFactory) -> Captured:
+    """An alert made from a record, captured at a licensing authority that gets two of its sections."""
+    assert exchanged.account.delivered["GB-LICENSING"]
     folder = tmp_path_factory.mktemp("stranger")
-    program = Program(folder)
-    agencies = folder / "agencies.json"
-    agencies.write_text(json.dumps([
-        {"id": "KR-CUSTOMS", "kind": "customs"},
-        {"id": "SG-CUSTOMS", "kind": "customs", "communities": ["STCE-FORUM"]},
-        {"id": "GB-LICENSING", "kind": "licensing", "communities": ["STCE-FORUM"]},
-    ]))  # fmt: skip
-    with local_exchange(program, folder / "home", "--agencies", agencies) as exchange:
-        alert = next(each for each in critical_alerts(records) if each.message["header"]["tlp"] == "AMBER")
-        file = write_jsonl(folder / "alert.jsonl", [alert.message])
-        program.run("publish", file, "--as", "KR-CUSTOMS", "--home", exchange.home, "--json").must()
-        reader = ("subscribe", "--as", "GB-LICENSING", "--home", exchange.home, "--json", "--max", "1", "--timeout", "10")
-        delivery = program.run(*reader, "--capture", folder / "captured").must().line
-        assert delivery["withheld"]
-        keys = trusted_keys(program, exchange.home, folder / "keys.json")
-        yield Captured(folder / "captured" / f"{delivery['message_id']}.parcel", keys, "GB-LICENSING")
+    reader = ("subscribe", "--as", "GB-LICENSING", "--home", homes.home("GB-LICENSING"), "--json", "--from", "beginning", "--max", "1")
+    delivery = homes.program.run(*reader, "--timeout", "10", "--capture", folder / "captured").must().line
+    assert delivery["withheld"]
+    keys = trusted_keys(homes.program, homes.exchange.home, folder / "keys.json")
+    return Captured(folder / "captured" / f"{delivery['message_id']}.parcel", keys, "GB-LICENSING")
 
 
 def test_every_check_of_a_stranger_holds(captured: Captured) -> None:

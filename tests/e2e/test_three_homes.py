@@ -13,12 +13,6 @@ from tests.support.records import Account
 pytestmark = pytest.mark.kafka
 
 
-@pytest.fixture(scope="module")
-def exchanged(homes: SeparateHomes, records: Path) -> Exchanged:
-    """The exchange of messages that this module's tests look at."""
-    return exchange_messages(homes, critical_alerts(records), licences(records, 30))
-
-
 def test_fingerprints_can_be_compared(homes: SeparateHomes) -> None:
     """What agency and operator read out to each other is the same on both sides: the agency's key, and the registrar's."""
     for side in homes.agencies.values():

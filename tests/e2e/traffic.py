@@ -15,7 +15,7 @@ from tests.e2e.enrolment import SeparateHomes
 from tests.e2e.program import Json, Ran, Watch, write_jsonl
 from tests.support.records import Built
 
-IDLE_S: Final = 5
+IDLE_S: Final = 3
 """Everything that was promised lies in the inbox already when subscribers start: after so long without a record, that was all."""
 LONG_S: Final = 3600.0
 

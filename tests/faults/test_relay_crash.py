@@ -110,6 +110,32 @@ async def test_hanging_worker_is_fenced_by_the_next_holder(world: World) -> None
     assert old.totals["accepted"] == 1
 
 
+async def test_worker_that_was_not_told_is_fenced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker stands still in its commit and never hears that its shard was given away: only the ledger's name stops it. What it had
+    open comes to nothing as soon as the next holder opens the ledger, so that no reader waits for it."""
+    old = world.exchange.relay
+    assert old is not None
+    commits, faults = faulty_commit(1, Fault.HANG)
+    world.memory.faults = faults
+    asleep: object = world.memory._members["relay-1"]  # pyright: ignore[reportPrivateUsage]
+    told = world.memory.shards_of
+
+    def untold(member: str, holder: object) -> frozenset[int]:
+        return frozenset({0}) if holder is asleep else told(member, holder)
+
+    monkeypatch.setattr(world.memory, "shards_of", untold)
+    publisher = await world.agency().publisher()
+    handle = await publisher.publish(world.alert(1))
+    await eventually(lambda: len(commits) == 1)
+    new, running = await other_worker(world)
+    assert (await handle.receipt(10)).outcome == "ACCEPTED"
+    await eventually(lambda: (old.serving, new.serving) == (set(), {0}))
+    assert (old.totals.get("accepted", 0), new.totals["accepted"]) == (0, 1)
+    check_inboxes(world, [(handle.subject, 1)])
+    new.stop()
+    await running
+
+
 async def test_zombie_commits_nothing(world: World) -> None:
     """Somebody else opened the shard's ledger behind the worker's back: its next commit is refused, it discards what it knew, takes
     the shard again from the state topic, and nothing is doubled."""
