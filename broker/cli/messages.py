@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -267,16 +267,13 @@ async def subscribe(
     capture
         Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
     """
-    screen = Screen(as_json=common.json)
-    catalogue = load_catalogue()
-    for name in family or ():
-        if name not in FAMILIES:
-            raise UsageError(f"there is no family `{printable(name)}`", advice=f"use {', '.join(FAMILIES)}")
+    screen, catalogue = Screen(as_json=common.json), load_catalogue()
+    _check_families(family or ())
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
     transport = member.transport()
-    subscriber = member.subscriber(transport, families=family)
     if capture is not None:
-        await asyncio.to_thread(capture.mkdir, parents=True, exist_ok=True)
+        _make_folder(capture)
+    subscriber = member.subscriber(transport, families=family)
 
     async def show(delivery: Delivery) -> Outcome:
         if capture is not None:
@@ -299,6 +296,21 @@ async def subscribe(
         screen.note(f"[red]{trouble}: see the log lines, and keep this home for an auditor[/]")
         return 1
     return 130 if stop.is_set() else 0
+
+
+def _check_families(names: Sequence[str]) -> None:
+    """A slip of the pen would otherwise wait for ever for what cannot come. Raises UsageError."""
+    for name in names:
+        if name not in FAMILIES:
+            raise UsageError(f"there is no family `{printable(name)}`", advice=f"use {', '.join(FAMILIES)}")
+
+
+def _make_folder(path: Path) -> None:
+    """The folder for captured deliveries. Raises UsageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"`{printable(str(path))}` cannot be a folder: {error.strerror}", advice="give another --capture") from error
 
 
 def _filled(value: Any) -> Any:

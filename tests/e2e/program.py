@@ -68,13 +68,6 @@ class Ran:
         assert self.code == code, f"exit code {self.code}, not {code}: {self.out[-2000:]}{self.err[-2000:]}"
         return self
 
-    @property
-    def rate(self) -> float:
-        """Lines per second, from the first line to the last."""
-        with self.out_file.open("rb") as file:
-            lines = sum(1 for _ in file)
-        return (lines - 1) / max(1e-3, self.last_line_s - self.first_line_s)
-
 
 def peak_kib(pid: int) -> int:
     """The most resident memory a process had (Linux, VmHWM), 0 where it is gone."""

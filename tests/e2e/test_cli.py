@@ -238,6 +238,17 @@ def test_a_pipe_that_pauses_holds_up_nothing(running: Running, tmp_path: Path) -
 
 
 @pytest.mark.kafka
+def test_a_capture_folder_that_cannot_be_is_wrong_use(running: Running, tmp_path: Path) -> None:
+    """--capture on a file is told before anything is read."""
+    file = tmp_path / "file"
+    file.touch()
+    code, out, err = called("subscribe", "--as", "MY-CUSTOMS", "--home", str(running.home), "--capture", str(file))
+    assert code == 2
+    assert "cannot be a folder" in err
+    assert not out
+
+
+@pytest.mark.kafka
 def test_interrupted_is_130(running: Running) -> None:
     """Ctrl-C ends a waiting `broker subscribe` at once, with 130."""
     home = running.home
