@@ -11,14 +11,17 @@ are here. Every authentic message in its own outbox consumes its sequence number
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from broker import ids
 from broker.envelope import cbor, cose, receipt, slip
+from broker.envelope.batch import Tree
+from broker.envelope.cose import statement_bytes
 from broker.envelope.header import Header
-from broker.envelope.note import note_bytes
+from broker.envelope.note import note_of
 from broker.envelope.parcel import SLIP, parcel_bytes
 from broker.errors import Finding, Refusal
 from broker.exchange import sequence
@@ -30,6 +33,7 @@ from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.shard import Answer, ShardState, SubjectState
 from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, QUARANTINE
+from broker.exchange.verify import root_to_be_signed
 from broker.policy.decide import Decider
 from broker.policy.model import Release
 
@@ -55,10 +59,9 @@ class _Delivery:
     protected: bytes
     payload: bytes
 
-    def outgoing(self, signature: bytes) -> Outgoing:
+    def outgoing(self, signed_slip: bytes) -> Outgoing:
         parcel = self.authentic.parcel
         given = {name: parcel.sections[name] for name, _rule in self.release.given}
-        signed_slip = cose.sign1_bytes(self.protected, self.payload, signature)
         value = parcel_bytes(parcel.statement, given, {SLIP: signed_slip})
         return Outgoing(ids.inbox(self.release.agency), b"s/" + self.authentic.header.subject.encode(), value)
 
@@ -88,6 +91,8 @@ class Batch:
     def __init__(self, shard: ShardState, rules: Rules, decider: Decider, *, alg: int, kid: bytes) -> None:
         self.shard, self.rules, self.decider = shard, rules, decider
         self.tally = Tally()
+        self._alg, self._kid = alg, kid
+        self._tree: Tree | None = None
         self._slip_protected = cose.protected_header(alg, kid, slip.CONTENT_TYPE)
         self._receipt_protected = cose.protected_header(alg, kid, receipt.CONTENT_TYPE)
         self._deliveries: list[_Delivery] = []
@@ -340,16 +345,25 @@ class Batch:
         return answer
 
     def to_be_signed(self) -> list[bytes]:
-        """What the relay's key has to sign: first each slip, then each new receipt."""
-        slips = [cose.to_be_signed(d.protected, self.rules.aad, d.payload) for d in self._deliveries]
-        return slips + [cose.to_be_signed(self._receipt_protected, self.rules.aad, a.unsigned) for a in self._unsigned]
+        """What the relay's key has to sign: the root over every slip and new receipt of this transaction; a single one itself."""
+        statements = [(delivery.protected, delivery.payload) for delivery in self._deliveries]
+        statements += [(self._receipt_protected, answer.unsigned) for answer in self._unsigned]
+        signed = [cose.to_be_signed(protected, self.rules.aad, payload) for protected, payload in statements]
+        self._tree = Tree([cose.leaf_hash(each) for each in signed]) if len(signed) > 1 else None
+        if self._tree is None:
+            return signed
+        names = {"exchange_id": self.rules.exchange_id, "environment": self.rules.environment}
+        return [root_to_be_signed(self._alg, self._kid, self._tree.root, self._tree.size, **names)]
 
     def sealed(self, signatures: Sequence[bytes]) -> list[Outgoing]:
-        """All records of the transaction, given the signatures in the order of :meth:`to_be_signed`."""
-        count = len(self._deliveries)
-        records = [delivery.outgoing(signature) for delivery, signature in zip(self._deliveries, signatures, strict=False)]
-        for answer, signature in zip(self._unsigned, signatures[count:], strict=True):
-            answer.note = note_bytes(self._receipt_protected, answer.unsigned, signature)
+        """All records of the transaction, given the signatures that :meth:`to_be_signed` asked for."""
+        numbers = itertools.count()
+        records = [
+            delivery.outgoing(statement_bytes(self._statement(delivery.protected, delivery.payload, next(numbers), signatures)))
+            for delivery in self._deliveries
+        ]
+        for answer in self._unsigned:
+            answer.note = note_of(self._statement(self._receipt_protected, answer.unsigned, next(numbers), signatures))
             answer.unsigned = None
         records += [Outgoing(ids.inbox(answer.agency), answer.key, answer.note) for answer in self._answers]
         records += self._plain
@@ -357,6 +371,12 @@ class Batch:
             records.append(Outgoing(JOURNAL, None, cbor.encode([self.shard.number, list(self._leaves)])))
         records += self.shard.drain()
         return records
+
+    def _statement(self, protected: bytes, payload: bytes, number: int, signatures: Sequence[bytes]) -> cose.Sign1:
+        """The number-th statement of this transaction, with its proof or its own signature."""
+        if self._tree is None:
+            return cose.Sign1(protected, payload, signatures[0], self._alg, self._kid, "")
+        return cose.Sign1(protected, payload, b"", self._alg, self._kid, "", self._tree.proof(number, signatures[0]))
 
 
 def _shown(text: str) -> str:

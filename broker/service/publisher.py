@@ -26,7 +26,7 @@ import structlog
 from broker import ids
 from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError, ExchangeUnreachable, Refusal, RefusedError, UsageError
-from broker.exchange.publish import Draft, Encoded, Seat, encode_sections, prepare, preview, seal
+from broker.exchange.publish import Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
@@ -258,10 +258,10 @@ class Publisher:
                 continue
             seq, prev = seq + 1, draft.leaf
             drafts.append((waiting, draft))
-        signatures = await self._signer.sign([draft.signed_bytes for _, draft in drafts])
+        sealing = Sealing([draft for _, draft in drafts], self.knowledge.rules)
+        values = sealing.values(await self._signer.sign(sealing.to_be_signed))
         stored: list[Stored] = []
-        for (_, draft), signature in zip(drafts, signatures, strict=True):
-            value = seal(draft, signature)
+        for (_, draft), value in zip(drafts, values, strict=True):
             header, digest = draft.header, hashlib.sha256(value).digest()
             stored.append(Stored(header.seq, header.message_id, header.subject, header.revision, draft.leaf, digest, value))
         self._store.add(stored)
