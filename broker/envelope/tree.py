@@ -15,21 +15,23 @@ from typing import Final
 
 HASH_BYTES: Final = 32
 SIZE_LIMIT: Final = 1 << 16
-"""Most leaves of one batch."""
+"""Most leaves of one batch; its paths have at most 16 hashes."""
 
-
-def _node(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
+_sha256 = hashlib.sha256
 
 
 def tree_levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
-    """All nodes, level by level from the leaves to the root; a node without a sibling moves up unchanged."""
-    if not leaves:
-        raise ValueError("a tree has at least one leaf")
+    """All nodes, level by level from the leaves to the root; a node without a sibling moves up unchanged.
+
+    Raises ValueError for no leaf at all and for more than :data:`SIZE_LIMIT`: nobody could read the proofs.
+    """
+    if not 0 < len(leaves) <= SIZE_LIMIT:
+        raise ValueError(f"a tree has 1 to {SIZE_LIMIT} leaves, not {len(leaves)}")
     levels = [list(leaves)]
     while len(levels[-1]) > 1:
         below = levels[-1]
-        above = [_node(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
+        pairs = zip(below[::2], below[1::2], strict=False)  # the last one may have no sibling
+        above = [_sha256(b"\x01" + left + right).digest() for left, right in pairs]
         if len(below) % 2:
             above.append(below[-1])
         levels.append(above)
@@ -61,12 +63,12 @@ def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) ->
         if last == 0:
             return None
         if position & 1 or position == last:
-            node = _node(sibling, node)
+            node = _sha256(b"\x01" + sibling + node).digest()
             while not position & 1 and position:
                 position >>= 1
                 last >>= 1
         else:
-            node = _node(node, sibling)
+            node = _sha256(b"\x01" + node + sibling).digest()
         position >>= 1
         last >>= 1
     return node if last == 0 else None

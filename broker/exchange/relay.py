@@ -11,7 +11,7 @@ are here. Every authentic message in its own outbox consumes its sequence number
 from __future__ import annotations
 
 import hashlib
-import itertools
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +23,7 @@ from broker.envelope.cose import statement_bytes
 from broker.envelope.header import Header
 from broker.envelope.note import note_of
 from broker.envelope.parcel import SLIP, parcel_bytes
+from broker.envelope.tree import SIZE_LIMIT
 from broker.errors import Finding, Refusal
 from broker.exchange import sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, open_section
@@ -59,6 +60,16 @@ class _Delivery:
     protected: bytes
     payload: bytes
 
+    @property
+    def blind(self) -> bytes:
+        """The leaf beside the slip's in the tree of its transaction.
+
+        A proof shows a recipient the hashes of its neighbours, and a slip can be guessed: another recipient, a counter, the same
+        leaf and time. So no slip's hash is shown but together with this one, which takes the salt of the audience section to
+        make: only the relay and the originator have that, and they know the recipients anyway.
+        """
+        return hmac.digest(self.authentic.parcel.sections[AUDIENCE], self.payload, "sha256")
+
     def outgoing(self, signed_slip: bytes) -> Outgoing:
         parcel = self.authentic.parcel
         given = {name: parcel.sections[name] for name, _rule in self.release.given}
@@ -92,7 +103,7 @@ class Batch:
         self.shard, self.rules, self.decider = shard, rules, decider
         self.tally = Tally()
         self._alg, self._kid = alg, kid
-        self._tree: Tree | None = None
+        self._trees: list[Tree] = []
         self._slip_protected = cose.protected_header(alg, kid, slip.CONTENT_TYPE)
         self._receipt_protected = cose.protected_header(alg, kid, receipt.CONTENT_TYPE)
         self._deliveries: list[_Delivery] = []
@@ -345,25 +356,31 @@ class Batch:
         return answer
 
     def to_be_signed(self) -> list[bytes]:
-        """What the relay's key has to sign: the root over every slip and new receipt of this transaction; a single one itself."""
-        statements = [(delivery.protected, delivery.payload) for delivery in self._deliveries]
-        statements += [(self._receipt_protected, answer.unsigned) for answer in self._unsigned]
-        signed = [cose.to_be_signed(protected, self.rules.aad, payload) for protected, payload in statements]
-        self._tree = Tree([cose.leaf_hash(each) for each in signed]) if len(signed) > 1 else None
-        if self._tree is None:
-            return signed
+        """What the relay's key has to sign: the root over every slip and new receipt of this transaction; a single receipt itself.
+
+        Very many slips need more than one tree. Slips come first, each with its blind, so what is left alone is a receipt.
+        """
+        leaves: list[bytes] = []
+        for delivery in self._deliveries:
+            signed = cose.to_be_signed(delivery.protected, self.rules.aad, delivery.payload)
+            leaves += cose.leaf_hash(signed), delivery.blind
+        alone = b""
+        for answer in self._unsigned:
+            alone = cose.to_be_signed(self._receipt_protected, self.rules.aad, answer.unsigned)
+            leaves.append(cose.leaf_hash(alone))
+        self._trees = [Tree(leaves[at : at + SIZE_LIMIT]) for at in range(0, len(leaves), SIZE_LIMIT)]
         names = {"exchange_id": self.rules.exchange_id, "environment": self.rules.environment}
-        return [root_to_be_signed(self._alg, self._kid, self._tree.root, self._tree.size, **names)]
+        return [
+            root_to_be_signed(self._alg, self._kid, tree.root, tree.size, **names) if tree.size > 1 else alone for tree in self._trees
+        ]  # fmt: skip
 
     def sealed(self, signatures: Sequence[bytes]) -> list[Outgoing]:
         """All records of the transaction, given the signatures that :meth:`to_be_signed` asked for."""
-        numbers = itertools.count()
-        records = [
-            delivery.outgoing(statement_bytes(self._statement(delivery.protected, delivery.payload, next(numbers), signatures)))
-            for delivery in self._deliveries
-        ]
-        for answer in self._unsigned:
-            answer.note = note_of(self._statement(self._receipt_protected, answer.unsigned, next(numbers), signatures))
+        records: list[Outgoing] = []
+        for place, delivery in enumerate(self._deliveries):
+            records.append(delivery.outgoing(statement_bytes(self._statement(delivery.protected, delivery.payload, 2 * place, signatures))))
+        for place, answer in enumerate(self._unsigned, 2 * len(self._deliveries)):
+            answer.note = note_of(self._statement(self._receipt_protected, answer.unsigned, place, signatures))
             answer.unsigned = None
         records += [Outgoing(ids.inbox(answer.agency), answer.key, answer.note) for answer in self._answers]
         records += self._plain
@@ -372,11 +389,13 @@ class Batch:
         records += self.shard.drain()
         return records
 
-    def _statement(self, protected: bytes, payload: bytes, number: int, signatures: Sequence[bytes]) -> cose.Sign1:
-        """The number-th statement of this transaction, with its proof or its own signature."""
-        if self._tree is None:
-            return cose.Sign1(protected, payload, signatures[0], self._alg, self._kid, "")
-        return cose.Sign1(protected, payload, b"", self._alg, self._kid, "", self._tree.proof(number, signatures[0]))
+    def _statement(self, protected: bytes, payload: bytes, place: int, signatures: Sequence[bytes]) -> cose.Sign1:
+        """The statement at this place among the leaves of the transaction, with its proof or its own signature."""
+        number, index = divmod(place, SIZE_LIMIT)
+        tree = self._trees[number]
+        if tree.size == 1:
+            return cose.Sign1(protected, payload, signatures[number], self._alg, self._kid, "")
+        return cose.Sign1(protected, payload, b"", self._alg, self._kid, "", tree.proof(index, signatures[number]))
 
 
 def _shown(text: str) -> str:

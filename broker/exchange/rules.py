@@ -19,7 +19,7 @@ class Rules:
     """An immutable view. A new directory entry or policy bundle makes a new view; a batch is judged under one view.
 
     ``aad`` is the COSE external_aad of this exchange and environment (RFC 9052 section 4.3): a message of a test or exercise
-    never verifies in production.
+    never verifies in production. ``roots`` begins empty in every view: no verdict outlives the directory it was reached under.
     """
 
     exchange_id: str
@@ -28,7 +28,7 @@ class Rules:
     catalogue: Catalogue
     aad: bytes
     policy_version: int
-    roots: Roots = field(default_factory=Roots, compare=False, repr=False)
+    roots: Roots = field(default_factory=Roots, init=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, directory: Directory, catalogue: Catalogue, policy_version: int) -> Rules:

@@ -7,7 +7,7 @@ directory is a new view and remembers nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final
+from typing import Final, NamedTuple
 
 from broker.envelope import cose
 from broker.envelope.batch import batch_context, receipt_protected
@@ -17,22 +17,34 @@ ROOTS: Final = 1024
 """Roots remembered."""
 
 
+class RootName(NamedTuple):
+    """What a verdict is about. ``context`` is the root's external data: the same root may be tried for several environments."""
+
+    kid: bytes
+    context: bytes
+    root: bytes
+    signature: bytes
+
+
 class Roots:
     """Verdicts on batch roots, the latest :data:`ROOTS` of them."""
 
     def __init__(self) -> None:
-        self._verdicts: OrderedDict[tuple[bytes, bytes, int, bytes], bool] = OrderedDict()
+        self._verdicts: OrderedDict[RootName, bool] = OrderedDict()
 
-    def get(self, name: tuple[bytes, bytes, int, bytes]) -> bool | None:
-        """The verdict on key, root, size and signature, if it is remembered."""
+    def get(self, name: RootName) -> bool | None:
+        """The verdict on a root, if it is remembered."""
         return self._verdicts.get(name)
 
-    def keep(self, name: tuple[bytes, bytes, int, bytes], *, verdict: bool) -> bool:
+    def keep(self, name: RootName, *, verdict: bool) -> bool:
         """Remember a verdict, and give it."""
         self._verdicts[name] = verdict
         if len(self._verdicts) > ROOTS:
             self._verdicts.popitem(last=False)
         return verdict
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
 
 
 def root_to_be_signed(alg: int, kid: bytes, root: bytes, size: int, *, exchange_id: str, environment: str) -> bytes:
@@ -48,7 +60,7 @@ def is_signed(statement: cose.Sign1, signed: bytes, key: VerifyKey, *, exchange_
     root = proof.root(cose.leaf_hash(signed))
     if root is None:
         return False
-    name = (key.kid, root, proof.size, proof.signature)
+    name = RootName(key.kid, batch_context(exchange_id, environment, proof.size), root, proof.signature)
     known = roots.get(name)
     if known is not None:
         return known
