@@ -51,6 +51,11 @@ def carried(unprotected: Item, *, signature: bytes = b"", protected: bytes = ONE
     return Tagged(18, [protected, unprotected, ONE.payload, signature])
 
 
+def receipts_of(receipts: Item) -> Item:
+    """An unprotected header with these receipts."""
+    return {394: receipts}
+
+
 def refused(item: Item) -> str:
     """The reason with which an item is refused as a statement."""
     found = read_sign1(item)
@@ -256,9 +261,9 @@ def test_other_positions_are_refused(made: bytes) -> None:
 
 def test_the_reasons_are_for_the_sender() -> None:
     """What is wrong is said in terms of the format, never of a programming language."""
-    receipts: list[Item] = [*BAD_RECEIPTS.values()]
-    receipts += [[made] for made in (*BAD_RECEIPT.values(), *BAD_POSITION.values())]
-    for item in (*BAD_UNPROTECTED.values(), *({394: each} for each in receipts)):
+    items = [*BAD_UNPROTECTED.values(), *map(receipts_of, BAD_RECEIPTS.values())]
+    items += [receipts_of([made]) for made in (*BAD_RECEIPT.values(), *BAD_POSITION.values())]
+    for item in items:
         reason = refused(carried(item))
         assert reason[0].islower()
         for word in ("dict", "list", "int", "bytes object", "None", "tuple", "Error", "str"):
