@@ -1,8 +1,9 @@
-"""COSE_Sign1 (RFC 9052 section 4.2) in the direct form: one signature over one payload, in a fixed profile.
+"""COSE_Sign1 (RFC 9052 section 4.2) in a fixed profile, in two forms.
 
 ::
 
-    18([ protected: bstr {1: alg, 3: content type, 4: kid}, unprotected: {}, payload: bstr, signature: bstr ])
+    direct  18([ protected: bstr {1: alg, 3: content type, 4: kid}, unprotected: {}, payload: bstr, signature: bstr ])
+    batch   18([ protected: the same, unprotected: {394: [receipt]}, payload: bstr, signature: h'' ])    see :mod:`broker.envelope.batch`
 
 What is signed is the Sig_structure (RFC 9052 section 4.4) with the exchange's :func:`context` as external data, so that a
 message of one exchange or environment never verifies in another. Nobody signs or checks here: keys belong to ``trust``.
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from broker.envelope import batch
+from broker.envelope.batch import Proof
 from broker.envelope.cbor import SIGN1_TAG, CborError, Item, Tagged, bytes_head, decode, encode
 from broker.errors import Refusal
 
@@ -36,7 +39,7 @@ _SIG_STRUCTURE: Final = b"\x84\x6aSignature1"
 
 @dataclass(frozen=True, slots=True)
 class Sign1:
-    """A COSE_Sign1 that was read; nothing in it is verified. The unprotected header was empty.
+    """A COSE_Sign1 that was read; nothing in it is verified. ``proof`` is there in the batch form, and ``signature`` then empty.
 
     ``protected`` and ``payload`` are the bytes as carried: what is signed is these, never a re-encoding. ``alg``, ``kid`` and
     ``content_type`` were read from ``protected``.
@@ -48,6 +51,7 @@ class Sign1:
     alg: int
     kid: bytes
     content_type: str
+    proof: Proof | None = None
 
 
 def protected_header(alg: int, kid: bytes, content_type: str) -> bytes:
@@ -76,16 +80,24 @@ def leaf_hash(tbs: bytes) -> bytes:
 
 
 def sign1_item(protected: bytes, payload: bytes, signature: bytes) -> Tagged:
-    """The COSE_Sign1 as an item, for embedding in a larger one."""
+    """The COSE_Sign1 in direct form as an item, for embedding in a larger one."""
     return Tagged(SIGN1_TAG, [protected, {}, payload, signature])
 
 
-def sign1_bytes(protected: bytes, payload: bytes, signature: bytes) -> bytes:
-    """The COSE_Sign1 as bytes: what :func:`sign1_item` encodes to."""
+def sign1_bytes(protected: bytes, payload: bytes, signature: bytes, unprotected: bytes = b"\xa0") -> bytes:
+    """The COSE_Sign1 as bytes; ``unprotected`` is its encoded unprotected header, in the direct form empty."""
     return b"".join((
-        b"\xd2\x84", bytes_head(len(protected)), protected, b"\xa0", bytes_head(len(payload)), payload,
+        b"\xd2\x84", bytes_head(len(protected)), protected, unprotected, bytes_head(len(payload)), payload,
         bytes_head(len(signature)), signature,
     ))  # fmt: skip
+
+
+def statement_bytes(statement: Sign1) -> bytes:
+    """The bytes of a COSE_Sign1 in the form that it has."""
+    if statement.proof is None:
+        return sign1_bytes(statement.protected, statement.payload, statement.signature)
+    unprotected = batch.unprotected_bytes(statement.alg, statement.kid, statement.proof)
+    return sign1_bytes(statement.protected, statement.payload, b"", unprotected)
 
 
 def read_sign1(item: Item) -> Sign1 | Refusal:
@@ -98,19 +110,19 @@ def read_sign1(item: Item) -> Sign1 | Refusal:
     protected, unprotected, payload, signature = parts
     if not isinstance(protected, bytes) or not isinstance(payload, bytes) or not isinstance(signature, bytes):
         return _bad("protected header, payload and signature are byte strings, each present")
-    if unprotected != {}:
-        if isinstance(unprotected, dict):
-            return _bad(
-                "the unprotected header is not empty: this exchange's version knows no batch signatures yet, "
-                "sign each message by itself"
-            )
-        return _bad("the unprotected header is an empty map")
     if len(protected) > _PROTECTED_LIMIT:
         return _bad(f"the protected header has over {_PROTECTED_LIMIT} bytes")
     labels = _read_protected(protected)
     if isinstance(labels, Refusal):
         return labels
     alg, kid, content_type = labels
+    if unprotected != {}:
+        proof = batch.read_unprotected(unprotected, alg, kid)
+        if isinstance(proof, str):
+            return _bad(proof)
+        if signature:
+            return _bad("a statement in batch form has an empty signature of its own")
+        return Sign1(protected, payload, b"", alg, kid, content_type, proof)
     if len(signature) != SIGNATURE_BYTES[alg]:
         return _bad(f"the signature has {len(signature)} bytes, algorithm {alg} makes {SIGNATURE_BYTES[alg]}")
     return Sign1(protected, payload, signature, alg, kid, content_type)

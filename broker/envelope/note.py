@@ -12,15 +12,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from broker.envelope.cose import Sign1, read_sign1_bytes, sign1_bytes
+from broker.envelope.cose import Sign1, read_sign1_bytes, sign1_bytes, statement_bytes
 from broker.errors import Refusal
 
 MAGIC: Final = b"XB\x02"
 
 
 def note_bytes(protected: bytes, payload: bytes, signature: bytes) -> bytes:
-    """The record value of a note, from its protected header, payload and signature as signed."""
+    """The record value of a note in direct form, from its protected header, payload and signature as signed."""
     return MAGIC + sign1_bytes(protected, payload, signature)
+
+
+def note_of(statement: Sign1) -> bytes:
+    """The record value of a note in the form that its statement has."""
+    return MAGIC + statement_bytes(statement)
 
 
 def read_note(value: bytes, limit: int) -> Sign1 | Refusal:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.envelope.cbor import CborError, Item, bytes_head, decode, head, text
-from broker.envelope.cose import Sign1, read_sign1, sign1_bytes
+from broker.envelope.cose import Sign1, read_sign1, statement_bytes
 from broker.errors import Refusal
 
 MAGIC: Final = b"XB\x01"
@@ -49,9 +49,7 @@ def parcel_bytes(statement: Sign1, sections: Mapping[str, bytes], extras: Mappin
 
     The caller gives what :func:`read_parcel` would accept: at most 16 sections and 8 extras.
     """
-    parts = [
-        MAGIC, b"\x83", sign1_bytes(statement.protected, statement.payload, statement.signature), head(5, len(sections)),
-    ]  # fmt: skip
+    parts = [MAGIC, b"\x83", statement_bytes(statement), head(5, len(sections))]
     # Deterministic CBOR orders keys by their encodings: shorter names first.
     for name, carried in sorted(sections.items(), key=_by_encoding):
         parts += text(name), bytes_head(len(carried)), carried

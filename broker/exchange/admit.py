@@ -20,6 +20,8 @@ from broker.envelope.section import body_of, check_sections
 from broker.errors import Refusal
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
+from broker.exchange.verify import is_signed
+from broker.trust.keys import VerifyKey
 
 AUDIENCE: Final = "audience"
 """The section that only the relay and the originator see: recipients never learn who else received a message."""
@@ -62,7 +64,7 @@ def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int) -> Authenti
         return Refusal("BAD_STATEMENT", f"algorithm {statement.alg} is not the one the directory names for this key ({key.alg})")
 
     signed = cose.to_be_signed(statement.protected, rules.aad, statement.payload)
-    if not key.verify(statement.signature, signed):
+    if not rules.signed_by(statement, signed, key):
         return _why_unverified(parcel, key, rules)
 
     header = _header(statement.payload, rules)
@@ -73,14 +75,14 @@ def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int) -> Authenti
     return Authentic(parcel, header, cose.leaf_hash(signed))
 
 
-def _why_unverified(parcel: Parcel, key: Any, rules: Rules) -> Refusal:
+def _why_unverified(parcel: Parcel, key: VerifyKey, rules: Rules) -> Refusal:
     """Tell a message of another environment from a forgery: the sender can mend the first."""
     statement = parcel.statement
     for environment in ids.ENVIRONMENTS:
         if environment == rules.environment:
             continue
-        aad = cose.context(rules.exchange_id, environment)
-        if key.verify(statement.signature, cose.to_be_signed(statement.protected, aad, statement.payload)):
+        signed = cose.to_be_signed(statement.protected, cose.context(rules.exchange_id, environment), statement.payload)
+        if is_signed(statement, signed, key, exchange_id=rules.exchange_id, environment=environment, roots=rules.roots):
             return Refusal("WRONG_ENVIRONMENT", f"signed for {environment}; this exchange is {rules.environment}")
     return Refusal("BAD_SIGNATURE", "the signature does not verify")
 

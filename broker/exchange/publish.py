@@ -7,11 +7,13 @@ same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from broker import ids
 from broker.envelope import cose
+from broker.envelope.batch import Tree
 from broker.envelope.header import CONTENT_TYPE, Correlation, Evaluation, Header, Routing, header_record
 from broker.envelope.parcel import parcel_bytes
 from broker.envelope.section import Commitment, digest, seal_body
@@ -20,6 +22,7 @@ from broker.exchange.admit import AUDIENCE
 from broker.exchange.decide import labels_of
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
+from broker.exchange.verify import root_to_be_signed
 from broker.families.catalogue import FAMILIES, check, check_shape
 from broker.families.message import Message
 from broker.policy.model import Labels
@@ -111,7 +114,7 @@ def prepare(
         return Refusal("BAD_LABELS", error.reason, f"header.{error.path}")
     protected = cose.protected_header(alg, kid, CONTENT_TYPE)
     signed_bytes = cose.to_be_signed(protected, rules.aad, payload)
-    size = len(payload) + sum(map(len, sections.values())) + 512
+    size = len(payload) + sum(map(len, sections.values())) + 1024
     if size > MESSAGE_LIMIT:
         return Refusal("TOO_LARGE", f"the record would be about {size:,} bytes; {MESSAGE_LIMIT:,} are allowed", _largest(sections))
     labels = labels_of(header, message.audience.record())
@@ -126,10 +129,46 @@ def preview(message: Message, encoded: Encoded, *, originator: str, now_ms: int)
     return labels_of(header, message.audience.record())
 
 
+URGENT: Final = ("FLASH", "IMMEDIATE")
+"""Urgencies that wait for no batch: each message has a signature of its own."""
+
+
 def seal(draft: Draft, signature: bytes) -> bytes:
-    """The record value for the outbox."""
+    """The record value for the outbox, in direct form."""
     statement = cose.Sign1(draft.protected, draft.payload, signature, draft.alg, draft.kid, CONTENT_TYPE)
     return parcel_bytes(statement, draft.sections, {})
+
+
+class Sealing:
+    """Drafts of one signer on their way to record values: one signature for all that may share it, one each for the urgent.
+
+    Sign what :attr:`to_be_signed` lists, then take :meth:`values`.
+    """
+
+    def __init__(self, drafts: Sequence[Draft], rules: Rules) -> None:
+        self._drafts = drafts
+        shared = [number for number, draft in enumerate(drafts) if draft.header.urgency not in URGENT]
+        self._shared = {number: index for index, number in enumerate(shared)} if len(shared) > 1 else {}
+        self.to_be_signed = [draft.signed_bytes for number, draft in enumerate(drafts) if number not in self._shared]
+        self._tree: Tree | None = None
+        if self._shared:
+            first = drafts[shared[0]]
+            self._tree = Tree([drafts[number].leaf for number in shared])
+            names = {"exchange_id": rules.exchange_id, "environment": rules.environment}
+            self.to_be_signed.append(root_to_be_signed(first.alg, first.kid, self._tree.root, self._tree.size, **names))
+
+    def values(self, signatures: Sequence[bytes]) -> list[bytes]:
+        """The record values in the order of the drafts, given the signatures in the order of :attr:`to_be_signed`."""
+        own = iter(signatures)
+        values: list[bytes] = []
+        for number, draft in enumerate(self._drafts):
+            if self._tree is None or number not in self._shared:
+                values.append(seal(draft, next(own)))
+                continue
+            proof = self._tree.proof(self._shared[number], signatures[-1])
+            statement = cose.Sign1(draft.protected, draft.payload, b"", draft.alg, draft.kid, CONTENT_TYPE, proof)
+            values.append(parcel_bytes(statement, draft.sections, {}))
+        return values
 
 
 def _largest(sections: Mapping[str, bytes]) -> str:

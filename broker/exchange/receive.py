@@ -108,7 +108,7 @@ def _relay_signed(signed: cose.Sign1, content_type: str, rules: Rules) -> bytes 
     key = rules.directory.relay_key(signed.kid)
     if key is None:
         return Refusal("BAD_SLIP", f"key {signed.kid.hex()} is no relay's key (directory version {rules.directory.version})")
-    if signed.alg != key.alg or not key.verify(signed.signature, cose.to_be_signed(signed.protected, rules.aad, signed.payload)):
+    if signed.alg != key.alg or not rules.signed_by(signed, cose.to_be_signed(signed.protected, rules.aad, signed.payload), key):
         return Refusal("BAD_SLIP", "the relay's signature does not verify")
     return signed.payload
 

@@ -11,15 +11,19 @@ are here. Every authentic message in its own outbox consumes its sequence number
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from broker import ids
 from broker.envelope import cbor, cose, receipt, slip
+from broker.envelope.batch import Tree
+from broker.envelope.cose import statement_bytes
 from broker.envelope.header import Header
-from broker.envelope.note import note_bytes
+from broker.envelope.note import note_of
 from broker.envelope.parcel import SLIP, parcel_bytes
+from broker.envelope.tree import SIZE_LIMIT
 from broker.errors import Finding, Refusal
 from broker.exchange import sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, open_section
@@ -30,6 +34,7 @@ from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.shard import Answer, ShardState, SubjectState
 from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, QUARANTINE
+from broker.exchange.verify import root_to_be_signed
 from broker.policy.decide import Decider
 from broker.policy.model import Release
 
@@ -55,10 +60,19 @@ class _Delivery:
     protected: bytes
     payload: bytes
 
-    def outgoing(self, signature: bytes) -> Outgoing:
+    @property
+    def blind(self) -> bytes:
+        """The leaf beside the slip's in the tree of its transaction.
+
+        A proof shows a recipient the hashes of its neighbours, and a slip can be guessed: another recipient, a counter, the same
+        leaf and time. So no slip's hash is shown but together with this one, which takes the salt of the audience section to
+        make: only the relay and the originator have that, and they know the recipients anyway.
+        """
+        return hmac.digest(self.authentic.parcel.sections[AUDIENCE], self.payload, "sha256")
+
+    def outgoing(self, signed_slip: bytes) -> Outgoing:
         parcel = self.authentic.parcel
         given = {name: parcel.sections[name] for name, _rule in self.release.given}
-        signed_slip = cose.sign1_bytes(self.protected, self.payload, signature)
         value = parcel_bytes(parcel.statement, given, {SLIP: signed_slip})
         return Outgoing(ids.inbox(self.release.agency), b"s/" + self.authentic.header.subject.encode(), value)
 
@@ -88,6 +102,8 @@ class Batch:
     def __init__(self, shard: ShardState, rules: Rules, decider: Decider, *, alg: int, kid: bytes) -> None:
         self.shard, self.rules, self.decider = shard, rules, decider
         self.tally = Tally()
+        self._alg, self._kid = alg, kid
+        self._trees: list[Tree] = []
         self._slip_protected = cose.protected_header(alg, kid, slip.CONTENT_TYPE)
         self._receipt_protected = cose.protected_header(alg, kid, receipt.CONTENT_TYPE)
         self._deliveries: list[_Delivery] = []
@@ -340,16 +356,31 @@ class Batch:
         return answer
 
     def to_be_signed(self) -> list[bytes]:
-        """What the relay's key has to sign: first each slip, then each new receipt."""
-        slips = [cose.to_be_signed(d.protected, self.rules.aad, d.payload) for d in self._deliveries]
-        return slips + [cose.to_be_signed(self._receipt_protected, self.rules.aad, a.unsigned) for a in self._unsigned]
+        """What the relay's key has to sign: the root over every slip and new receipt of this transaction; a single receipt itself.
+
+        Very many slips need more than one tree. Slips come first, each with its blind, so what is left alone is a receipt.
+        """
+        leaves: list[bytes] = []
+        for delivery in self._deliveries:
+            signed = cose.to_be_signed(delivery.protected, self.rules.aad, delivery.payload)
+            leaves += cose.leaf_hash(signed), delivery.blind
+        alone = b""
+        for answer in self._unsigned:
+            alone = cose.to_be_signed(self._receipt_protected, self.rules.aad, answer.unsigned)
+            leaves.append(cose.leaf_hash(alone))
+        self._trees = [Tree(leaves[at : at + SIZE_LIMIT]) for at in range(0, len(leaves), SIZE_LIMIT)]
+        names = {"exchange_id": self.rules.exchange_id, "environment": self.rules.environment}
+        return [
+            root_to_be_signed(self._alg, self._kid, tree.root, tree.size, **names) if tree.size > 1 else alone for tree in self._trees
+        ]  # fmt: skip
 
     def sealed(self, signatures: Sequence[bytes]) -> list[Outgoing]:
-        """All records of the transaction, given the signatures in the order of :meth:`to_be_signed`."""
-        count = len(self._deliveries)
-        records = [delivery.outgoing(signature) for delivery, signature in zip(self._deliveries, signatures, strict=False)]
-        for answer, signature in zip(self._unsigned, signatures[count:], strict=True):
-            answer.note = note_bytes(self._receipt_protected, answer.unsigned, signature)
+        """All records of the transaction, given the signatures that :meth:`to_be_signed` asked for."""
+        records: list[Outgoing] = []
+        for place, delivery in enumerate(self._deliveries):
+            records.append(delivery.outgoing(statement_bytes(self._statement(delivery.protected, delivery.payload, 2 * place, signatures))))
+        for place, answer in enumerate(self._unsigned, 2 * len(self._deliveries)):
+            answer.note = note_of(self._statement(self._receipt_protected, answer.unsigned, place, signatures))
             answer.unsigned = None
         records += [Outgoing(ids.inbox(answer.agency), answer.key, answer.note) for answer in self._answers]
         records += self._plain
@@ -357,6 +388,14 @@ class Batch:
             records.append(Outgoing(JOURNAL, None, cbor.encode([self.shard.number, list(self._leaves)])))
         records += self.shard.drain()
         return records
+
+    def _statement(self, protected: bytes, payload: bytes, place: int, signatures: Sequence[bytes]) -> cose.Sign1:
+        """The statement at this place among the leaves of the transaction, with its proof or its own signature."""
+        number, index = divmod(place, SIZE_LIMIT)
+        tree = self._trees[number]
+        if tree.size == 1:
+            return cose.Sign1(protected, payload, signatures[number], self._alg, self._kid, "")
+        return cose.Sign1(protected, payload, b"", self._alg, self._kid, "", tree.proof(index, signatures[number]))
 
 
 def _shown(text: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from broker.envelope import cose
+from broker.exchange.verify import Roots, is_signed
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
 from broker.policy.model import Member
 from broker.schema.catalogue import Catalogue, Section
 from broker.trust.directory import Directory
+from broker.trust.keys import VerifyKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Rules:
     """An immutable view. A new directory entry or policy bundle makes a new view; a batch is judged under one view.
 
     ``aad`` is the COSE external_aad of this exchange and environment (RFC 9052 section 4.3): a message of a test or exercise
-    never verifies in production.
+    never verifies in production. ``roots`` begins empty in every view: no verdict outlives the directory it was reached under.
     """
 
     exchange_id: str
@@ -26,12 +28,17 @@ class Rules:
     catalogue: Catalogue
     aad: bytes
     policy_version: int
+    roots: Roots = field(default_factory=Roots, init=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, directory: Directory, catalogue: Catalogue, policy_version: int) -> Rules:
         """The view for the exchange that the directory is pinned to."""
         exchange_id, environment = directory.exchange_id, directory.environment
         return cls(exchange_id, environment, directory, catalogue, cose.context(exchange_id, environment), policy_version)
+
+    def signed_by(self, statement: cose.Sign1, signed: bytes, key: VerifyKey) -> bool:
+        """Whether this key signed the statement for this exchange and environment; ``signed`` is its Sig_structure."""
+        return is_signed(statement, signed, key, exchange_id=self.exchange_id, environment=self.environment, roots=self.roots)
 
     def schema(self, name: str) -> Section:
         """The current schema of ``header``, ``slip``, ``receipt`` or ``audience``, which every catalogue has."""

@@ -26,7 +26,7 @@ import structlog
 from broker import ids
 from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError, ExchangeUnreachable, Refusal, RefusedError, UsageError
-from broker.exchange.publish import Draft, Encoded, Seat, encode_sections, prepare, preview, seal
+from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
@@ -37,6 +37,8 @@ QUEUE: Final = 512
 """Messages that may wait to be encoded; ``publish`` waits when there are more (bounded memory)."""
 BATCH: Final = 256
 """Most messages of one signing and one store transaction."""
+GATHER_S: Final = 0.02
+"""How long a batch waits for more messages, and only while earlier records are under way."""
 UNACKED: Final = 4096
 """Most records sent and not yet acknowledged by Kafka."""
 RESEND_S: Final = 1.0
@@ -122,6 +124,7 @@ class Publisher:
         self._outlet: Outlet | None = None
         self._inlet: Inlet | None = None
         self._sent = asyncio.Event()
+        self._flush = asyncio.Event()
         self._failure: BrokerError | None = None
 
     async def __aenter__(self) -> Publisher:
@@ -166,6 +169,8 @@ class Publisher:
         if the message is not right, NotAuthorised, or ExchangeUnreachable (then it is stored and will be sent)."""
         waiting = _Waiting(message, self._checked(message))
         await self._queue.put(waiting)
+        if message.urgency in URGENT or self._queue.qsize() >= BATCH - 1:
+            self._flush.set()
         if self._failure is not None:
             raise self._failure
         return await waiting.acked
@@ -230,11 +235,21 @@ class Publisher:
         """Take what waits, give each its place in the stream, sign all at once, store all at once, send in order."""
         while True:
             self._batch = [await self._queue.get()]
-            while len(self._batch) < BATCH and not self._queue.empty():
-                self._batch.append(self._queue.get_nowait())
+            await self._gather()
             await self._store_and_send(self._batch)
             self._batch = []
             self._sent.set()
+
+    async def _gather(self) -> None:
+        """Fill the batch. It is sent at once when nothing is under way, when it is full, and when a message is urgent."""
+        if self._unacked:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_S):
+                    await self._flush.wait()
+        while len(self._batch) < BATCH and not self._queue.empty():
+            self._batch.append(self._queue.get_nowait())
+        if self._queue.empty():
+            self._flush.clear()
 
     async def _store_and_send(self, batch: list[_Waiting]) -> None:
         stream, seq, prev = self._store.stream()
@@ -258,10 +273,10 @@ class Publisher:
                 continue
             seq, prev = seq + 1, draft.leaf
             drafts.append((waiting, draft))
-        signatures = await self._signer.sign([draft.signed_bytes for _, draft in drafts])
+        sealing = Sealing([draft for _, draft in drafts], self.knowledge.rules)
+        values = sealing.values(await self._signer.sign(sealing.to_be_signed))
         stored: list[Stored] = []
-        for (_, draft), signature in zip(drafts, signatures, strict=True):
-            value = seal(draft, signature)
+        for (_, draft), value in zip(drafts, values, strict=True):
             header, digest = draft.header, hashlib.sha256(value).digest()
             stored.append(Stored(header.seq, header.message_id, header.subject, header.revision, draft.leaf, digest, value))
         self._store.add(stored)
@@ -290,6 +305,7 @@ class Publisher:
         """Follow the acknowledgements in order; after a failure everything unacknowledged is sent again, in order."""
         while True:
             if not self._unacked:
+                self._flush.set()
                 self._sent.clear()
                 await self._sent.wait()
                 continue

@@ -29,6 +29,8 @@ ENVIRONMENT: Final = "test"
 NOON: Final = 1_795_521_600_000
 """2026-11-24 12:00:00 UTC in Unix milliseconds."""
 STREAM: Final = bytes.fromhex("5a17c0ffee5a17c0ffee5a17c0ffee01")
+BATCH_STREAM: Final = bytes.fromhex("5a17c0ffee5a17c0ffee5a17c0ffee02")
+"""The stream of the batches; an agency may have several."""
 P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 

@@ -6,6 +6,7 @@ Everything is deterministic: fixed inputs (:mod:`tests.vectors.content`), Ed2551
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from pathlib import Path
 from typing import Final
@@ -14,8 +15,20 @@ from broker.envelope import note, receipt
 from broker.envelope.parcel import parcel_bytes
 from broker.envelope.section import digest
 from tests.vectors import content
-from tests.vectors.content import DIRECTORY, LICENSING, RELAY, Record
-from tests.vectors.messages import Signed, delivered, readable, recall_of, sections, sign, statement
+from tests.vectors.content import CUSTOMS, DIRECTORY, LICENSING, RELAY, Record, TestKey
+from tests.vectors.messages import (
+    Signed,
+    batch_of,
+    delivered,
+    delivery,
+    readable,
+    recall_of,
+    sections,
+    sign,
+    sign_together,
+    statement,
+    unsigned_slip,
+)
 from tests.vectors.refusals import refusals
 
 FOLDER: Final = Path(__file__).resolve().parent
@@ -53,6 +66,64 @@ def delivery_vector() -> Record:
         "lists every committed section except audience as given or withheld.",
         "directory": DIRECTORY, "recipient": "AE-CUSTOMS", "statement": signed.shown, "leaf": signed.leaf.hex(),
         "sections": shown_sections(carried, {"core", "goods"}), "slip": slip_made.shown, "value": value.hex(),
+    }  # fmt: skip
+
+
+def message(signed: Signed, carried: dict[str, bytes]) -> Record:
+    """One message of a batch."""
+    return {
+        "statement": signed.shown, "leaf": signed.leaf.hex(), "sections": shown_sections(carried, set(carried)),
+        "value": parcel_bytes(signed.statement, carried, {}).hex(),
+    }  # fmt: skip
+
+
+def batch_vector(about: str, key: TestKey, count: int) -> Record:
+    """Records of an outbox that share a signature."""
+    made = batch_of(key, count)
+    together, tree = sign_together(key, [signed for signed, _ in made])
+    messages = [message(signed, carried) for signed, (_, carried) in zip(together, made, strict=True)]
+    return {"kind": "batch", "note": about, "directory": DIRECTORY, "tree": tree, "messages": messages}
+
+
+def transaction_vectors() -> dict[str, Record]:
+    """What the relay makes of the batch's first message: two deliveries and a receipt under one signature."""
+    made = batch_of(CUSTOMS, 5)
+    signed = sign_together(CUSTOMS, [each for each, _ in made])[0][0]
+    carried = made[0][1]
+    slips = [
+        unsigned_slip(signed, carried, ["grounds"]),
+        unsigned_slip(signed, carried, [], recipient="MY-CUSTOMS", counter=7, prev=bytes(32), rule="receive.community"),
+    ]
+    leaves: list[Signed | bytes] = []
+    for slip_made, _ in slips:
+        leaves += slip_made, hmac.digest(carried["audience"], slip_made.statement.payload, "sha256")
+    value = parcel_bytes(signed.statement, carried, {})
+    record = content.receipt(
+        signed.leaf, hashlib.sha256(value).digest(), stream=content.BATCH_STREAM, subject="SG-CUSTOMS/2026/000201",
+        message_id=bytes.fromhex("0198c0de000070008000000000000b01"),
+        recipients=[
+            {"agency": "AE-CUSTOMS", "sections": ["core", "goods"], "withheld": ["grounds"]},
+            {"agency": "MY-CUSTOMS", "sections": ["core", "goods", "grounds"], "withheld": []},
+        ],
+    )  # fmt: skip
+    leaves.append(sign(RELAY, content.RECEIPT, receipt.CONTENT_TYPE, record))
+    (slip_made, _, answer), _ = sign_together(RELAY, leaves)
+    return {
+        "delivery-batch": {
+            "kind": "delivery",
+            "note": "The first message of parcel-batch.json as the relay delivers it to AE-CUSTOMS. Statement and slip are in batch form: "
+            "the statement in the tree of its originator's batch, the slip in that of the relay's transaction, which has five leaves: "
+            "this slip, a blind, the slip of another recipient, a blind, the receipt of receipt-batch.json.",
+            "directory": DIRECTORY, "recipient": "AE-CUSTOMS", "statement": signed.shown, "leaf": signed.leaf.hex(),
+            "sections": shown_sections(carried, {"core", "goods"}), "slip": slip_made.shown,
+            "value": delivery(signed, slips[0][1], slip_made).hex(),
+        },
+        "receipt-batch": {
+            "kind": "note",
+            "note": "The relay's answer to the first message of parcel-batch.json, in batch form: the last of the five leaves of the tree "
+            "of delivery-batch.json. digest = SHA-256 of the parcel's value.",
+            "directory": DIRECTORY, "statement": answer.shown, "value": note.note_of(answer.statement).hex(),
+        },
     }  # fmt: skip
 
 
@@ -99,6 +170,15 @@ def build() -> dict[str, Record]:
             "The relay's answer to a record of the outbox that is no parcel: what could not be read is null.",
             content.receipt(None, hashlib.sha256(b"Obj\x01").digest(), **refused),
         ),
+        "parcel-batch": batch_vector(
+            "Five records of the outbox of SG-CUSTOMS under one Ed25519 signature (batch form, RFC 9942 receipts over an RFC 9162 tree). "
+            "value = 58 42 01, then the deterministic CBOR of [18([protected, {394: [receipt]}, payload, h'']), sections, {}].", CUSTOMS, 5,
+        ),
+        "parcel-batch-p256": batch_vector(
+            "Three records of the outbox of DE-BAFA under one ECDSA signature (P-256, nonce by RFC 6979, the lower s). The third leaf "
+            "stands alone in its level: its path has one hash, those of the others two.", LICENSING, 3,
+        ),
+        **transaction_vectors(),
         "refusals": refusals(),
     }  # fmt: skip
 

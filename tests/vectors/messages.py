@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from broker.envelope import cose, header, slip
+from broker.envelope.batch import Tree, batch_context, receipt_protected, unprotected_bytes
 from broker.envelope.cose import Sign1
 from broker.envelope.parcel import SLIP, parcel_bytes
 from broker.envelope.section import digest, seal_body
@@ -15,6 +17,12 @@ from tests.vectors.content import CUSTOMS, ENVIRONMENT, EXCHANGE, NOON, RELAY, R
 SIGNED_NOTE: Final = (
     "protected, external_aad and payload are wrapped as the Sig_structure of RFC 9052 section 4.4 and signed with key.seed. "
     "payload is record as schemaless Avro under schema, with bytes shown in hex and times in Unix milliseconds."
+)
+
+BATCH_NOTE: Final = (
+    "The statement's own signature is empty: from its leaf, index and path follow to the root of the batch's tree. The root is the "
+    "detached payload of the receipt; protected, external_aad and root are wrapped as a Sig_structure and signed with key.seed. "
+    "unprotected is the statement's unprotected header, which holds the receipt."
 )
 
 
@@ -46,6 +54,34 @@ def sign(key: TestKey, schema: content.Schema, content_type: str, record: Record
         "signature": signature.hex(),
     }  # fmt: skip
     return Signed(Sign1(protected, payload, signature, key.alg, key.kid, content_type), tbs, cose.leaf_hash(tbs), shown)
+
+
+def sign_together(key: TestKey, signed: Sequence[Signed | bytes], **context: Any) -> tuple[list[Signed], Record]:
+    """The same statements under one signature, in a tree with leaves that are none (bytes); and the tree as a vector shows it.
+
+    ``context`` may name another exchange or environment, another ``size`` to sign, or ``low=False``, for bad cases.
+    """
+    leaves = [each if isinstance(each, bytes) else each.leaf for each in signed]
+    tree = Tree(leaves)
+    protected = receipt_protected(key.alg, key.kid)
+    names = context.get("exchange_id", EXCHANGE), context.get("environment", ENVIRONMENT)
+    aad = batch_context(*names, context.get("size", tree.size))
+    tbs = cose.to_be_signed(protected, aad, tree.root)
+    signature = key.sign(tbs, low=context.get("low", True))
+    common = {
+        "tree_size": tree.size, "root": tree.root.hex(), "protected": protected.hex(), "external_aad": aad.hex(),
+        "to_be_signed": tbs.hex(), "signature": signature.hex(),
+    }  # fmt: skip
+    made: list[Signed] = []
+    for index, each in enumerate(signed):
+        if isinstance(each, bytes):
+            continue
+        proof = tree.proof(index, signature)
+        path = {"leaf_index": index, "path": [step.hex() for step in proof.path]}
+        unprotected = unprotected_bytes(key.alg, key.kid, proof).hex()
+        shown = {**each.shown, "signature": "", "batch": {"note": BATCH_NOTE, **common, **path, "unprotected": unprotected}}
+        made.append(Signed(replace(each.statement, signature=b"", proof=proof), each.tbs, each.leaf, shown))
+    return made, {"leaves": [leaf.hex() for leaf in leaves], **common}
 
 
 def readable(value: Any) -> Any:
@@ -87,9 +123,37 @@ def recall_of(before: Signed) -> Signed:
     )  # fmt: skip
 
 
-def delivered(signed: Signed, carried: dict[str, bytes], withheld: list[str], **changes: Any) -> tuple[bytes, Signed]:
-    """The record value of an inbox and its slip."""
+def batch_of(key: TestKey, count: int, *, context: Record | None = None) -> list[tuple[Signed, dict[str, bytes]]]:
+    """The first messages of a stream with their sections, not yet signed together: the first has four sections, the others two."""
+    made: list[tuple[Signed, dict[str, bytes]]] = []
+    prev: bytes | None = None
+    for seq in range(1, count + 1):
+        carried = sections(f" {seq}")
+        if seq > 1:
+            carried = {name: carried[name] for name in ("audience", "core")}
+        signed = statement(
+            carried, key, stream=content.BATCH_STREAM, seq=seq, prev=prev, urgency="PRIORITY" if seq == 1 else "ROUTINE",
+            message_id=bytes.fromhex(f"0198c0de000070008000000000000b{seq:02x}"), originator=key.agency,
+            subject=f"{key.agency}/2026/{200 + seq:06}", issued_at=NOON + seq, context=context,
+        )  # fmt: skip
+        made.append((signed, carried))
+        prev = signed.leaf
+    return made
+
+
+def unsigned_slip(signed: Signed, carried: dict[str, bytes], withheld: list[str], **changes: Any) -> tuple[Signed, dict[str, bytes]]:
+    """The slip of a delivery, signed by itself, and the sections that it gives."""
     given = {name: value for name, value in carried.items() if name not in {"audience", *withheld}}
     record = content.slip(signed.leaf, sorted(given), withheld, **changes)
-    note_of_delivery = sign(RELAY, content.SLIP, slip.CONTENT_TYPE, record)
-    return parcel_bytes(signed.statement, given, {SLIP: cose.sign1_bytes(*note_of_delivery.parts)}), note_of_delivery
+    return sign(RELAY, content.SLIP, slip.CONTENT_TYPE, record), given
+
+
+def delivery(signed: Signed, given: dict[str, bytes], slip_made: Signed) -> bytes:
+    """The record value of an inbox."""
+    return parcel_bytes(signed.statement, given, {SLIP: cose.statement_bytes(slip_made.statement)})
+
+
+def delivered(signed: Signed, carried: dict[str, bytes], withheld: list[str], **changes: Any) -> tuple[bytes, Signed]:
+    """The record value of an inbox and its slip, in direct form."""
+    slip_made, given = unsigned_slip(signed, carried, withheld, **changes)
+    return delivery(signed, given, slip_made), slip_made

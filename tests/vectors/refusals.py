@@ -11,6 +11,7 @@ from broker.envelope.parcel import MAGIC, SLIP, parcel_bytes
 from tests.vectors import content
 from tests.vectors.content import CUSTOMS, DIRECTORY, LICENSING, RELAY, STRANGER, Record
 from tests.vectors.messages import Signed, commitments, delivered, sections, sign, statement
+from tests.vectors.refusals_batch import batches
 
 CARRIED = sections()
 SIGNED = statement(CARRIED)
@@ -71,7 +72,7 @@ def statements() -> list[Record]:
     return [
         bad("a statement without its tag", [protected, {}, payload, signature]),
         bad("a statement of three parts", cose.Tagged(18, [protected, {}, payload])),
-        bad("an unprotected header (the batch form)", cose.Tagged(18, [protected, {394: [b"receipt"]}, payload, b""])),
+        bad("an unprotected header", cose.Tagged(18, [protected, {33: b"a chain of certificates"}, payload, signature])),
         bad("a detached payload", cose.Tagged(18, [protected, {}, None, signature])),
         bad("an empty signature", cose.sign1_item(protected, payload, b"")),
         bad("an unknown protected label", cose.sign1_item(encode({**labels, 2: [4]}), payload, signature)),
@@ -155,8 +156,8 @@ def refusals() -> Record:
     return {
         "kind": "refusals",
         "note": "Record values that a reader refuses, with the refusal code and the admission step of the code. Each is made from "
-        "parcel-ed25519.json, parcel-p256.json or delivery-withheld.json, whose files show the keys. A case with `recipient` is a "
+        "parcel-ed25519.json, parcel-p256.json, parcel-batch.json or a delivery, whose files show the keys. A case with `recipient` is a "
         "delivery to that agency; another is a record of an outbox, of at most `limit` bytes (1048576 where none is given).",
         "directory": DIRECTORY,
-        "cases": [*framing(), *statements(), *signatures(), *slips(), *disclosed()],
+        "cases": [*framing(), *statements(), *signatures(), *slips(), *disclosed(), *batches()],
     }

@@ -35,12 +35,16 @@ from wire import (
     Sign1,
     context,
     fail,
+    leaf_of,
+    path_root,
     read_avro,
     read_cbor,
     read_sign1,
     readable,
     schema_id,
+    structure,
     to_be_signed,
+    tree_root,
     verifies,
 )
 
@@ -83,9 +87,9 @@ class Exchange:
         )  # fmt: skip
 
     @property
-    def aad(self) -> bytes:
-        """The external_aad of this exchange."""
-        return context(self.exchange_id, self.environment)
+    def names(self) -> tuple[str, str]:
+        """What everything signed here is bound to."""
+        return self.exchange_id, self.environment
 
 
 @dataclass
@@ -147,13 +151,13 @@ class Verification:
             fail("UNKNOWN_KEY", f"key {statement.kid.hex()}")
         agency, spki = self.exchange.agencies[statement.kid]
         self.held("key id", f"{statement.kid.hex()} of {agency}")
-        if not verifies(statement, self.exchange.aad, spki):
+        if not verifies(statement, *self.exchange.names, spki):
             for other in ENVIRONMENTS:
-                if verifies(statement, context(self.exchange.exchange_id, other), spki):
+                if verifies(statement, self.exchange.exchange_id, other, spki):
                     fail("WRONG_ENVIRONMENT", f"signed for {other}")
             fail("BAD_SIGNATURE", "the statement's signature does not fit")
-        self.leaf = hashlib.sha256(b"\x00" + to_be_signed(statement, self.exchange.aad)).digest()
-        self.held("statement signature", f"algorithm {statement.alg}; leaf {self.leaf.hex()}")
+        self.leaf = leaf_of(statement, *self.exchange.names)
+        self.held("statement signature", f"algorithm {statement.alg}, {form(statement)}; leaf {self.leaf.hex()}")
         try:
             self.header = read_avro(self.exchange.header, statement.payload)
         except Failed as failed:
@@ -169,12 +173,12 @@ class Verification:
         try:
             signed = read_sign1(read_cbor(extras[1]))
             spki = self.exchange.relays.get(signed.kid)
-            if signed.content_type != SLIP_TYPE or spki is None or not verifies(signed, self.exchange.aad, spki):
+            if signed.content_type != SLIP_TYPE or spki is None or not verifies(signed, *self.exchange.names, spki):
                 fail("BAD_SLIP", "not signed as a slip by a relay of this exchange")
             self.slip = read_avro(self.exchange.slip, signed.payload)
         except Failed as failed:
             fail("BAD_SLIP", str(failed))
-        self.held("slip signature", f"relay key {signed.kid.hex()}")
+        self.held("slip signature", f"relay key {signed.kid.hex()}, {form(signed)}")
         slip = self.slip
         here = (self.exchange.exchange_id, self.exchange.environment, self.recipient or slip["recipient"])
         if (slip["exchange_id"], slip["environment"], slip["recipient"]) != here:
@@ -221,6 +225,11 @@ class Verification:
                 self.held("section", f"{name} decodes as {where}")
 
 
+def form(signed: Sign1) -> str:
+    """How a statement is signed."""
+    return f"number {signed.proof.index} of a batch of {signed.proof.size}" if signed.proof else "by itself"
+
+
 def equal(name: str, found: Json, expected: Json) -> None:
     """A part of a vector that this reader reaches too."""
     if found != expected:
@@ -229,7 +238,12 @@ def equal(name: str, found: Json, expected: Json) -> None:
 
 def check_message(vector: Json, schemas: Path) -> list[str]:
     """A parcel or delivery: verify the value, then compare every intermediate that the file shows."""
-    run = Verification(Exchange.of(vector["directory"], schemas), vector.get("recipient"))
+    return check_value(vector, Exchange.of(vector["directory"], schemas), schemas)
+
+
+def check_value(vector: Json, exchange: Exchange, schemas: Path) -> list[str]:
+    """The same, in an exchange that is known already."""
+    run = Verification(exchange, vector.get("recipient"))
     value = bytes.fromhex(vector["value"])
     run.run(value)
     item: Json = cbor2.loads(value[3:])
@@ -245,6 +259,23 @@ def check_message(vector: Json, schemas: Path) -> list[str]:
     if "slip" in vector:
         check_signed("slip", vector["slip"], cbor2.loads(item[2][1]), run.exchange, run.exchange.slip)
     return [*run.lines, "ok    vector: every intermediate value is as written"]
+
+
+def check_batch(vector: Json, schemas: Path) -> list[str]:
+    """Messages under one signature: each verifies alone, and all their leaves are the leaves of the tree, in order."""
+    exchange = Exchange.of(vector["directory"], schemas)
+    lines: list[str] = []
+    for message in vector["messages"]:
+        lines += check_value(message, exchange, schemas)
+    tree = vector["tree"]
+    leaves = [message["leaf"] for message in vector["messages"]]
+    equal("leaves", leaves, tree["leaves"])
+    equal("tree size", len(leaves), tree["tree_size"])
+    equal("root", tree_root([bytes.fromhex(leaf) for leaf in leaves]).hex(), tree["root"])
+    for message in vector["messages"]:
+        for name in ("tree_size", "root", "protected", "external_aad", "to_be_signed", "signature"):
+            equal(f"{name} of each message", message["statement"]["batch"][name], tree[name])
+    return [*lines, f"ok    tree: the root over all {len(leaves)} leaves is the one that was signed"]
 
 
 def check_note(vector: Json, schemas: Path) -> list[str]:
@@ -266,17 +297,38 @@ def check_signed(name: str, shown: Json, item: Json, exchange: Exchange, schema:
     else:
         public = ec.derive_private_key(int.from_bytes(seed, "big"), ec.SECP256R1()).public_key()
     spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    aad = context(*exchange.names)
     equal(f"{name} key", spki.hex(), shown["key"]["spki"])
     equal(f"{name} key id", hashlib.sha256(spki).digest()[:16].hex(), shown["key"]["kid"])
     equal(f"{name} key id", signed.kid.hex(), shown["key"]["kid"])
     equal(f"{name} content type", signed.content_type, shown["content_type"])
     equal(f"{name} protected", signed.protected.hex(), shown["protected"])
-    equal(f"{name} external_aad", exchange.aad.hex(), shown["external_aad"])
+    equal(f"{name} external_aad", aad.hex(), shown["external_aad"])
     equal(f"{name} payload", signed.payload.hex(), shown["payload"])
     equal(f"{name} record", readable(read_avro(schema, signed.payload)), shown["record"])
-    equal(f"{name} to be signed", to_be_signed(signed, exchange.aad).hex(), shown["to_be_signed"])
+    equal(f"{name} to be signed", structure(signed.protected, aad, signed.payload).hex(), shown["to_be_signed"])
     equal(f"{name} signature", signed.signature.hex(), shown["signature"])
-    equal(f"{name} verifies", verifies(signed, exchange.aad, spki), True)
+    equal(f"{name} batch form", signed.proof is not None, "batch" in shown)
+    if signed.proof is not None:
+        check_proof(name, shown["batch"], signed, item, exchange)
+    equal(f"{name} verifies", verifies(signed, *exchange.names, spki), True)
+
+
+def check_proof(name: str, shown: Json, signed: Sign1, item: Json, exchange: Exchange) -> None:
+    """What a vector shows of the batch form: the place in the tree, the root, and the signature over it."""
+    proof = signed.proof
+    if proof is None:
+        fail("VECTOR", f"{name}: no batch form")
+    root = path_root(leaf_of(signed, *exchange.names), proof.index, proof.size, proof.path)
+    equal(f"{name} tree size", proof.size, shown["tree_size"])
+    equal(f"{name} leaf index", proof.index, shown["leaf_index"])
+    equal(f"{name} path", [each.hex() for each in proof.path], shown["path"])
+    equal(f"{name} root", root.hex() if root else None, shown["root"])
+    equal(f"{name} receipt's protected header", proof.protected.hex(), shown["protected"])
+    equal(f"{name} root's external_aad", context(*exchange.names, proof.size).hex(), shown["external_aad"])
+    equal(f"{name} root to be signed", (to_be_signed(signed, *exchange.names) or b"").hex(), shown["to_be_signed"])
+    equal(f"{name} root's signature", proof.signature.hex(), shown["signature"])
+    equal(f"{name} unprotected header", cbor2.dumps(item.value[1], canonical=True).hex(), shown["unprotected"])
 
 
 def check_refusals(vector: Json, schemas: Path) -> list[str]:
@@ -295,7 +347,7 @@ def check_refusals(vector: Json, schemas: Path) -> list[str]:
     return lines
 
 
-KINDS = {"parcel": check_message, "delivery": check_message, "note": check_note, "refusals": check_refusals}
+KINDS = {"parcel": check_message, "batch": check_batch, "delivery": check_message, "note": check_note, "refusals": check_refusals}
 
 
 def main(arguments: list[str]) -> int:

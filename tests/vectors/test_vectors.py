@@ -13,12 +13,13 @@ import pytest
 
 from broker.envelope import cose
 from broker.envelope.header import header_of, header_record
-from broker.envelope.note import note_bytes, read_note
+from broker.envelope.note import note_of, read_note
 from broker.envelope.parcel import SLIP, Parcel, parcel_bytes, read_parcel
 from broker.envelope.receipt import receipt_of, receipt_record
 from broker.envelope.section import body_of, check_sections
 from broker.envelope.slip import slip_of, slip_record
 from broker.errors import REFUSALS, Refusal
+from broker.exchange.verify import Roots, is_signed
 from broker.trust.keys import VerifyKey
 from tests.vectors import content, make
 
@@ -26,7 +27,11 @@ LIMIT = 1 << 20
 NAMES = sorted(path.stem for path in make.FOLDER.glob("*.json"))
 VECTORS: dict[str, Any] = {name: json.loads((make.FOLDER / f"{name}.json").read_text(encoding="utf-8")) for name in NAMES}
 CASES: list[dict[str, Any]] = VECTORS["refusals"]["cases"]
-MESSAGES = [name for name in NAMES if VECTORS[name]["kind"] in {"parcel", "delivery"}]
+MESSAGES: dict[str, Any] = {name: vector for name, vector in VECTORS.items() if vector["kind"] in {"parcel", "delivery"}} | {
+    f"{name} {number}": {**message, "kind": "parcel", "directory": vector["directory"]}
+    for name, vector in VECTORS.items() if vector["kind"] == "batch"
+    for number, message in enumerate(vector["messages"])
+}  # fmt: skip
 
 
 def stranger(*arguments: str | Path) -> tuple[int, str]:
@@ -63,24 +68,33 @@ def test_the_stranger_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("name", "path"),
     [
+        *[("delivery-withheld", path) for path in (
         ("leaf",), ("value",), ("statement", "protected"), ("statement", "payload"), ("statement", "to_be_signed"),
         ("statement", "signature"), ("statement", "key", "kid"), ("statement", "record", "revision"), ("sections", 0, "digest"),
         ("sections", 1, "record", "risk_score"),
         ("sections", 2, "schema_id"), ("sections", 3, "carried"), ("slip", "signature"), ("slip", "record", "counter"), ("recipient",),
+        )],
+        *[("delivery-batch", (part, "batch", name)) for part in ("statement", "slip") for name in (
+            "tree_size", "leaf_index", "root", "protected", "external_aad", "to_be_signed", "signature", "unprotected",
+        )],
+        *[("parcel-batch", ("tree", name)) for name in ("tree_size", "root", "protected", "external_aad", "to_be_signed", "signature")],
+        ("delivery-batch", ("slip", "batch", "path", 2)), ("delivery-batch", ("slip", "signature")),
+        ("parcel-batch", ("tree", "leaves", 4)), ("parcel-batch", ("messages", 3, "value")), ("parcel-batch", ("messages", 2, "leaf")),
+        ("receipt-batch", ("statement", "batch", "root")), ("receipt-batch", ("value",)),
     ],
-    ids=lambda path: ".".join(map(str, path)),
+    ids=lambda part: part if isinstance(part, str) else ".".join(map(str, part)),
 )  # fmt: skip
-def test_the_stranger_notices_an_altered_vector(path: tuple[str | int, ...], tmp_path: Path) -> None:
+def test_the_stranger_notices_an_altered_vector(name: str, path: tuple[str | int, ...], tmp_path: Path) -> None:
     """Each value in a vector is really compared: altered, it fails the check."""
-    vector = json.loads(json.dumps(VECTORS["delivery-withheld"]))
+    vector = json.loads(json.dumps(VECTORS[name]))
     parent = vector
     for step in path[:-1]:
         parent = parent[step]
     before = parent[path[-1]]
     if isinstance(before, str):
-        parent[path[-1]] = before[:-1] + ("0" if before[-1] != "0" else "1")
+        parent[path[-1]] = before[:-1] + ("0" if before[-1:] != "0" else "1")
     else:
         parent[path[-1]] = not before if isinstance(before, bool) else before + 1
     altered = tmp_path / "altered.json"
@@ -117,7 +131,7 @@ def test_the_stranger_verifies_captured_parcels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", MESSAGES)
 def test_we_read_every_message(name: str) -> None:
     """Our reader finds the parts of each parcel and delivery, the signature fits, and assembling gives the same bytes."""
-    vector = VECTORS[name]
+    vector = MESSAGES[name]
     value = bytes.fromhex(vector["value"])
     parcel = read_parcel(value, LIMIT)
     assert isinstance(parcel, Parcel)
@@ -144,7 +158,7 @@ def test_we_read_every_note(name: str) -> None:
     value = bytes.fromhex(vector["value"])
     note = read_note(value, LIMIT)
     assert isinstance(note, cose.Sign1)
-    assert note_bytes(note.protected, note.payload, note.signature) == value
+    assert note_of(note) == value
     record = content.RECEIPT.decode(verified(note, vector["statement"], vector["directory"]))
     assert receipt_record(receipt_of(record)) == record
 
@@ -157,11 +171,31 @@ def verified(signed: cose.Sign1, shown: dict[str, Any], directory: dict[str, Any
 
 
 def fits(signed: cose.Sign1, directory: dict[str, Any], spki: bytes, environment: str = "") -> bool:
-    """Whether the signature is right in the exchange of the directory."""
+    """Whether the statement is signed, alone or in a batch, in the exchange of the directory."""
     key = VerifyKey.from_spki(spki)
     assert isinstance(key, VerifyKey)
-    aad = cose.context(directory["exchange_id"], environment or directory["environment"])
-    return key.verify(signed.signature, cose.to_be_signed(signed.protected, aad, signed.payload))
+    names = {"exchange_id": directory["exchange_id"], "environment": environment or directory["environment"]}
+    return is_signed(signed, cose.to_be_signed(signed.protected, cose.context(**names), signed.payload), key, **names, roots=Roots())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if VECTORS[name]["kind"] == "batch"])
+def test_one_signature_serves_a_batch(name: str) -> None:
+    """The messages of a batch follow each other in their stream, differ, and have one root, which is checked once for all."""
+    vector = VECTORS[name]
+    parcels = [read_parcel(bytes.fromhex(message["value"]), LIMIT) for message in vector["messages"]]
+    statements = [parcel.statement for parcel in parcels if isinstance(parcel, Parcel)]
+    assert len({message["value"] for message in vector["messages"]}) == len(statements) == vector["tree"]["tree_size"]
+    key = VerifyKey.from_spki(bytes.fromhex(vector["messages"][0]["statement"]["key"]["spki"]))
+    assert isinstance(key, VerifyKey)
+    names = {"exchange_id": vector["directory"]["exchange_id"], "environment": vector["directory"]["environment"]}
+    roots = Roots()
+    for statement in statements:
+        signed = cose.to_be_signed(statement.protected, cose.context(**names), statement.payload)
+        assert is_signed(statement, signed, key, **names, roots=roots)
+    assert len(roots) == 1
+    records = [message["statement"]["record"] for message in vector["messages"]]
+    assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
+    assert [record["prev"] for record in records[1:]] == [message["leaf"] for message in vector["messages"][:-1]]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

@@ -132,13 +132,14 @@ def test_other_protected_headers_are_refused(protected: bytes) -> None:
         assert refusal.code == "BAD_STATEMENT"
 
 
-def test_the_batch_form_is_refused_with_advice() -> None:
-    """A sender whose publisher batches signatures learns what to change."""
-    refusal = cose.read_sign1(Tagged(18, [PROTECTED, {394: [b"receipt"]}, PAYLOAD, b""]))
-    assert isinstance(refusal, Refusal)
-    assert refusal.code == "BAD_STATEMENT"
-    assert "batch" in refusal.reason
-    assert "sign each message by itself" in refusal.reason
+def test_an_unprotected_header_is_refused_with_words_for_its_sender() -> None:
+    """Only the receipt of a batch may stand unprotected (test_batch.py), and a sender learns so; direct statements carry no proof."""
+    refusal = cose.read_sign1(Tagged(18, [PROTECTED, {33: b"a chain of certificates"}, PAYLOAD, SIGNATURE]))
+    assert refusal == Refusal("BAD_STATEMENT", "the unprotected header is empty, or holds exactly the receipts of a batch (label 394)")
+    read = cose.read_sign1(cose.sign1_item(PROTECTED, PAYLOAD, SIGNATURE))
+    assert isinstance(read, Sign1)
+    assert read.proof is None
+    assert cose.statement_bytes(read) == cose.sign1_bytes(PROTECTED, PAYLOAD, SIGNATURE)
 
 
 def test_bytes_that_are_no_statement_keep_their_cbor_code() -> None:
