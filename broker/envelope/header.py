@@ -123,9 +123,7 @@ def header_record(header: Header) -> dict[str, object]:
             "target_revision": correlation.target_revision,
             "case_ref": correlation.case_ref,
         },
-        "commitments": [
-            {"section": c.section, "schema_id": c.schema_id, "digest": c.digest, "plain": c.plain} for c in header.commitments
-        ],
+        "commitments": [{"section": c.section, "schema_id": c.schema_id, "digest": c.digest, "plain": c.plain} for c in header.commitments],
     }
 
 
@@ -169,7 +167,5 @@ def header_of(record: Mapping[str, Any]) -> Header:
             correlation["target_revision"],
             correlation["case_ref"],
         ),
-        commitments=tuple(
-            [Commitment(c["section"], c["schema_id"], c["digest"], c["plain"]) for c in record["commitments"]]
-        ),
+        commitments=tuple([Commitment(c["section"], c["schema_id"], c["digest"], c["plain"]) for c in record["commitments"]]),
     )

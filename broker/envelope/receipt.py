@@ -82,12 +82,8 @@ def receipt_record(receipt: Receipt) -> dict[str, object]:
         "admitted_at": receipt.admitted_at,
         "policy_version": receipt.policy_version,
         "directory_version": receipt.directory_version,
-        "recipients": [
-            {"agency": d.agency, "sections": list(d.sections), "withheld": list(d.withheld)} for d in receipt.recipients
-        ],
-        "findings": [
-            {"severity": f.severity, "code": f.code, "path": f.path, "reason": f.reason} for f in receipt.findings
-        ],
+        "recipients": [{"agency": d.agency, "sections": list(d.sections), "withheld": list(d.withheld)} for d in receipt.recipients],
+        "findings": [{"severity": f.severity, "code": f.code, "path": f.path, "reason": f.reason} for f in receipt.findings],
     }
 
 
@@ -115,8 +111,6 @@ def receipt_of(record: Mapping[str, Any]) -> Receipt:
         admitted_at=record["admitted_at"],
         policy_version=record["policy_version"],
         directory_version=record["directory_version"],
-        recipients=tuple(
-            [Disclosure(d["agency"], tuple(d["sections"]), tuple(d["withheld"])) for d in record["recipients"]]
-        ),
+        recipients=tuple([Disclosure(d["agency"], tuple(d["sections"]), tuple(d["withheld"])) for d in record["recipients"]]),
         findings=tuple([Finding(f["severity"], f["code"], f["path"], f["reason"]) for f in record["findings"]]),
     )

@@ -184,9 +184,7 @@ class _Reader:
             case "fixed", None:
                 node: Node = Fixed(cast("int", schema["size"]))
             case "fixed", "decimal":
-                node = DecimalFixed(
-                    cast("int", schema["size"]), cast("int", schema["precision"]), cast("int", schema.get("scale", 0))
-                )
+                node = DecimalFixed(cast("int", schema["size"]), cast("int", schema["precision"]), cast("int", schema.get("scale", 0)))
             case "enum", None:
                 node = Enum(tuple(cast("list[str]", schema["symbols"])))
             case "record", None:
