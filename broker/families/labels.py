@@ -37,6 +37,8 @@ _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _KEPT = "\n\u200c\u200d"
 """Line breaks, and the joiners that Persian and Indic scripts are spelt with."""
 
+AUDIENCE_LIMIT: Final = 1000
+"""Longest list of an audience: deciding takes time with it, and nobody may hold up the relay with one message."""
 
 def _bad(path: str, reason: str) -> Refusal:
     return Refusal("BAD_LABELS", reason, path)
@@ -141,6 +143,9 @@ def _check_audience(tlp: str, audience: Audience) -> Refusal | None:
     if tlp == "RED" and (audience.communities or audience.countries):
         group = "communities" if audience.communities else "countries"
         return _bad(f"header.audience.{group}", "TLP RED is for named recipients: name agencies, not groups")
+    for name, listed in (("agencies", audience.agencies), ("communities", audience.communities), ("countries", audience.countries)):
+        if len(listed) > AUDIENCE_LIMIT:
+            return _bad(f"header.audience.{name}", f"an audience lists at most {AUDIENCE_LIMIT}: name a community instead")
     return (
         _check_ids(audience.agencies, ids.agency_id, "header.audience.agencies")
         or _check_ids(audience.communities, ids.community_id, "header.audience.communities")

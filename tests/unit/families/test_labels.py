@@ -48,6 +48,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"valid_from_ms": EARLIEST_MS - 1}, "header.valid_from"),
     ({"valid_until_ms": LATEST_MS}, "header.valid_until"),
     ({"embargo_until_ms": UNTIL_MS}, "header.embargo_until"),
+    ({"audience": Audience(agencies=tuple(f"AE-A{number:04}" for number in range(1001)))}, "header.audience.agencies"),
     ({"tlp": "RED", "audience": Audience()}, "header.audience.agencies"),
     ({"tlp": "RED", "audience": replace(NAMED, communities=("STCE-ASEAN",))}, "header.audience.communities"),
     ({"tlp": "RED", "audience": replace(NAMED, countries=("AE",))}, "header.audience.countries"),
