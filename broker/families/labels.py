@@ -40,6 +40,7 @@ _KEPT = "\n\u200c\u200d"
 AUDIENCE_LIMIT: Final = 1000
 """Longest list of an audience: deciding takes time with it, and nobody may hold up the relay with one message."""
 
+
 def _bad(path: str, reason: str) -> Refusal:
     return Refusal("BAD_LABELS", reason, path)
 
