@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 export PYTHONHASHSEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit soak docs wheel lock clean
+.PHONY: help demo test lint unit soak faults bench docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ unit: $(STAMP) ## the tests that need no Kafka
 soak: $(STAMP) ## the long forms
 	@$(BIN)/python -m pytest -q -m soak
 
+bench: $(STAMP) ## measure this exchange against its peers side by side; ROWS=publish,relay for some rows, ROUNDS=3 for less
+	@ROWS="$(ROWS)" ROUNDS="$(ROUNDS)" $(BIN)/python -m benchmarks
+
+faults: $(STAMP) ## every write fails in every way, processes die, stand still and are flooded: the short forms, with a table
+	@BROKER_FAULT_TABLE=1 $(BIN)/python -m pytest -q -m "not soak" tests/faults
+
 docs: $(STAMP) ## write the pages that follow from schemas and refusal codes
 	@$(BIN)/python -m docs.generate
 
@@ -46,7 +52,7 @@ wheel: $(STAMP) ## build the wheel, schemas and policies inside
 
 lock: ## pin again all packages with hashes (maintainers; needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	  --extra test --extra build pyproject.toml --output-file requirements.lock
+	  --extra test --extra build --extra bench pyproject.toml --output-file requirements.lock
 
 clean: ## remove what was built or installed here
 	@rm -rf $(VENV) dist build .pytest_cache .hypothesis .ruff_cache

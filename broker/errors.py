@@ -116,6 +116,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "FROM_THE_FUTURE": (5, "issued_at is over 5 minutes ahead of the exchange's clock: set the clock by NTP and issue again"),
     "SEQUENCE_GAP": (6, "an earlier message of this stream never came: send the stored records again from the missing one"),
     "TOO_MANY_PARKED": (6, "over 1,000 messages wait for an earlier one of this stream: send that one first"),
+    "TOO_MANY_STREAMS": (6, "the agency has begun 4,096 streams: publish through a store that it has, and find out what begins new ones"),
     "EQUIVOCATION": (6, "two different messages carry the same sequence number: both are kept as evidence; start a new stream"),
     "BROKEN_CHAIN": (6, "prev is not the message before it in this stream: the publisher's store was altered; start a new stream"),
     "STALE_SEQUENCE": (6, "this sequence number was consumed long ago: send new content as a new message"),

@@ -203,7 +203,8 @@ class Stored:
 
 
 class PublisherStore(Protocol):
-    """A publisher's own memory: one stream, and every signed record until it is answered. One process at a time."""
+    """A publisher's own memory: the stream it writes now, those it gave up, and every signed record until it is answered. One
+    process at a time."""
 
     def stream(self) -> tuple[bytes, int, bytes | None]:
         """The 16-byte stream id, the last number used, and its leaf."""
@@ -213,8 +214,27 @@ class PublisherStore(Protocol):
         """Store records before their first send, and use up their numbers. Durable when it returns; all or none."""
         ...
 
-    def unanswered(self) -> Sequence[Stored]:
-        """Records without a receipt, in order of their numbers: to be sent again, byte for byte."""
+    def unanswered(self, limit: int | None = None) -> Sequence[Stored]:
+        """Records without a receipt, in the order in which they were stored, the first ``limit`` of them: to be sent again, byte for
+        byte."""
+        ...
+
+    def awaited(self, digest: bytes) -> tuple[bytes, Stored] | None:
+        """The stream and record that have no receipt yet; None for a record that is answered, or not in here."""
+        ...
+
+    def give_up(self, stream: bytes, successor: bytes, *, hole: int | None) -> None:
+        """If this is the stream of now, the next message begins ``successor``. ``hole``: a number of the stream that will never be
+        consumed. Durable when it returns; to be repeated after a crash."""
+        ...
+
+    def hole(self, stream: bytes) -> int | None:
+        """The lowest number of the stream that will never be consumed, if there is one."""
+        ...
+
+    def reseat(self, digest: bytes, message: Stored) -> None:
+        """An unanswered record is signed anew under the next number of the stream of now, and takes its own place's place. An
+        acceptance of the old record still counts for it. Durable when it returns."""
         ...
 
     def settle(self, receipts: Sequence[tuple[bytes, bytes]], position: int) -> frozenset[bytes]:

@@ -8,15 +8,15 @@ same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from broker import ids
 from broker.envelope import cose
 from broker.envelope.batch import Tree
-from broker.envelope.header import CONTENT_TYPE, Correlation, Evaluation, Header, Routing, header_record
-from broker.envelope.parcel import parcel_bytes
-from broker.envelope.section import Commitment, digest, seal_body
+from broker.envelope.header import CONTENT_TYPE, Correlation, Evaluation, Header, Routing, header_of, header_record
+from broker.envelope.parcel import parcel_bytes, read_parcel
+from broker.envelope.section import Commitment, body_of, digest, seal_body
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE
 from broker.exchange.decide import labels_of
@@ -120,6 +120,22 @@ def prepare(
     labels = labels_of(header, message.audience.record())
     leaf = cose.leaf_hash(signed_bytes)
     return Draft(header, protected, payload, sections, signed_bytes, leaf, labels, encoded.findings, alg, kid)
+
+
+def reseat(value: bytes, rules: Rules, seat: Seat, *, alg: int, kid: bytes) -> Draft | Refusal:
+    """A record of one's own, to be signed anew in another place: id, sections, salts and everything else of the header stay."""
+    parcel = read_parcel(value, MESSAGE_LIMIT)
+    if isinstance(parcel, Refusal):
+        return parcel
+    codec = rules.schema("header").codec
+    header = header_of(codec.decode(parcel.statement.payload, logical=False))
+    header = replace(header, stream=seat.stream, seq=seat.seq, prev=seat.prev)
+    payload = codec.encode(header_record(header))
+    protected = cose.protected_header(alg, kid, CONTENT_TYPE)
+    signed_bytes = cose.to_be_signed(protected, rules.aad, payload)
+    audience = rules.schema(AUDIENCE).codec.decode(body_of(parcel.sections[AUDIENCE]), logical=False)
+    leaf = cose.leaf_hash(signed_bytes)
+    return Draft(header, protected, payload, parcel.sections, signed_bytes, leaf, labels_of(header, audience), (), alg, kid)
 
 
 def preview(message: Message, encoded: Encoded, *, originator: str, now_ms: int) -> Labels:

@@ -1,8 +1,9 @@
 """The relay's work on a batch of outbox records, as values in and values out: admit, decide, deliver.
 
 One :class:`Batch` becomes one Kafka transaction: deliveries with slips, receipts, quarantined bytes, ``exchange.current``,
-journal leaves, and the shard's state with its input positions. Signing is outside (keys may live in a token), so a batch is
-taken in, then asked :meth:`Batch.to_be_signed`, then :meth:`Batch.sealed`.
+journal leaves, and the shard's state with its input positions. Signing and reading are outside (keys may live in a token), so a
+batch is resumed, records are taken in until it is full, then it is asked :meth:`Batch.wanted`, :meth:`Batch.to_be_signed`, and
+:meth:`Batch.sealed`.
 
 Admission steps (design, section 5): 1 to 3 and 7 to 9 are :mod:`broker.exchange.admit`'s, 4 to 6 and the revision rule of 9
 are here. Every authentic message in its own outbox consumes its sequence number, also when it is refused.
@@ -11,32 +12,41 @@ are here. Every authentic message in its own outbox consumes its sequence number
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker import ids
 from broker.envelope import cbor, cose, receipt, slip
-from broker.envelope.batch import Tree
-from broker.envelope.cose import statement_bytes
 from broker.envelope.header import Header
-from broker.envelope.note import note_of
-from broker.envelope.parcel import SLIP, parcel_bytes
-from broker.envelope.tree import SIZE_LIMIT
+from broker.envelope.parcel import read_parcel
 from broker.errors import Finding, Refusal
 from broker.exchange import sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, open_section
 from broker.exchange.content import check_content
 from broker.exchange.decide import labels_of
-from broker.exchange.quarantine import place_of, quarantine_value
+from broker.exchange.post import Post
+from broker.exchange.quarantine import First, place_of, quarantine_value
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
-from broker.exchange.shard import Answer, ShardState, SubjectState
-from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, QUARANTINE
-from broker.exchange.verify import root_to_be_signed
+from broker.exchange.sequence import Consumed, Parked, Stream
+from broker.exchange.shard import STREAMS_LIMIT, Answer, ShardState, SubjectState
+from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, MESSAGE_LIMIT, QUARANTINE
 from broker.policy.decide import Decider
 from broker.policy.model import Release
+
+BUDGET: Final = 16 << 20
+"""About how many bytes one transaction writes: the next record is left to the next batch. A message with many recipients, or one
+large one, may go over it by itself."""
+
+RECEIPT_BYTES: Final = 1024
+"""What a receipt or a slip with its proof adds to a batch, about."""
+
+PROOFS: Final = 16
+"""Most equivocations of one batch that are kept with both messages: who signs a hundred thousand has proved enough by then."""
+
+YOUNG: Final = frozenset({"UNKNOWN_KEY", "KEY_NOT_VALID"})
+"""Refusals that a newer directory may take back."""
 
 AHEAD_MS: Final = 5 * 60_000
 """How far ``issued_at`` may be ahead of the outbox's LogAppendTime."""
@@ -49,32 +59,6 @@ TEXT_LIMIT: Final = 500
 
 FINDINGS_LIMIT: Final = 100
 """Most findings of one receipt: who got so many looks at the message again."""
-
-
-@dataclass(slots=True)
-class _Delivery:
-    """A parcel for one recipient, waiting for the relay's signature on its slip."""
-
-    authentic: Authentic
-    release: Release
-    protected: bytes
-    payload: bytes
-
-    @property
-    def blind(self) -> bytes:
-        """The leaf beside the slip's in the tree of its transaction.
-
-        A proof shows a recipient the hashes of its neighbours, and a slip can be guessed: another recipient, a counter, the same
-        leaf and time. So no slip's hash is shown but together with this one, which takes the salt of the audience section to
-        make: only the relay and the originator have that, and they know the recipients anyway.
-        """
-        return hmac.digest(self.authentic.parcel.sections[AUDIENCE], self.payload, "sha256")
-
-    def outgoing(self, signed_slip: bytes) -> Outgoing:
-        parcel = self.authentic.parcel
-        given = {name: parcel.sections[name] for name, _rule in self.release.given}
-        value = parcel_bytes(parcel.statement, given, {SLIP: signed_slip})
-        return Outgoing(ids.inbox(self.release.agency), b"s/" + self.authentic.header.subject.encode(), value)
 
 
 @dataclass(slots=True)
@@ -92,35 +76,68 @@ class Tally:
         self.refused[code] = self.refused.get(code, 0) + 1
 
 
+@dataclass(slots=True)
+class _Proof:
+    """An equivocation in quarantine, whose first message is to be read from the outbox: where it stands among what is written, and
+    what it is made of."""
+
+    at: int
+    record: Record
+    refusal: Refusal
+    authentic: Authentic
+    first: First
+    now_ms: int
+
+
 class Batch:
     """Outbox records taken in under one view of the rules; changes the shard's state as it goes.
 
     If the transaction fails, the state is void with it: the caller discards both and reads ``exchange.state`` again.
-    ``alg`` and ``kid`` are the relay's key.
+    ``alg`` and ``kid`` are the relay's key. ``patient``: a record whose key is not known, or not valid, is not taken; the caller
+    reads the directory to its end and offers it to a batch that is not patient.
     """
 
-    def __init__(self, shard: ShardState, rules: Rules, decider: Decider, *, alg: int, kid: bytes) -> None:
+    def __init__(
+        self, shard: ShardState, rules: Rules, decider: Decider, *, alg: int, kid: bytes, patient: bool = False
+    ) -> None:  # fmt: skip
         self.shard, self.rules, self.decider = shard, rules, decider
         self.tally = Tally()
-        self._alg, self._kid = alg, kid
-        self._trees: list[Tree] = []
-        self._slip_protected = cose.protected_header(alg, kid, slip.CONTENT_TYPE)
-        self._receipt_protected = cose.protected_header(alg, kid, receipt.CONTENT_TYPE)
-        self._deliveries: list[_Delivery] = []
-        self._unsigned: list[Answer] = []
-        self._answers: list[Answer] = []
+        self._post = Post(rules, alg=alg, kid=kid)
         self._plain: list[Outgoing] = []
         self._leaves: list[bytes] = []
+        self._proofs: list[_Proof] = []
+        self._proven = 0
+        self._patient = patient
+        self._weight = 0
 
-    def take(self, record: Record, *, now_ms: int) -> None:
-        """Deal with the next record of an outbox. ``now_ms`` is the admission time."""
+    @property
+    def full(self) -> bool:
+        """Whether it writes enough: what comes next belongs into the next batch, which is to be resumed first."""
+        return self._weight >= BUDGET
+
+    def resume(self, *, now_ms: int) -> None:
+        """Go on with the waiting messages whose turn had come when the last batch was full. To be called before :meth:`take`."""
+        for originator, stream in sorted(self.shard.waiting):
+            if self.full:
+                return
+            self._release(originator, bytes.fromhex(stream), now_ms)
+
+    def take(self, record: Record, *, now_ms: int) -> bool:
+        """Deal with the next record of an outbox; ``now_ms`` is the admission time. False: it was not taken (see ``patient``)."""
+        result = authenticate(record.value, self.rules, at_ms=now_ms) if record.value is not None else None
+        if self._patient and isinstance(result, Refusal) and result.code in YOUNG:
+            return False
         self.shard.move(record, now_ms)
-        self._admit(record, now_ms)
+        self._admit(record, result, now_ms)
+        return True
 
     def expire(self, *, now_ms: int) -> None:
         """Refuse what has waited too long for an earlier message of its stream. The numbers stay free for a re-send."""
-        for (originator, stream), line in self.shard.streams.items():
+        for originator, stream in sorted(self.shard.waiting):
+            line = self.shard.streams[originator, stream]
             for parked in list(line.overdue(now_ms)):
+                if self.full:
+                    return
                 self.shard.unpark(originator, bytes.fromhex(stream), parked.seq)
                 result = authenticate(parked.record.value, self.rules, at_ms=now_ms)
                 authentic = result if isinstance(result, Authentic) else None
@@ -128,17 +145,40 @@ class Batch:
                 self._refuse(parked.record, Refusal("SEQUENCE_GAP", reason), authentic, now_ms)
 
     @property
+    def wanted(self) -> list[tuple[str, int, int]]:
+        """Topic, partition and offset of messages in outboxes that evidence needs, at most :data:`PROOFS`. What is not found is left
+        out: evidence then names the leaf and the place."""
+        return [(proof.record.topic, proof.record.partition, proof.first.offset or 0) for proof in self._proofs]
+
+    def found(self, records: Sequence[Record]) -> None:
+        """Take in what was read of :attr:`wanted`. A record that is not the message of that leaf proves nothing and is ignored."""
+        values = {(record.topic, record.partition, record.offset): record for record in records}
+        for proof in self._proofs:
+            record = values.get((proof.record.topic, proof.record.partition, proof.first.offset or 0))
+            if record is None or record.value is None or self._leaf(record.value) != proof.first.leaf:
+                continue
+            first = replace(proof.first, timestamp_ms=record.timestamp_ms, value=record.value)
+            self._weight += len(record.value)
+            self._plain[proof.at] = self._quarantined(proof.record, proof.refusal, proof.authentic, proof.now_ms, first)
+
+    def _leaf(self, value: bytes) -> bytes | None:
+        """The leaf of a record value, whoever signed it and whenever: it was verified when it was taken."""
+        parcel = read_parcel(value, MESSAGE_LIMIT)
+        if isinstance(parcel, Refusal):
+            return None
+        return cose.leaf_hash(cose.to_be_signed(parcel.statement.protected, self.rules.aad, parcel.statement.payload))
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
         return not self.shard.pending
 
-    def _admit(self, record: Record, now_ms: int) -> None:
-        """Steps 1 to 6; the sequence decides whether the rest follows."""
+    def _admit(self, record: Record, result: Authentic | Refusal | None, now_ms: int) -> None:
+        """Steps 4 to 6, after what came of the first three; the sequence decides whether the rest follows."""
         owner = record.topic.partition(".")[2]
-        if record.value is None:
+        if result is None:
             self._refuse(record, Refusal("NOT_A_PARCEL", "the record has no value"), None, now_ms)
             return
-        result = authenticate(record.value, self.rules, at_ms=now_ms)
         if isinstance(result, Refusal):
             self._refuse(record, result, None, now_ms)
             return
@@ -151,24 +191,33 @@ class Batch:
             reason = f"{header.originator}'s message lay in the outbox of {owner}"
             self._refuse(record, Refusal("WRONG_OUTBOX", reason), result, now_ms)
             return
+        if self.shard.is_full(owner, header.stream):
+            reason = f"{owner} has {STREAMS_LIMIT} streams, and this would be another"
+            self._refuse(record, Refusal("TOO_MANY_STREAMS", reason), result, now_ms)
+            return
+        self._in_turn(record, result, now_ms)
+
+    def _in_turn(self, record: Record, result: Authentic, now_ms: int) -> None:
+        """Step 6."""
+        header = result.header
         line = self.shard.stream(header.originator, header.stream)
         match line.turn(header.seq, result.leaf, header.prev):
             case sequence.Next():
                 self._judge(record, result, self._barred(record, result), now_ms)
-                self._release(result, now_ms)
+                self._release(header.originator, header.stream, now_ms)
             case sequence.BrokenChain():
                 refusal = Refusal("BROKEN_CHAIN", f"prev of number {header.seq} is not the leaf of number {header.seq - 1}")
                 self._judge(record, result, refusal, now_ms)
-                self._release(result, now_ms)
+                self._release(header.originator, header.stream, now_ms)
             case sequence.Duplicate(answer):
                 self.tally.duplicates += 1
                 if answer is not None:
-                    self._answers.append(answer)
+                    self._weight += RECEIPT_BYTES
+                    self._post.repeat(answer)
             case sequence.Early(expected, full):
-                self._wait(record, result, expected, now_ms, full=full)
+                self._wait(record, result, expected, now_ms, full=full or self.shard.waits_too_much(header.originator))
             case sequence.Equivocation(first):
-                reason = f"number {header.seq} was used for {first.hex()[:16]}… before"
-                self._refuse(record, Refusal("EQUIVOCATION", reason), result, now_ms)
+                self._contradicted(record, result, first, now_ms)
             case sequence.Stale():
                 reason = f"the stream is at number {line.last_seq}"
                 self._refuse(record, Refusal("STALE_SEQUENCE", reason), result, now_ms)
@@ -195,13 +244,28 @@ class Batch:
             return
         parked = sequence.Parked(header.seq, authentic.leaf, record, now_ms)
         self.shard.park(header.originator, header.stream, parked)
+        self._weight += parked.weight
         self.tally.parked += 1
 
-    def _release(self, authentic: Authentic, now_ms: int) -> None:
-        """Messages that waited for this one have their turn, in order."""
-        header = authentic.header
-        line = self.shard.stream(header.originator, header.stream)
-        while (parked := self.shard.unpark(header.originator, header.stream, line.last_seq + 1)) is not None:
+    def _contradicted(self, record: Record, authentic: Authentic, known: Consumed | Parked, now_ms: int) -> None:
+        """Two messages under one number: the second is refused, and both are kept where the first is at hand or can be read again."""
+        refusal = Refusal("EQUIVOCATION", f"number {authentic.header.seq} was used for {known.leaf.hex()[:16]}… before")
+        if isinstance(known, Consumed):
+            first = First(known.leaf, known.offset)
+        else:
+            waits: Record = known.record
+            first = First(known.leaf, waits.offset, waits.timestamp_ms, waits.value if self._proven < PROOFS else None)
+        at = len(self._plain)
+        self._refuse(record, refusal, authentic, now_ms, first)
+        if first.offset is not None and self._proven < PROOFS:
+            self._proven += 1
+            if first.value is None:
+                self._proofs.append(_Proof(at, record, refusal, authentic, first, now_ms))
+
+    def _release(self, originator: str, stream: bytes, now_ms: int) -> None:
+        """Messages that waited have their turn, in order, until the batch is full."""
+        line: Stream = self.shard.stream(originator, stream)
+        while not self.full and (parked := self.shard.unpark(originator, stream, line.last_seq + 1)) is not None:
             before = line.last_seq
             result = authenticate(parked.record.value, self.rules, at_ms=now_ms)
             if isinstance(result, Refusal):
@@ -223,7 +287,7 @@ class Batch:
             content = check_content(authentic, self.rules)
             refusal, remarks = (content, []) if isinstance(content, Refusal) else (None, content)
         answer = self._decide(record, authentic, remarks, now_ms) if refusal is None else self._refuse(record, refusal, authentic, now_ms)
-        self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer)
+        self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer, record.offset)
 
     def _revision(self, authentic: Authentic) -> Refusal | None:
         """Step 9: revisions of a subject only go up, within one family."""
@@ -253,6 +317,7 @@ class Batch:
         recipients = tuple(release.agency for release in releases)
         self.shard.accept(header.subject, SubjectState(header.family, header.revision, authentic.leaf, recipients))
         self._plain.append(Outgoing(CURRENT, header.subject.encode(), record.value))
+        self._weight += len(record.value or b"")
         self._leaves.append(authentic.leaf)
         self.tally.accepted += 1
         return self._answer(record, authentic, None, now_ms, releases, findings)
@@ -289,14 +354,23 @@ class Batch:
             directory_version=self.rules.directory.version,
             redelivery=False,
         )
-        payload = self.rules.schema("slip").codec.encode(slip.slip_record(note))
-        self._deliveries.append(_Delivery(authentic, release, self._slip_protected, payload))
+        self._weight += RECEIPT_BYTES + self._post.deliver(authentic, release, note)
         self.tally.delivered += 1
 
-    def _refuse(self, record: Record, refusal: Refusal, authentic: Authentic | None, now_ms: int) -> Answer:
+    def _refuse(
+        self, record: Record, refusal: Refusal, authentic: Authentic | None, now_ms: int, first: First | None = None
+    ) -> Answer:  # fmt: skip
         """Quarantine the bytes as they came, and tell the owner of the outbox."""
         self.tally.refuse(refusal.code)
         refusal = Refusal(refusal.code, _shown(refusal.reason), _shown(refusal.path))
+        kept = self._quarantined(record, refusal, authentic, now_ms, first)
+        self._weight += len(kept.value or b"")
+        self._plain.append(kept)
+        return self._answer(record, authentic, refusal, now_ms, (), ())
+
+    def _quarantined(
+        self, record: Record, refusal: Refusal, authentic: Authentic | None, now_ms: int, first: First | None
+    ) -> Outgoing:  # fmt: skip
         header = authentic.header if authentic else None
         evidence = quarantine_value(
             record,
@@ -305,9 +379,9 @@ class Batch:
             originator=header.originator if header else None,
             subject=_subject(header),
             leaf=authentic.leaf if authentic else None,
+            first=first,
         )
-        self._plain.append(Outgoing(QUARANTINE, place_of(record).encode(), evidence))
-        return self._answer(record, authentic, refusal, now_ms, (), ())
+        return Outgoing(QUARANTINE, place_of(record).encode(), evidence)
 
     def _answer(
         self,
@@ -348,54 +422,22 @@ class Batch:
             ),
             findings=findings[:FINDINGS_LIMIT],
         )
-        payload = self.rules.schema("receipt").codec.encode(receipt.receipt_record(note))
         key = b"r/" + subject.encode() if subject else UNREADABLE
-        answer = Answer(owner, key, unsigned=payload)
-        self._unsigned.append(answer)
-        self._answers.append(answer)
-        return answer
+        self._weight += RECEIPT_BYTES * (1 + len(releases) // 8)
+        return self._post.answer(key, note)
 
     def to_be_signed(self) -> list[bytes]:
-        """What the relay's key has to sign: the root over every slip and new receipt of this transaction; a single receipt itself.
-
-        Very many slips need more than one tree. Slips come first, each with its blind, so what is left alone is a receipt.
-        """
-        leaves: list[bytes] = []
-        for delivery in self._deliveries:
-            signed = cose.to_be_signed(delivery.protected, self.rules.aad, delivery.payload)
-            leaves += cose.leaf_hash(signed), delivery.blind
-        alone = b""
-        for answer in self._unsigned:
-            alone = cose.to_be_signed(self._receipt_protected, self.rules.aad, answer.unsigned)
-            leaves.append(cose.leaf_hash(alone))
-        self._trees = [Tree(leaves[at : at + SIZE_LIMIT]) for at in range(0, len(leaves), SIZE_LIMIT)]
-        names = {"exchange_id": self.rules.exchange_id, "environment": self.rules.environment}
-        return [
-            root_to_be_signed(self._alg, self._kid, tree.root, tree.size, **names) if tree.size > 1 else alone for tree in self._trees
-        ]  # fmt: skip
+        """What the relay's key has to sign."""
+        return self._post.to_be_signed()
 
     def sealed(self, signatures: Sequence[bytes]) -> list[Outgoing]:
         """All records of the transaction, given the signatures that :meth:`to_be_signed` asked for."""
-        records: list[Outgoing] = []
-        for place, delivery in enumerate(self._deliveries):
-            records.append(delivery.outgoing(statement_bytes(self._statement(delivery.protected, delivery.payload, 2 * place, signatures))))
-        for place, answer in enumerate(self._unsigned, 2 * len(self._deliveries)):
-            answer.note = note_of(self._statement(self._receipt_protected, answer.unsigned, place, signatures))
-            answer.unsigned = None
-        records += [Outgoing(ids.inbox(answer.agency), answer.key, answer.note) for answer in self._answers]
+        records = self._post.sealed(signatures)
         records += self._plain
         if self._leaves:
             records.append(Outgoing(JOURNAL, None, cbor.encode([self.shard.number, list(self._leaves)])))
         records += self.shard.drain()
         return records
-
-    def _statement(self, protected: bytes, payload: bytes, place: int, signatures: Sequence[bytes]) -> cose.Sign1:
-        """The statement at this place among the leaves of the transaction, with its proof or its own signature."""
-        number, index = divmod(place, SIZE_LIMIT)
-        tree = self._trees[number]
-        if tree.size == 1:
-            return cose.Sign1(protected, payload, signatures[number], self._alg, self._kid, "")
-        return cose.Sign1(protected, payload, b"", self._alg, self._kid, "", tree.proof(index, signatures[number]))
 
 
 def _shown(text: str) -> str:

@@ -3,6 +3,9 @@
 Each authentic message carries ``seq`` (1, 2, 3 ...) and ``prev`` (the leaf before it). The relay consumes numbers in order,
 each once: a duplicate is answered with the same receipt, a second message under a consumed number is evidence of
 equivocation, a number ahead of its turn waits. Pure: the relay's service persists what changes.
+
+A number is consumed once for good: what is forgotten of a stream (its older leaves and receipts) only turns an answer into
+``Stale``, never into another acceptance.
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ PARKED_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Consumed:
-    """A consumed number: its leaf, and the answer that was given (a signed note, or one being signed)."""
+    """A consumed number: its leaf, the answer that was given (a signed note, or one being signed), and the offset in the
+    outbox where the message was read (None: not known)."""
 
     seq: int
     leaf: bytes
     answer: Any
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,11 @@ class Parked:
     leaf: bytes
     record: Any
     since_ms: int
+
+    @property
+    def weight(self) -> int:
+        """Bytes of the record's value."""
+        return len(self.record.value or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +67,9 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Equivocation:
-    """Another message was signed under this number: ``first`` is the leaf that was seen first."""
+    """Another message was signed under this number: ``first`` is the one that was seen first."""
 
-    first: bytes
+    first: Consumed | Parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,27 +110,31 @@ class Stream:
             known = self.consumed.get(seq)
             if known is None:
                 return Stale()
-            return Duplicate(known.answer) if known.leaf == leaf else Equivocation(known.leaf)
+            return Duplicate(known.answer) if known.leaf == leaf else Equivocation(known)
+        waiting = self.parked.get(seq)
+        if waiting is not None:
+            return Duplicate(None) if waiting.leaf == leaf else Equivocation(waiting)
         if seq > self.last_seq + 1:
-            waiting = self.parked.get(seq)
-            if waiting is not None:
-                return Duplicate(None) if waiting.leaf == leaf else Equivocation(waiting.leaf)
             full = len(self.parked) >= PARKED_LIMIT or self.parked_bytes >= PARKED_BYTES
             return Early(self.last_seq + 1, full)
         if prev != self.last_leaf:
             return BrokenChain(self.last_leaf)
         return Next()
 
-    def consume(self, seq: int, leaf: bytes, answer: Any) -> None:
+    def consume(self, seq: int, leaf: bytes, answer: Any, offset: int | None = None) -> None:
         """The number is used up, whether the message was accepted or refused."""
         self.last_seq, self.last_leaf = seq, leaf
-        self.consumed[seq] = Consumed(seq, leaf, answer)
-        self.consumed.pop(seq - WINDOW, None)
+        self.restore(Consumed(seq, leaf, answer, offset))
 
-    def restore(self, seq: int, leaf: bytes, answer: Any) -> None:
+    def restore(self, consumed: Consumed) -> None:
         """Take back a consumed number as it was written; does not move the stream."""
-        self.consumed[seq] = Consumed(seq, leaf, answer)
-        self.consumed.pop(seq - WINDOW, None)
+        self.consumed[consumed.seq] = consumed
+        self.consumed.pop(consumed.seq - WINDOW, None)
+
+    def forget(self, slot: int) -> None:
+        """Leaf and answer of the number in this place of the window are kept no longer."""
+        for seq in [seq for seq in self.consumed if seq % WINDOW == slot]:
+            del self.consumed[seq]
 
     def park(self, parked: Parked) -> None:
         """Keep a message for its turn."""
@@ -133,10 +147,20 @@ class Stream:
     @property
     def parked_bytes(self) -> int:
         """How much waits, in bytes of record values."""
-        return sum(len(parked.record.value or b"") for parked in self.parked.values())
+        return sum(parked.weight for parked in self.parked.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether a waiting message has its turn now."""
+        return self.last_seq + 1 in self.parked
 
     def overdue(self, now_ms: int) -> Iterator[Parked]:
-        """Messages that have waited too long, lowest number first."""
+        """Messages that have waited too long, lowest number first; none while the first of them has its turn."""
+        if self.ready or not self.parked:
+            return
+        # They were parked in the order of time: mostly a look at the first is enough.
+        if now_ms - next(iter(self.parked.values())).since_ms < PARKED_MS:
+            return
         for seq in sorted(self.parked):
             if now_ms - self.parked[seq].since_ms >= PARKED_MS:
                 yield self.parked[seq]

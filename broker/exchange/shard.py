@@ -5,11 +5,17 @@ key                               value (deterministic CBOR)
 ================================  ======================================================
 ``p/<topic>``                     [next offset, [[Unix ms, offset], ...] daily samples]
 ``q/<agency>/<stream>``           [last consumed seq, its leaf]
-``d/<agency>/<stream>/<slot>``    [seq, leaf, inbox key, receipt note]; slot = seq mod 512
+``d/<agency>/<stream>/<slot>``    [seq, leaf, inbox key, receipt note, offset]; slot = seq mod 512
 ``k/<agency>/<stream>/<seq>``     [topic, partition, offset, Unix ms, value, leaf, since]
 ``b/<subject>``                   [family, revision, leaf, [recipient, ...]]
 ``c/<agency>``                    [deliveries so far into this inbox, leaf of the last]
 ================================  ======================================================
+
+``offset`` is where the message lay in its agency's outbox, null where that is not known; rows that end before it are read too.
+
+What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
+last message for good; :data:`ANSWERS_LIMIT` answers, beyond which the stream that rested longest keeps nothing but that (its
+``d`` rows are removed; a message of it that comes again is stale); :data:`WAITING_BYTES` of records that wait.
 
 Input positions live here and nowhere else: they move in the same transaction as what they caused. A shard that is lost is
 discarded with everything in memory; whoever takes it reads this topic back.
@@ -23,11 +29,19 @@ from typing import Any, Final, cast
 
 from broker.envelope import cbor
 from broker.exchange.records import Outgoing, Record
-from broker.exchange.sequence import WINDOW, Parked, Stream
+from broker.exchange.sequence import WINDOW, Consumed, Parked, Stream
 from broker.exchange.topology import DAY_MS, STATE
 
 TRIM_AFTER_MS: Final = 7 * DAY_MS
 """Outboxes are trimmed this far behind the relay's position."""
+
+
+STREAMS_LIMIT: Final = 4096
+"""Most streams of one agency. Each publisher store is one, for as long as it lives."""
+ANSWERS_LIMIT: Final = 16 * WINDOW
+"""Most answers kept for one agency over all its streams: about 8 MB."""
+WAITING_BYTES: Final = 32 << 20
+"""Most bytes of one agency that wait for earlier messages, over all its streams."""
 
 
 @dataclass(slots=True)
@@ -85,6 +99,23 @@ StreamKey = tuple[str, str]
 
 
 @dataclass(slots=True)
+class Account:
+    """What a shard remembers for one agency: how many streams, how many bytes that wait, and the number of answers kept for each
+    stream, the one that rested longest first."""
+
+    streams: int = 0
+    waiting_bytes: int = 0
+    answers: dict[str, int] = field(default_factory=dict[str, int])
+    total: int = 0
+
+    def keeps(self, stream: str, count: int) -> None:
+        """A stream was used, and keeps so many answers."""
+        self.total += count - self.answers.pop(stream, 0)
+        if count:
+            self.answers[stream] = count
+
+
+@dataclass(slots=True)
 class ShardState:
     """The memory of shard ``number``. Changed by :class:`broker.exchange.relay.Batch` only; :meth:`drain` says what to write."""
 
@@ -93,6 +124,8 @@ class ShardState:
     streams: dict[StreamKey, Stream] = field(default_factory=dict[StreamKey, Stream])
     subjects: dict[str, SubjectState] = field(default_factory=dict[str, SubjectState])
     chains: dict[str, Chain] = field(default_factory=dict[str, Chain])
+    accounts: dict[str, Account] = field(default_factory=dict[str, Account])
+    waiting: set[StreamKey] = field(default_factory=set[StreamKey])
     _touched: dict[bytes, Any] = field(default_factory=dict[bytes, Any])
 
     def position(self, topic: str) -> int:
@@ -111,28 +144,86 @@ class ShardState:
         self._touched[b"p/" + topic.encode()] = self.positions[topic]
 
     def stream(self, originator: str, stream: bytes) -> Stream:
-        """The stream, new where it was never seen."""
-        return self.streams.setdefault((originator, stream.hex()), Stream())
+        """The stream as it stands; a new one, which is not remembered before it is used, where it was never seen."""
+        return self.streams.get((originator, stream.hex())) or Stream()
 
-    def consume(self, originator: str, stream: bytes, seq: int, leaf: bytes, answer: Answer) -> None:
-        """Use up a number of a stream, with the answer given."""
-        line = self.stream(originator, stream)
-        line.consume(seq, leaf, answer)
-        name = f"{originator}/{stream.hex()}".encode()
+    def is_full(self, originator: str, stream: bytes) -> bool:
+        """Whether this stream would be one too many of its agency."""
+        known = self.accounts.get(originator)
+        return known is not None and known.streams >= STREAMS_LIMIT and (originator, stream.hex()) not in self.streams
+
+    def waits_too_much(self, originator: str) -> bool:
+        """Whether the records of this agency that wait are as large as they may be together."""
+        known = self.accounts.get(originator)
+        return known is not None and known.waiting_bytes >= WAITING_BYTES
+
+    def consume(self, originator: str, stream: bytes, seq: int, leaf: bytes, answer: Answer, offset: int | None = None) -> None:
+        """Use up a number of a stream, with the answer given; ``offset`` is where the message lay in the outbox."""
+        key = originator, stream.hex()
+        line = self._attached(key)
+        line.consume(seq, leaf, answer, offset)
+        name = "/".join(key).encode()
         self._touched[b"q/" + name] = line
         self._touched[b"d/" + name + b"/%d" % (seq % WINDOW)] = line.consumed[seq]
+        account = self.accounts[originator]
+        account.keeps(key[1], len(line.consumed))
+        while account.total > ANSWERS_LIMIT and (rested := next(iter(account.answers))) != key[1]:
+            self._rest(originator, rested)
+
+    def _rest(self, originator: str, stream: str) -> None:
+        """Keep nothing of a stream but its last number and leaf, and what waits."""
+        line = self.streams[originator, stream]
+        for seq in line.consumed:
+            self._touched[f"d/{originator}/{stream}/{seq % WINDOW}".encode()] = None
+        line.consumed.clear()
+        self.accounts[originator].keeps(stream, 0)
 
     def park(self, originator: str, stream: bytes, parked: Parked) -> None:
         """Keep a record for its turn. Its key is not kept: the header says it all."""
         parked = replace(parked, record=replace(parked.record, key=None))
-        self.stream(originator, stream).park(parked)
+        self._park((originator, stream.hex()), parked)
         self._touched[f"k/{originator}/{stream.hex()}/{parked.seq}".encode()] = parked
 
     def unpark(self, originator: str, stream: bytes, seq: int) -> Parked | None:
         """Take out the record whose turn it is."""
-        parked = self.stream(originator, stream).unpark(seq)
+        parked = self._unpark((originator, stream.hex()), seq)
         if parked is not None:
             self._touched[f"k/{originator}/{stream.hex()}/{seq}".encode()] = None
+        return parked
+
+    def _attached(self, key: StreamKey) -> Stream:
+        """The stream, remembered and counted from now on."""
+        line = self.streams.get(key)
+        if line is None:
+            line = self.streams[key] = Stream()
+            self.accounts.setdefault(key[0], Account()).streams += 1
+        return line
+
+    def _park(self, key: StreamKey, parked: Parked) -> None:
+        line = self._attached(key)
+        before = line.unpark(parked.seq)
+        line.park(parked)
+        self.accounts[key[0]].waiting_bytes += parked.weight - (before.weight if before else 0)
+        self.waiting.add(key)
+
+    def _drop(self, key: StreamKey) -> None:
+        """Nothing of the stream was ever consumed and nothing waits: there is nothing to remember."""
+        del self.streams[key]
+        account = self.accounts[key[0]]
+        account.streams -= 1
+        if not account.streams:
+            del self.accounts[key[0]]
+
+    def _unpark(self, key: StreamKey, seq: int) -> Parked | None:
+        line = self.streams.get(key)
+        parked = line.unpark(seq) if line is not None else None
+        if line is None or parked is None:
+            return None
+        self.accounts[key[0]].waiting_bytes -= parked.weight
+        if not line.parked:
+            self.waiting.discard(key)
+            if not line.last_seq and not line.consumed:
+                self._drop(key)
         return parked
 
     def accept(self, subject: str, state: SubjectState) -> None:
@@ -147,6 +238,11 @@ class ShardState:
         self.chains[agency] = chain
         self._touched[b"c/" + agency.encode()] = chain
         return chain.counter, before.prev
+
+    @property
+    def ready(self) -> bool:
+        """Whether waiting messages have their turn: a full batch left them to the next."""
+        return any(self.streams[key].ready for key in self.waiting)
 
     @property
     def pending(self) -> bool:
@@ -167,33 +263,44 @@ class ShardState:
         row: Any = None if value is None else cbor.decode(value)
         if kind == "k":
             self._load_parked(name, row)
+        elif kind == "d":
+            self._load_answer(name, row)
         elif row is None:
             return
         elif kind == "p":
             self.positions[name] = InputPosition(row[0], [(sample[0], sample[1]) for sample in row[1]])
         elif kind == "q":
-            line = self._line(name)
+            line = self._attached(_stream_key(name))
             line.last_seq, line.last_leaf = row[0], row[1]
-        elif kind == "d":
-            stream, _, _slot = name.rpartition("/")
-            agency = stream.partition("/")[0]
-            self._line(stream).restore(row[0], row[1], Answer(agency, row[2], row[3]))
         elif kind == "b":
             self.subjects[name] = SubjectState(row[0], row[1], row[2], tuple(row[3]))
         elif kind == "c":
             self.chains[name] = Chain(row[0], row[1])
 
-    def _line(self, name: str) -> Stream:
-        originator, _, stream = name.partition("/")
-        return self.streams.setdefault((originator, stream), Stream())
+    def _load_answer(self, name: str, row: Any) -> None:
+        stream, _, slot = name.rpartition("/")
+        key = _stream_key(stream)
+        if row is None and key not in self.streams:
+            return
+        line = self._attached(key)
+        if row is None:
+            line.forget(int(slot))
+        else:
+            line.restore(Consumed(row[0], row[1], Answer(key[0], row[2], row[3]), row[4] if len(row) > 4 else None))
+        self.accounts[key[0]].keeps(key[1], len(line.consumed))
 
     def _load_parked(self, name: str, row: Any) -> None:
         stream, _, seq = name.rpartition("/")
         if row is None:
-            self._line(stream).unpark(int(seq))
+            self._unpark(_stream_key(stream), int(seq))
             return
         record = Record(row[0], row[1], row[2], row[3], None, row[4])
-        self._line(stream).park(Parked(int(seq), row[5], record, row[6]))
+        self._park(_stream_key(stream), Parked(int(seq), row[5], record, row[6]))
+
+
+def _stream_key(name: str) -> StreamKey:
+    originator, _, stream = name.partition("/")
+    return originator, stream
 
 
 def _portrait(item: object) -> list[Any]:
@@ -212,5 +319,5 @@ def _portrait(item: object) -> list[Any]:
         case Chain():
             return [item.counter, item.prev]
         case _:
-            consumed = cast("Any", item)
-            return [consumed.seq, consumed.leaf, consumed.answer.key, consumed.answer.note]
+            consumed = cast("Consumed", item)
+            return [consumed.seq, consumed.leaf, consumed.answer.key, consumed.answer.note, consumed.offset]

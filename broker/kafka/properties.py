@@ -104,11 +104,14 @@ def _principal_flaws(settings: Mapping[str, str]) -> list[str]:
 
 
 def _loss_flaws(settings: Mapping[str, str]) -> list[str]:
+    """What would let records be lost, or the node itself."""
     flaws: list[str] = []
     if settings.get("delete.topic.enable", "true").lower() != "false":
         flaws.append("who may trim an outbox may delete it whole: set delete.topic.enable=false")
     if settings.get("auto.create.topics.enable", "true").lower() != "false":
         flaws.append("a misspelt topic name makes a topic: set auto.create.topics.enable=false")
+    if not settings.get("max.decompressed.message.bytes", "").isdigit():
+        flaws.append("a few bytes may unpack to gigabytes: set max.decompressed.message.bytes")
     if settings.get("unclean.leader.election.enable", "false").lower() != "false":
         flaws.append("acknowledged records can be lost: set unclean.leader.election.enable=false")
     return flaws

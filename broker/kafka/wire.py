@@ -29,6 +29,7 @@ from aiokafka.producer import sender
 from aiokafka.protocol.transaction import EndTxnRequest
 
 from broker.exchange.topology import KAFKA_LIMIT
+from broker.kafka import batches
 
 BATCH_BYTES = 700 * 1024
 """Largest batch of one partition: under Kafka's default ``max.message.bytes``; larger single records travel alone."""
@@ -136,6 +137,8 @@ class _FencedInstance(kafka_errors.BrokerResponseError):
 
 for _error in (_FencedByName, _FencedInstance):
     kafka_errors.kafka_errors.setdefault(_error.errno, _error)
+
+batches.install()
 
 sender.BACKOFF_OVERRIDE = 0.002
 """Seconds before aiokafka tries again to begin a transaction while Kafka still writes the markers of the one before. As shipped

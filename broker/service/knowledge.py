@@ -7,6 +7,7 @@ the last good view stays. Nobody works before the topics were read to their ends
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +27,8 @@ from broker.trust.keys import VerifyKey
 
 _SOURCES: Final[tuple[Source, ...]] = ((SCHEMAS, 0), (DIRECTORY, 0), (POLICY, 0))
 _BATCH: Final = 2000
+LOOK_S: Final = 0.01
+"""How often :meth:`Knowledge.catch_up` looks."""
 _log = structlog.get_logger("knowledge")
 
 
@@ -99,6 +102,19 @@ class Knowledge:
             except ExchangeUnreachable as error:
                 _log.warning("directory and policy not readable", reason=str(error))
                 await asyncio.sleep(1.0)
+
+    async def catch_up(self, timeout: float) -> None:
+        """Return when :meth:`follow`, which has to be running, has read all that the public topics hold now; or after ``timeout``
+        seconds, or where they cannot be read."""
+        inlet = self._inlet
+        if inlet is None:
+            return
+        with contextlib.suppress(TimeoutError, ExchangeUnreachable):
+            async with asyncio.timeout(timeout):
+                ends = await inlet.ends()
+                while any(inlet.position(source) < end for source, end in ends.items()):
+                    await self.wait_for_change(LOOK_S)
+                await asyncio.sleep(LOOK_S)  # the last records may have left the inlet and not be taken yet
 
     async def close(self) -> None:
         """Stop reading."""

@@ -10,6 +10,8 @@ before the store commits   ``publish`` did not return; nothing was sent; the num
 after it, before the ack   the record is sent again at the next start
 after the ack              sent again; the relay answers the duplicate with the receipt it gave before
 =========================  ===========================================================================
+
+A stream that stalls is mended while the publisher runs: :mod:`broker.service.streams` says what each refusal means for it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
 from broker.ports import Clock, Inlet, Outgoing, Outlet, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.knowledge import Knowledge
+from broker.service.streams import Again, Ignored, Moved, Settled, Streams
 
 QUEUE: Final = 512
 """Messages that may wait to be encoded; ``publish`` waits when there are more (bounded memory)."""
@@ -46,8 +49,10 @@ RESEND_S: Final = 1.0
 CLOSE_S: Final = 10.0
 """How long :meth:`Publisher.close` goes on sending; what Kafka does not take until then is sent at the next start."""
 
-_NOT_FINAL: Final = frozenset({"SEQUENCE_GAP", "TOO_MANY_PARKED"})
-"""Refusals that leave the number free: the record is sent again at the next start, byte for byte."""
+HEAL_S: Final = 60.0
+"""Longest wait before unanswered records of a stalled stream are sent again; the first wait is :data:`RESEND_S`, each next twice it."""
+HEAL_RECORDS: Final = 2000
+"""Most records that are sent again at once: twice what may wait at the relay for an earlier one."""
 
 _log = structlog.get_logger("publisher")
 
@@ -125,6 +130,9 @@ class Publisher:
         self._inlet: Inlet | None = None
         self._sent = asyncio.Event()
         self._flush = asyncio.Event()
+        self._stalled = asyncio.Event()
+        self._heal_s = RESEND_S
+        self._streams = Streams(store, knowledge, signer, clock, randomness)
         self._failure: BrokerError | None = None
 
     async def __aenter__(self) -> Publisher:
@@ -146,7 +154,8 @@ class Publisher:
             for stored in self._store.unanswered():
                 self._expect(stored)
                 await self._send(stored, None)
-            self._tasks += [self._watched(loop) for loop in (self.knowledge.follow(), self._encode_loop(), self._receipt_loop())]
+            loops = (self.knowledge.follow(), self._encode_loop(), self._receipt_loop(), self._heal_loop())
+            self._tasks += [self._watched(loop) for loop in loops]
         except BaseException:
             await self._stop()
             raise
@@ -252,6 +261,13 @@ class Publisher:
             self._flush.clear()
 
     async def _store_and_send(self, batch: list[_Waiting]) -> None:
+        async with self._streams.seat:
+            stored = await self._store_all(batch)
+        for waiting, record in stored:
+            await self._send(record, waiting)
+
+    async def _store_all(self, batch: list[_Waiting]) -> list[tuple[_Waiting, Stored]]:
+        """Numbers, signatures, and the store: everything but the sending. Who holds the seat has the stream to itself."""
         stream, seq, prev = self._store.stream()
         drafts: list[tuple[_Waiting, Draft]] = []
         for waiting in batch:
@@ -282,8 +298,7 @@ class Publisher:
         self._store.add(stored)
         for (waiting, _), record in zip(drafts, stored, strict=True):
             waiting.stored, waiting.answer = record, self._expect(record)
-        for (waiting, _), record in zip(drafts, stored, strict=True):
-            await self._send(record, waiting)
+        return [(waiting, record) for (waiting, _), record in zip(drafts, stored, strict=True)]
 
     def _expect(self, stored: Stored) -> asyncio.Future[Receipt]:
         return self._answers.setdefault(stored.digest, asyncio.get_running_loop().create_future())
@@ -331,6 +346,19 @@ class Publisher:
                     await ack
             for number, (stored, _, waiting) in enumerate(list(self._unacked)):
                 self._unacked[number] = (stored, await self._handed_over(stored), waiting)
+
+    async def _heal_loop(self) -> None:
+        """Send again what is unanswered, from the first on, when the relay misses a record: later and later while that does not help."""
+        while True:
+            await self._stalled.wait()
+            await asyncio.sleep(self._heal_s)
+            self._heal_s = min(2 * self._heal_s, HEAL_S)
+            self._stalled.clear()
+            unanswered = self._store.unanswered(HEAL_RECORDS)
+            _log.warning("sending again what is unanswered", records=len(unanswered))
+            for stored in unanswered:
+                self._expect(stored)
+                await self._send(stored, None)
 
     def _give_up(self, stored: BrokerError, unstored: BrokerError) -> None:
         """Nobody goes on waiting: ``stored`` goes to those whose message is kept for the next start, ``unstored`` to the others."""
@@ -383,10 +411,8 @@ class Publisher:
             elif receipt.originator != self.agency:
                 # A copy of our record in another's outbox is refused there; that answer says nothing about ours.
                 _log.error("receipt of another agency ignored", originator=receipt.originator, offset=record.offset)
-            elif receipt.code in _NOT_FINAL:
-                _log.error("the exchange misses an earlier record of this stream", code=receipt.code, seq=receipt.seq)
-            else:
-                receipts.setdefault(receipt.digest, (receipt, record.value))
+            elif receipt.digest not in receipts:
+                await self._heed(receipt, record.value, receipts)
         if not records:
             return
         notes = [(digest, note) for digest, (_, note) in receipts.items()]
@@ -394,6 +420,25 @@ class Publisher:
             answer = self._answers.pop(digest, None)
             if answer is not None and not answer.done():
                 answer.set_result(receipts[digest][0])
+                self._heal_s = RESEND_S
+
+    async def _heed(self, receipt: Receipt, note: bytes, receipts: dict[bytes, tuple[Receipt, bytes]]) -> None:
+        """Take it among the answers, or do what else it asks for."""
+        match await self._streams.heed(receipt):
+            case Settled():
+                receipts[receipt.digest] = receipt, note
+            case Again():
+                _log.error("the exchange has not taken a record in its turn", code=receipt.code, seq=receipt.seq)
+                self._stalled.set()
+            case Moved(old, new):
+                answer = self._answers.get(old)
+                if answer is not None:
+                    # Whichever of the two is accepted answers for the message.
+                    self._answers[new] = answer
+                    answer.add_done_callback(lambda _: [self._answers.pop(digest, None) for digest in (old, new)])
+                self._stalled.set()
+            case Ignored():
+                pass
 
 
 def _look_at(outcome: asyncio.Future[Any]) -> None:

@@ -22,6 +22,7 @@ from broker.exchange.shard import ShardState
 from broker.exchange.topology import SHARDS, STATE
 from broker.ports import Clock, Inlet, Ledger, Record, ShardClaims, Signer, Source, Start, Transport
 from broker.service.knowledge import Knowledge
+from broker.service.proofs import ProofReader
 
 MAX_BATCH: Final = 500
 """Most records of one transaction: it keeps the time to first delivery and the memory of a batch small."""
@@ -33,6 +34,10 @@ GRACE_S: Final = 5.0
 """How long a graceful stop waits for batches under way."""
 PAUSE_S: Final = 0.5
 """Wait before a shard is taken again after a failure."""
+REFRESH_S: Final = 1.0
+"""How often at most a key that is not known, or not valid, makes the directory be read to its end before it is refused."""
+REFRESH_WAIT_S: Final = 2.0
+"""How long that may take."""
 
 _log = structlog.get_logger("relay")
 
@@ -43,6 +48,9 @@ class RelayWorker:
     def __init__(self, transport: Transport, knowledge: Knowledge, signer: Signer, clock: Clock, *, member: str) -> None:
         self._transport, self._knowledge, self._signer, self._clock = transport, knowledge, signer, clock
         self._member = member
+        self._proofs = ProofReader(transport)
+        self._refreshed_at = -REFRESH_S
+        self._refreshed: set[int] = set()
         self._stopping = asyncio.Event()
         self._shards: dict[int, asyncio.Task[None]] = {}
         self._lost = asyncio.Event()
@@ -177,7 +185,7 @@ class RelayWorker:
 
     async def _work(self, state: ShardState, ledger: Ledger, inlet: Inlet) -> None:
         """Batches until stopped or failed."""
-        number, outboxes = state.number, list[str]()
+        number, outboxes, records = state.number, list[str](), list[Record]()
         self.serving.add(number)
         _log.info("shard taken", shard=number, agencies=len(self._members(number)), streams=len(state.streams))
         while not self._stopping.is_set():
@@ -186,21 +194,43 @@ class RelayWorker:
                 outboxes = wanted
                 starts: Mapping[Source, Start] = {(topic, 0): state.position(topic) for topic in outboxes}
                 await inlet.assign(starts)
-            records = await inlet.poll(max_records=MAX_BATCH, timeout=IDLE_S)
-            await self._commit(state, ledger, records)
+                records = []  # whatever of them was not taken is read again: the positions are before it
+            records = records or list(await inlet.poll(max_records=MAX_BATCH, timeout=IDLE_S if not state.ready else 0.0))
+            records = records[await self._commit(state, ledger, records) :]
             await self._trim(state)
 
-    async def _commit(self, state: ShardState, ledger: Ledger, records: Sequence[Record]) -> None:
-        """One batch, one transaction. The state is only worth keeping if the commit succeeds."""
+    async def _commit(self, state: ShardState, ledger: Ledger, records: Sequence[Record]) -> int:
+        """One batch, one transaction. The state is only worth keeping if the commit succeeds. Returns how many were taken."""
         rules, decider = self._knowledge.rules, self._knowledge.decider
-        batch = Batch(state, rules, decider, alg=self._signer.alg, kid=self._signer.kid)
-        for count, record in enumerate(records, 1):
-            batch.take(record, now_ms=self._clock.now_ms())
-            if count % CHUNK == 0:
+        now = asyncio.get_running_loop().time()
+        patient = state.number not in self._refreshed and now - self._refreshed_at >= REFRESH_S
+        self._refreshed.discard(state.number)
+        batch = Batch(state, rules, decider, alg=self._signer.alg, kid=self._signer.kid, patient=patient)
+        batch.resume(now_ms=self._clock.now_ms())
+        taken, refresh = 0, False
+        for record in records:
+            if batch.full:
+                break
+            if not batch.take(record, now_ms=self._clock.now_ms()):
+                refresh = True
+                break
+            taken += 1
+            if taken % CHUNK == 0:
                 await asyncio.sleep(0)
         batch.expire(now_ms=self._clock.now_ms())
-        if batch.empty:
-            return
+        if not batch.empty:
+            await self._write(state, ledger, batch)
+        if refresh:
+            # Perhaps the key is in the directory by now. The record comes first in the next batch, which takes it in any case.
+            await self._knowledge.catch_up(REFRESH_WAIT_S)
+            self._refreshed_at = asyncio.get_running_loop().time()
+            self._refreshed.add(state.number)
+        return taken
+
+    async def _write(self, state: ShardState, ledger: Ledger, batch: Batch) -> None:
+        """Fetch what evidence needs, sign, commit."""
+        if wanted := batch.wanted:
+            batch.found(await self._proofs.read(wanted))
         signatures = await self._signer.sign(batch.to_be_signed())
         await ledger.commit(batch.sealed(signatures))
         self._count(state.number, batch)

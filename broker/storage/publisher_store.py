@@ -1,7 +1,9 @@
 """A publisher's store in SQLite: the stream, each signed record until it is answered, and the answers.
 
 A lost store is no harm to others: a new one begins a new stream at number 1. A store copied back from an old backup would use
-numbers twice; the relay finds that (EQUIVOCATION), and the publisher then needs a new stream.
+numbers twice; the relay finds that (EQUIVOCATION), and the publisher then begins a new stream in the same store.
+
+In the table ``outbox``, ``seq`` counts the records of the store over all its streams, ``number`` within the record's stream.
 """
 
 from __future__ import annotations
@@ -14,13 +16,20 @@ from broker.ports import Stored
 from broker.storage.sqlite import SqliteFile
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS stream (id BLOB NOT NULL, seq INTEGER NOT NULL, leaf BLOB);
+CREATE TABLE IF NOT EXISTS stream (id BLOB NOT NULL, seq INTEGER NOT NULL, leaf BLOB, base INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY, message_id BLOB NOT NULL, subject TEXT NOT NULL, revision INTEGER NOT NULL,
-    leaf BLOB NOT NULL, digest BLOB NOT NULL UNIQUE, value BLOB, receipt BLOB);
+    leaf BLOB NOT NULL, digest BLOB NOT NULL UNIQUE, value BLOB, receipt BLOB, stream BLOB, number INTEGER, former BLOB);
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (seq) WHERE receipt IS NULL;
 CREATE TABLE IF NOT EXISTS inbox (position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS holes (stream BLOB PRIMARY KEY, number INTEGER NOT NULL);
 """
+_ADDED: Final = (
+    ("stream", "base", "INTEGER NOT NULL DEFAULT 0"), ("outbox", "stream", "BLOB"), ("outbox", "number", "INTEGER"),
+    ("outbox", "former", "BLOB"),
+)  # fmt: skip
+"""Columns that stores of earlier versions lack."""
+_RECORD: Final = "number, message_id, subject, revision, leaf, digest, value"
 
 
 class SqlitePublisherStore:
@@ -30,7 +39,13 @@ class SqlitePublisherStore:
         self._file = SqliteFile(path, _SCHEMA, owner=agency)
         self._sql = self._file.connection
         if self._sql.execute("SELECT 1 FROM stream").fetchone() is None:
-            self._sql.execute("INSERT INTO stream VALUES (?, 0, NULL)", (new_stream,))
+            self._sql.execute("INSERT INTO stream (id, seq, leaf) VALUES (?, 0, NULL)", (new_stream,))
+        with self._file.transaction():
+            for table, column, kind in _ADDED:
+                if column not in {row[1] for row in self._sql.execute(f"PRAGMA table_info({table})")}:
+                    self._sql.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            self._sql.execute("UPDATE outbox SET stream = (SELECT id FROM stream), number = seq WHERE number IS NULL")
+            self._sql.execute("CREATE INDEX IF NOT EXISTS outbox_former ON outbox (former) WHERE former IS NOT NULL")
 
     def stream(self) -> tuple[bytes, int, bytes | None]:
         """See the port."""
@@ -42,22 +57,52 @@ class SqlitePublisherStore:
         if not messages:
             return
         with self._file.transaction():
-            rows = [(m.seq, m.message_id, m.subject, m.revision, m.leaf, m.digest, m.value) for m in messages]
-            self._sql.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", rows)
+            stream, base = self._sql.execute("SELECT id, base FROM stream").fetchone()
+            rows = [(base + m.seq, stream, m.seq, m.message_id, m.subject, m.revision, m.leaf, m.digest, m.value) for m in messages]
+            self._sql.executemany(f"INSERT INTO outbox (seq, stream, {_RECORD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (messages[-1].seq, messages[-1].leaf))
 
-    def unanswered(self) -> Sequence[Stored]:
+    def unanswered(self, limit: int | None = None) -> Sequence[Stored]:
         """See the port."""
-        query = "SELECT seq, message_id, subject, revision, leaf, digest, value FROM outbox WHERE receipt IS NULL ORDER BY seq"
-        return [Stored(*row) for row in self._sql.execute(query)]
+        query = f"SELECT {_RECORD} FROM outbox WHERE receipt IS NULL ORDER BY seq LIMIT ?"
+        return [Stored(*row) for row in self._sql.execute(query, (-1 if limit is None else limit,))]
+
+    def awaited(self, digest: bytes) -> tuple[bytes, Stored] | None:
+        """See the port."""
+        query = f"SELECT stream, {_RECORD} FROM outbox WHERE digest = ? AND receipt IS NULL"
+        row = self._sql.execute(query, (digest,)).fetchone()
+        return (row[0], Stored(*row[1:])) if row else None
+
+    def give_up(self, stream: bytes, successor: bytes, *, hole: int | None) -> None:
+        """See the port."""
+        with self._file.transaction():
+            begin = "UPDATE stream SET base = base + seq, id = ?, seq = 0, leaf = NULL WHERE id = ?"
+            self._sql.execute(begin, (successor, stream))
+            if hole is not None:
+                lowest = "INSERT INTO holes VALUES (?, ?) ON CONFLICT (stream) DO UPDATE SET number = min(number, excluded.number)"
+                self._sql.execute(lowest, (stream, hole))
+
+    def hole(self, stream: bytes) -> int | None:
+        """See the port."""
+        row = self._sql.execute("SELECT number FROM holes WHERE stream = ?", (stream,)).fetchone()
+        return row[0] if row else None
+
+    def reseat(self, digest: bytes, message: Stored) -> None:
+        """See the port."""
+        m = message
+        with self._file.transaction():
+            stream, base = self._sql.execute("SELECT id, base FROM stream").fetchone()
+            moved = "UPDATE outbox SET seq = ?, stream = ?, number = ?, leaf = ?, digest = ?, value = ?, former = digest WHERE digest = ?"
+            self._sql.execute(moved, (base + m.seq, stream, m.seq, m.leaf, m.digest, m.value, digest))
+            self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (m.seq, m.leaf))
 
     def settle(self, receipts: Sequence[tuple[bytes, bytes]], position: int) -> frozenset[bytes]:
         """See the port."""
         awaited: set[bytes] = set()
-        update = "UPDATE outbox SET receipt = ?, value = NULL WHERE digest = ? AND receipt IS NULL"
+        update = "UPDATE outbox SET receipt = ?, value = NULL WHERE (digest = ? OR former = ?) AND receipt IS NULL"
         with self._file.transaction():
             for digest, note in receipts:
-                if self._sql.execute(update, (note, digest)).rowcount:
+                if self._sql.execute(update, (note, digest, digest)).rowcount:
                     awaited.add(digest)
             self._sql.execute("DELETE FROM inbox")
             self._sql.execute("INSERT INTO inbox VALUES (?)", (position,))

@@ -141,7 +141,7 @@ class TurnMachine(RuleBasedStateMachine):
                 assert leaf == (self.consumed if seq <= last else self.parked)[seq]
                 assert answer == (seq if seq <= last else None)
             case Equivocation(first):
-                assert first == (self.consumed if seq <= last else self.parked)[seq] != leaf
+                assert first.leaf == (self.consumed if seq <= last else self.parked)[seq] != leaf
             case Early(expected_seq, full):
                 assert seq > last + 1 == expected_seq
                 assert not full

@@ -162,7 +162,7 @@ class Written:
 
 
 class Bench:
-    """Shard 0 and its topics. ``now`` moves by hand; ``log`` is what ``exchange.state`` holds."""
+    """Shard 0 and its topics. ``now`` moves by hand; ``log`` is what ``exchange.state`` holds, ``outbox`` what outboxes hold."""
 
     def __init__(self) -> None:
         self.desk = Desk()
@@ -172,6 +172,7 @@ class Bench:
         self.now = NOW
         self.log: list[Record] = []
         self._ends: dict[str, int] = {}
+        self.outbox: dict[tuple[str, int, int], Record] = {}
 
     @property
     def rules(self) -> Rules:
@@ -199,14 +200,18 @@ class Bench:
         topic = ids.outbox(outbox)
         offset = self._ends.get(topic, 0)
         self._ends[topic] = offset + 1
-        return Record(topic, 0, offset, self.now if at_ms is None else at_ms, b"key", value)
+        record = Record(topic, 0, offset, self.now if at_ms is None else at_ms, b"key", value)
+        self.outbox[topic, 0, offset] = record
+        return record
 
     def feed(self, *values: bytes | Record | None) -> Written:
         """One batch: bytes are put into SG-CUSTOMS's outbox first."""
         batch = Batch(self.shard, self.rules, self.decider, alg=RELAY.alg, kid=RELAY.kid)
+        batch.resume(now_ms=self.now)
         for value in values:
-            batch.take(value if isinstance(value, Record) else self.record(value), now_ms=self.now)
+            assert batch.take(value if isinstance(value, Record) else self.record(value), now_ms=self.now)
         batch.expire(now_ms=self.now)
+        batch.found([self.outbox[place] for place in batch.wanted if place in self.outbox])
         records = batch.sealed([RELAY.sign_now(message) for message in batch.to_be_signed()])
         return self._sorted(batch.tally, records)
 

@@ -15,7 +15,7 @@ from broker.envelope.note import read_note
 from broker.envelope.parcel import SLIP, parcel_bytes
 from broker.envelope.receipt import Receipt
 from broker.errors import Refusal
-from broker.exchange import relay
+from broker.exchange import post
 from broker.exchange.admit import Authentic, authenticate, examine
 from broker.exchange.publish import Draft, Sealing
 from broker.exchange.receive import Received, is_receipt, read_receipt, receive
@@ -229,7 +229,7 @@ def test_the_blind_takes_the_salt_of_the_audience() -> None:
 @pytest.mark.parametrize("limit", [2, 4, 6, 8])
 def test_more_slips_than_a_tree_holds(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A transaction with more slips than a tree has places uses several; every slip and receipt verifies, also one left alone."""
-    monkeypatch.setattr(relay, "SIZE_LIMIT", limit)
+    monkeypatch.setattr(post, "SIZE_LIMIT", limit)
     bench, written = fed(5)
     proofs = [statement.proof for statement in (*slips(written), *receipts(written))]
     signatures = {proof.signature for proof in proofs if proof is not None}

@@ -12,6 +12,7 @@ from broker.exchange.sequence import (
     PARKED_MS,
     WINDOW,
     BrokenChain,
+    Consumed,
     Duplicate,
     Early,
     Equivocation,
@@ -227,13 +228,13 @@ def test_every_turn_of_a_number() -> None:
     assert line.turn(1, leaf, other) == BrokenChain(None)
     line.consume(1, leaf, "first")
     assert line.turn(1, leaf, None) == Duplicate("first")
-    assert line.turn(1, other, None) == Equivocation(leaf)
+    assert line.turn(1, other, None) == Equivocation(Consumed(1, leaf, "first"))
     assert line.turn(2, other, leaf) == Next()
     assert line.turn(2, other, other) == BrokenChain(leaf)
     assert line.turn(3, other, leaf) == Early(2, full=False)
     line.park(Parked(3, other, Record("out.X", 0, 9, 0, None, b"x"), 0))
     assert line.turn(3, other, leaf) == Duplicate(None)
-    assert line.turn(3, leaf, leaf) == Equivocation(other)
+    assert line.turn(3, leaf, leaf) == Equivocation(line.parked[3])
     for seq in range(2, WINDOW + 2):
         line.consume(seq, leaf, "later")
     assert line.turn(1, leaf, None) == Stale()

@@ -86,6 +86,7 @@ def test_no_other_subject_becomes_a_principal(subject: str) -> None:
         (("/$1#$2/", "/$1#$2/,DEFAULT"), "whole subject"),
         (("ssl.principal.mapping.rules=", "#"), "whole subject"),
         (("auto.create.topics.enable=false", ""), "misspelt topic"),
+        (("max.decompressed.message.bytes=", "#"), "may unpack to gigabytes"),
         (("unclean.leader.election.enable=false", "unclean.leader.election.enable=true"), "can be lost"),
     ],
 )
