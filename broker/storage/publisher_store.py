@@ -29,7 +29,15 @@ _ADDED: Final = (
     ("outbox", "former", "BLOB"),
 )  # fmt: skip
 """Columns that stores of earlier versions lack."""
-_RECORD: Final = "number, message_id, subject, revision, leaf, digest, value"
+_INSERT: Final = (
+    "INSERT INTO outbox (seq, stream, number, message_id, subject, revision, leaf, digest, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UNANSWERED: Final = (
+    "SELECT number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE receipt IS NULL ORDER BY seq LIMIT ?"
+)
+_AWAITED: Final = (
+    "SELECT stream, number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE digest = ? AND receipt IS NULL"
+)
 
 
 class SqlitePublisherStore:
@@ -59,18 +67,16 @@ class SqlitePublisherStore:
         with self._file.transaction():
             stream, base = self._sql.execute("SELECT id, base FROM stream").fetchone()
             rows = [(base + m.seq, stream, m.seq, m.message_id, m.subject, m.revision, m.leaf, m.digest, m.value) for m in messages]
-            self._sql.executemany(f"INSERT INTO outbox (seq, stream, {_RECORD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._sql.executemany(_INSERT, rows)
             self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (messages[-1].seq, messages[-1].leaf))
 
     def unanswered(self, limit: int | None = None) -> Sequence[Stored]:
         """See the port."""
-        query = f"SELECT {_RECORD} FROM outbox WHERE receipt IS NULL ORDER BY seq LIMIT ?"
-        return [Stored(*row) for row in self._sql.execute(query, (-1 if limit is None else limit,))]
+        return [Stored(*row) for row in self._sql.execute(_UNANSWERED, (-1 if limit is None else limit,))]
 
     def awaited(self, digest: bytes) -> tuple[bytes, Stored] | None:
         """See the port."""
-        query = f"SELECT stream, {_RECORD} FROM outbox WHERE digest = ? AND receipt IS NULL"
-        row = self._sql.execute(query, (digest,)).fetchone()
+        row = self._sql.execute(_AWAITED, (digest,)).fetchone()
         return (row[0], Stored(*row[1:])) if row else None
 
     def give_up(self, stream: bytes, successor: bytes, *, hole: int | None) -> None:
