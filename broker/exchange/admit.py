@@ -48,8 +48,9 @@ def authenticate(value: bytes, rules: Rules, *, at_ms: int, limit: int = MESSAGE
     return parcel if isinstance(parcel, Refusal) else authenticate_parcel(parcel, rules, at_ms=at_ms)
 
 
-def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int) -> Authentic | Refusal:
-    """Steps 2 and 3, and the header, for a parcel that was read already."""
+def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int | None) -> Authentic | Refusal:
+    """Steps 2 and 3, and the header, for a parcel that was read already. ``at_ms`` None: whoever signed, and whenever; the key's
+    life is not judged (evidence says whose key it was, not that the message was admitted)."""
     statement = parcel.statement
     if statement.content_type != CONTENT_TYPE:
         return Refusal("BAD_STATEMENT", f"content type `{statement.content_type[:60]}` is not {CONTENT_TYPE}")
@@ -58,7 +59,7 @@ def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int) -> Authenti
     if known is None:
         return Refusal("UNKNOWN_KEY", f"key {statement.kid.hex()} is not in the directory (version {rules.directory.version})")
     entry, key = known
-    if not entry.usable(at_ms):
+    if at_ms is not None and not entry.usable(at_ms):
         return Refusal("KEY_NOT_VALID", f"key {statement.kid.hex()} of {entry.agency} was not valid at admission")
     if statement.alg != key.alg:
         return Refusal("BAD_STATEMENT", f"algorithm {statement.alg} is not the one the directory names for this key ({key.alg})")
