@@ -225,3 +225,24 @@ def test_the_strategy_reaches_every_kind_of_node() -> None:
     wanted = {"boolean", "int", "long", "string", "bytes", "timestamp-millis", "date", "decimal", "fixed", "enum", "array", "null", "R1"}
     assert wanted <= seen
     assert any(name.startswith("R") and name != "R1" for name in seen)
+
+
+@SLOW
+@given(sample=samples(), noise=st.binary(max_size=120), at=st.integers(0, 200), times=st.booleans())
+def test_the_reader_is_the_walk_and_the_decoder(sample: tuple[Any, Any], noise: bytes, at: int, times: bool) -> None:
+    """For good bytes, any bytes, and good bytes that were spoilt: the reader takes what the walk takes, and gives what fastavro gives."""
+    avsc, value = sample
+    schema = read_schema(avsc)
+    codec, walk = Codec(schema), compile_walk(schema)
+    body = codec.encode(value)
+    spoilt = body[: at % (len(body) + 1)] + noise[:3] + body[at % (len(body) + 1) + len(noise[:2]) :]
+    for candidate in (body, noise, spoilt, body[:-1], body + b"\x00"):
+        try:
+            walk(candidate, BODY_LIMIT)
+        except WalkError:
+            assert codec.read(candidate, logical=times) is None
+        else:
+            read, decoded = codec.read(candidate, logical=times), codec.decode(candidate, logical=times)
+            assert read == decoded
+            assert repr(read) == repr(decoded)
+    assert codec.read(body, logical=times) is not None
