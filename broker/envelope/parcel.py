@@ -87,7 +87,7 @@ def read_parcel(value: bytes, limit: int) -> Parcel | Refusal:
         return Refusal("TOO_LARGE", f"the record has {len(value)} bytes, {limit} is the most")
     framed = read_framing(value)
     if framed is not None and len(framed.protected) <= PROTECTED_LIMIT:
-        unprotected = {} if framed.receipt is None else {RECEIPTS: [framed.receipt]}
+        unprotected: Item = {} if framed.receipt is None else {RECEIPTS: [framed.receipt]}
         statement = sign1_of(framed.protected, unprotected, framed.payload, framed.signature)
         return statement if isinstance(statement, Refusal) else Parcel(statement, framed.sections, framed.extras, framed.raw)
     if not value.startswith(MAGIC):
