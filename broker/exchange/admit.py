@@ -27,6 +27,8 @@ AUDIENCE: Final = "audience"
 """The section that only the relay and the originator see: recipients never learn who else received a message."""
 CORE: Final = "core"
 """The section that every family has and that never holds anything personal."""
+UNHEARD: Final = frozenset({"UNKNOWN_SCHEMA", "UNKNOWN_SECTION", "UNKNOWN_FAMILY"})
+"""Refusals that a schema takes back which the exchange has announced and this reader has not read yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,16 @@ def _check_subject(header: Header) -> Refusal | None:
     return None
 
 
+def knows_schemas(header: Header, rules: Rules) -> bool:
+    """Whether every schema that the header names is in the catalogue."""
+    return all(rules.catalogue.by_id(commitment.schema_id) is not None for commitment in header.commitments)
+
+
 def open_section(authentic: Authentic, name: str, rules: Rules, *, logical: bool = True) -> dict[str, Any]:
-    """Decode one carried section that :func:`examine` has passed."""
+    """Decode one carried section that :func:`examine` has passed: under the version it was written with, seen as this program's."""
     for commitment in authentic.header.commitments:
         if commitment.section == name:
             schema = rules.catalogue.by_id(commitment.schema_id)
             if schema is not None:
-                return schema.codec.decode(body_of(authentic.parcel.sections[name]), logical=logical)
+                return rules.catalogue.read(schema, body_of(authentic.parcel.sections[name]), logical=logical)
     raise LookupError(f"section {name} is not carried")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 import pytest
 
@@ -35,12 +36,15 @@ PARTIES = record(
 )
 
 
+NEWER = one("int") | {"fields": [*cast("list[JsonValue]", one("int")["fields"]), field("b", ["null", "string"], default=None)]}
+
+
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
     """Two families, one of them with two versions of a section, given out of order."""
     return Catalogue.from_texts(
         {
-            ("notice", "core", 10): text(one("long")),
+            ("notice", "core", 10): text(NEWER),
             ("notice", "core", 9): text(one("int")),
             ("notice", "parties", 1): text(PARTIES),
             ("header", "header", 1): text(EVERYTHING | {"fields": EVERYTHING["fields"][:5]}),
