@@ -22,7 +22,7 @@ from broker.schema.codec import AvroRecord, Codec
 from broker.schema.compatibility import compare
 from broker.schema.limits import BODY_LIMIT
 from broker.schema.lint import lint
-from broker.schema.projection import compile_projection
+from broker.schema.projection import Projection, compile_projection
 from broker.schema.walk import Walk, WalkError, compile_walk
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -91,11 +91,15 @@ class Catalogue:
         self._own = frozenset(self._by_id)
         self._announced: frozenset[bytes] = frozenset()
         self._pinned: dict[tuple[str, str], Section] = {}
-        self._projections = {
-            section.schema_id: compile_projection(section.schema, self._current[section.family, section.section].schema)
-            for section in self._by_id.values()
-            if section is not self._current[section.family, section.section]
-        }
+        self._projections: dict[bytes, Projection] = {}
+        for section in self._by_id.values():
+            newest = self._current[section.family, section.section]
+            if section is newest:
+                continue
+            clash = _clash(section, newest)
+            if clash is not None:
+                raise UsageError(f"{clash.reason}, at {clash.path}", advice=clash.advice)
+            self._projections[section.schema_id] = compile_projection(section.schema, newest.schema)
 
     @classmethod
     def from_texts(cls, texts: Mapping[tuple[str, str, int], str]) -> Catalogue:
@@ -138,11 +142,9 @@ class Catalogue:
         for known in self.versions(section.family, section.section):
             if known.version == section.version:
                 return Refusal("INCOMPATIBLE_SCHEMA", f"{section.name} is another schema already: a released version never changes")
-            older, newer = sorted((known, section), key=_place)
-            for finding in compare(read_text(older.text), read_text(newer.text), family=section.family):
-                if finding.severity == "REJECT":
-                    reason = f"{older.name} and {newer.name} cannot be in use together: {finding.code}: {finding.reason}"
-                    return Refusal("INCOMPATIBLE_SCHEMA", reason, within(section.section, finding.path))
+            clash = _clash(*sorted((known, section), key=_place))
+            if clash is not None:
+                return clash
         return None
 
     def writing(self, versions: Mapping[tuple[str, str], int]) -> Catalogue:
@@ -208,6 +210,15 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+
+def _clash(older: Section, newer: Section) -> Refusal | None:
+    """Why two versions cannot be in use side by side."""
+    for finding in compare(read_text(older.text), read_text(newer.text), family=newer.family):
+        if finding.severity == "REJECT":
+            reason = f"{older.name} and {newer.name} cannot be in use together: {finding.code}: {finding.reason}"
+            return Refusal("INCOMPATIBLE_SCHEMA", reason, within(newer.section, finding.path))
+    return None
 
 
 def _place(section: Section) -> tuple[str, str, int]:

@@ -25,7 +25,6 @@ from typing import Final, cast
 
 from broker.errors import Finding
 from broker.schema.avsc import JsonValue, is_list, is_object, within
-from broker.schema.canonical import schema_id
 from broker.schema.expansion import NAMED, ExpandedField, Json, expanded, fields, objects, unit_words
 from broker.schema.lint import OPEN_TO_ALL
 
@@ -63,7 +62,7 @@ def compare(old: JsonValue, new: JsonValue, *, family: str = "") -> list[Finding
 
 def compatible(old: JsonValue, new: JsonValue, *, family: str = "") -> bool:
     """Whether two versions can be in use side by side."""
-    return schema_id(old) == schema_id(new) or all(finding.severity != "REJECT" for finding in compare(old, new, family=family))
+    return all(finding.severity != "REJECT" for finding in compare(old, new, family=family))
 
 
 def _kind(schema: JsonValue) -> str:

@@ -143,6 +143,9 @@ def _fitted_record(newest: Record, target: Record, record: Mapping[str, object],
             made[source.name] = fitted(field.node, source.node, value, version)
         except FieldError as error:
             raise FieldError(within(field.name, error.path), error.reason) from None
+    for field in target.fields:
+        if field.has_default and field.name not in made:
+            made[field.name] = field.default  # the newest version has given the field up
     return made
 
 
