@@ -16,9 +16,9 @@ from broker.envelope import cose
 from broker.envelope.batch import Tree
 from broker.envelope.header import CONTENT_TYPE, Correlation, Evaluation, Header, Routing, header_of, header_record
 from broker.envelope.parcel import parcel_bytes, read_parcel
-from broker.envelope.section import Commitment, digest, seal_body
+from broker.envelope.section import Commitment, body_of, digest, seal_body
 from broker.errors import Finding, Refusal
-from broker.exchange.admit import AUDIENCE, Authentic, open_section
+from broker.exchange.admit import AUDIENCE
 from broker.exchange.decide import labels_of
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
@@ -141,7 +141,12 @@ def reseat(value: bytes, rules: Rules, seat: Seat, *, alg: int, kid: bytes) -> D
     protected = cose.protected_header(alg, kid, CONTENT_TYPE)
     signed_bytes = cose.to_be_signed(protected, rules.aad, payload)
     leaf = cose.leaf_hash(signed_bytes)
-    audience = open_section(Authentic(parcel, header, leaf), AUDIENCE, rules, logical=False)
+    schema = rules.catalogue.by_id(next(each.schema_id for each in header.commitments if each.section == AUDIENCE))
+    if schema is None:
+        return Refusal("UNKNOWN_SCHEMA", "the audience was written under a schema that this program has no longer", AUDIENCE)
+    audience = rules.catalogue.read(schema, body_of(parcel.sections[AUDIENCE]), logical=False)
+    if isinstance(audience, Refusal):
+        return audience
     return Draft(header, protected, payload, parcel.sections, signed_bytes, leaf, labels_of(header, audience), (), alg, kid)
 
 

@@ -63,6 +63,11 @@ class Section:
         """Family, version and section as its file is named: ``alert/v1/core``."""
         return f"{self.family}/v{self.version}/{self.section}"
 
+    def read(self, body: bytes, *, logical: bool = True) -> AvroRecord | Refusal:
+        """The record of any bytes, or BAD_STRUCTURE. ``logical``: times as datetimes, else as Unix milliseconds."""
+        record = self.codec.read(body, logical=logical)
+        return record if record is not None else self.check(body) or self.codec.decode(body, logical=logical)
+
     def check(self, body: bytes) -> Refusal | None:
         """Whether bytes are the canonical Avro of this schema, so that ``codec.decode`` may see them; else BAD_STRUCTURE."""
         try:
@@ -190,11 +195,12 @@ class Catalogue:
         """All versions of a section, the oldest first."""
         return tuple(each for each in self._by_id.values() if (each.family, each.section) == (family, section))
 
-    def read(self, section: Section, body: bytes, *, logical: bool = True) -> AvroRecord:
-        """A body that ``section.check`` has passed, decoded as it was written and seen as :meth:`current` has it."""
-        record = section.codec.decode(body, logical=logical)
+    def read(self, section: Section, body: bytes, *, logical: bool = True) -> AvroRecord | Refusal:
+        """Any bytes, read as strictly as the version they were written with asks, and seen as :meth:`current` has it; or
+        BAD_STRUCTURE."""
+        record = section.read(body, logical=logical)
         projection = self._projections.get(section.schema_id)
-        return record if projection is None else cast("AvroRecord", projection(record))
+        return record if projection is None or isinstance(record, Refusal) else cast("AvroRecord", projection(record))
 
     def families(self) -> tuple[str, ...]:
         """Names of all families, sorted."""

@@ -23,6 +23,7 @@ from broker.exchange.topology import SHARDS, STATE
 from broker.ports import Clock, Inlet, Ledger, Record, ShardClaims, Signer, Source, Start, Transport
 from broker.service.knowledge import Knowledge
 from broker.service.proofs import ProofReader
+from broker.service.standby import Standby
 
 MAX_BATCH: Final = 500
 """Most records of one transaction: it keeps the time to first delivery and the memory of a batch small."""
@@ -50,6 +51,7 @@ class RelayWorker:
         self._transport, self._knowledge, self._signer, self._clock = transport, knowledge, signer, clock
         self._member = member
         self._proofs = ProofReader(transport)
+        self._standby = Standby(transport, 0)
         self._refreshed_at = -REFRESH_S
         self._refreshed: set[int] = set()
         self._stopping = asyncio.Event()
@@ -71,7 +73,9 @@ class RelayWorker:
         """Work until :meth:`stop`. Raises UsageError where the exchange has another number of shards than the directory says."""
         await self._knowledge.load()
         shards = await self._check_shard_count()
+        self._standby = Standby(self._transport, shards)
         following = asyncio.create_task(self._knowledge.follow())
+        warming = asyncio.create_task(self._standby.follow())
         try:
             while not self._stopping.is_set():
                 claims = await self._transport.shard_claims(self._member)
@@ -82,9 +86,10 @@ class RelayWorker:
                     await self._finish()
                     await claims.close()
         finally:
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
+            for task in (following, warming):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await self._knowledge.close()
 
     async def _check_shard_count(self) -> int:
@@ -113,6 +118,7 @@ class RelayWorker:
             for number, task in list(self._shards.items()):
                 if task.done():
                     del self._shards[number]
+                    self._standby.release([number])
                     task.result()
 
     async def _finish(self) -> None:
@@ -127,6 +133,7 @@ class RelayWorker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._standby.release(numbers)
 
     async def _keep(self, number: int) -> None:
         """Take the shard, serve it, and take it again after every failure that leaves it ours."""
@@ -171,17 +178,21 @@ class RelayWorker:
 
     async def _read_state(self, number: int) -> ShardState:
         """``exchange.state`` of this shard, to its end. The ledger is open, so nothing can be added behind our back."""
-        state = ShardState(number)
+        warm = self._standby.take(number)
+        state, read = warm.state, 0
         source: Source = (STATE, number)
         inlet = await self._transport.inlet()
         try:
-            await inlet.assign({source: "beginning"})
+            await inlet.assign({source: warm.position})
             end = (await inlet.ends())[source]
             while inlet.position(source) < end:
-                for record in await inlet.poll(max_records=2000, timeout=IDLE_S):
+                records = await inlet.poll(max_records=2000, timeout=IDLE_S)
+                for record in records:
                     state.load(record)
+                read += len(records)
         finally:
             await inlet.close()
+        _log.info("shard state read", shard=number, warm=warm.rows, read=read)
         return state
 
     async def _work(self, state: ShardState, ledger: Ledger, inlet: Inlet) -> None:
