@@ -225,10 +225,9 @@ def header_json(header: Header) -> dict[str, Any]:
 
 def delivery_json(delivery: Delivery, catalogue: Catalogue) -> dict[str, Any]:
     """A delivery as ``--json`` shows it."""
-    schemas = {commitment.section: catalogue.by_id(commitment.schema_id) for commitment in delivery.header.commitments}
     sections: dict[str, Any] = {}
     for name, record in delivery.sections.items():
-        schema = schemas[name]
+        schema = catalogue.current(delivery.family, name)
         if schema is not None:
             sections[name] = json_form.to_json(schema, record)
     return {

@@ -1,8 +1,9 @@
 """High-risk shipment alerts (domain dictionary 2.2): typed sections, routing labels, conditional rules, builder."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal, NotRequired, TypedDict, Unpack
+from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
@@ -118,6 +119,9 @@ class AlertRoute(TypedDict):
     places: list[RoutePlace]
     conveyances: NotRequired[list[Conveyance]]
     free_zone_code: NotRequired[str | None]
+    free_zone_role: NotRequired[Literal["ORIGIN", "STORAGE", "PROCESSING", "TRANSHIPMENT", "DESTINATION", "OTHER"] | None]
+    free_zone_operator: NotRequired[str | None]
+    free_zone_entered_at: NotRequired[datetime | None]
 
 
 class Listing(TypedDict):
@@ -206,8 +210,12 @@ def _check_route(sections: Sections) -> Refusal | None:
         check_row_countries(countries, "route.countries"),
         check_row_countries(places, "route.places"),
         check_conveyances(rows(route, "conveyances"), "route.conveyances"),
-        check_free_zone(route.get("free_zone_code"), zone, "route.free_zone_code"),
+        check_free_zone(route.get("free_zone_code"), zone or _speaks_of_zone(route), "route.free_zone_code"),
     )
+
+
+def _speaks_of_zone(route: Mapping[str, Any]) -> bool:
+    return any(route.get(f"free_zone_{name}") is not None for name in ("role", "operator", "entered_at"))
 
 
 def _findings(sections: Sections) -> Findings:
