@@ -9,7 +9,7 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
-from broker.families.rules import Findings, bad, found, rows
+from broker.families.rules import Findings, bad, check_filled, found, instant_ms, rows
 from broker.families.shipment import (
     CONTROLLED,
     Confidence,
@@ -23,7 +23,6 @@ from broker.families.shipment import (
     SourceReport,
     TransportDocument,
     TransportMode,
-    check_filled,
     check_route,
     route_countries,
     time_findings,
@@ -192,6 +191,12 @@ def _check_marks(message: Message) -> Refusal | None:
     return None
 
 
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    """A deadline that nobody can keep any more is told, not refused: the warning still helps."""
+    deadline = instant_ms(message.sections["core"].get("decision_deadline"))
+    return [found("PAST_DEADLINE", "core.decision_deadline")] if deadline is not None and deadline <= issued_ms else []
+
+
 ALERT = Family(
     name="alert",
     sections=("core", "goods", "equipment", "route", "parties", "grounds", "source", "value", "audience"),
@@ -209,6 +214,7 @@ ALERT = Family(
     routing=_routing,
     check=_check,
     check_marks=_check_marks,
+    check_times=_check_times,
 )
 
 

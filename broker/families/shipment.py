@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from broker.errors import Refusal
-from broker.families.rules import Findings, bad, check_free_zone, check_row_countries, first, found, instant_ms, rows
+from broker.families.rules import Findings, bad, check_filled, check_free_zone, check_row_countries, first, found, instant_ms, rows
 
 TransportMode = Literal["SEA", "RAIL", "ROAD", "AIR", "MAIL", "MULTIMODAL", "FIXED", "INLAND_WATER", "NOT_APPLICABLE"]
 RiskCategory = Literal[
@@ -193,13 +193,6 @@ def check_conveyances(conveyances: list[Any], path: str) -> Refusal | None:
         if needed and not any(conveyance.get(name) for name in needed):
             names = " or ".join(needed)
             return bad(f"{path}[{number}].{needed[0]}", f"identify the conveyance by {names}, or leave it out")
-    return None
-
-
-def check_filled(section: Mapping[str, Any] | None, name: str, path: str) -> Refusal | None:
-    """Refuse a section that is there and whose list is empty."""
-    if section is not None and not section.get(name):
-        return bad(path, "give at least one entry, or leave the section out")
     return None
 
 
