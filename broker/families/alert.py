@@ -14,12 +14,14 @@ from broker.families.shipment import (
     CONTROLLED,
     Confidence,
     ControlCode,
+    Conveyance,
     Equipment,
     LicenceRef,
     Listing,
     Parties,
     RiskCategory,
-    Route,
+    RouteCountry,
+    RoutePlace,
     SourceReport,
     TransportDocument,
     TransportMode,
@@ -93,6 +95,15 @@ class AlertGoods(TypedDict):
     """The goods section."""
 
     items: list[GoodsItem]
+
+
+class AlertRoute(TypedDict):
+    """The route section."""
+
+    countries: list[RouteCountry]
+    places: list[RoutePlace]
+    conveyances: NotRequired[list[Conveyance]]
+    free_zone_code: NotRequired[str | None]
 
 
 class AlertGrounds(TypedDict):
@@ -205,7 +216,7 @@ ALERT = Family(
         "core": AlertCore,
         "goods": AlertGoods,
         "equipment": Equipment,
-        "route": Route,
+        "route": AlertRoute,
         "parties": Parties,
         "grounds": AlertGrounds,
         "source": SourceReport,
@@ -226,7 +237,7 @@ def alert(
     audience: Audience | None = None,
     goods: AlertGoods | None = None,
     equipment: Equipment | None = None,
-    route: Route | None = None,
+    route: AlertRoute | None = None,
     parties: Parties | None = None,
     grounds: AlertGrounds | None = None,
     source: SourceReport | None = None,

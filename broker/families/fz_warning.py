@@ -9,8 +9,9 @@ from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
-from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
+from broker.families.routing import RoutingLabels, routing_labels
 from broker.families.rules import (
+    Findings,
     bad,
     check_country,
     check_day_past,
@@ -211,12 +212,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
     )
     if refusal is not None:
         return refusal
-    findings = [
-        found("BAD_HS", f"goods.items[{number}].{way}.hs_code")
-        for number, item in enumerate(rows(sections.get("goods"), "items"))
-        for way in ("inbound", "outbound")
-        if item.get(way) and not well_formed_hs(item[way].get("hs_code"))
-    ]
+    findings: Findings = []
     if "goods" not in sections:
         findings.append(found("NO_GOODS", "goods"))
     if "movements" not in sections and rows(sections["core"], "patterns") != ["SHELL_TENANT"]:

@@ -9,14 +9,16 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
-from broker.families.rules import bad, check_above_zero, check_edition, check_filled, check_future, first, found, hs_findings, rows
+from broker.families.rules import Findings, bad, check_above_zero, check_edition, check_filled, check_future, first, found, rows
 from broker.families.shipment import (
     ControlCode,
+    Conveyance,
     Equipment,
     LicenceRef,
     Parties,
     RiskCategory,
-    Route,
+    RouteCountry,
+    RoutePlace,
     TransportDocument,
     TransportMode,
     check_route,
@@ -62,6 +64,15 @@ class LicitMovementGoods(TypedDict):
     items: list[Substance]
 
 
+class LicitMovementRoute(TypedDict):
+    """The route section."""
+
+    countries: list[RouteCountry]
+    places: list[RoutePlace]
+    conveyances: NotRequired[list[Conveyance]]
+    free_zone_code: NotRequired[str | None]
+
+
 def _routing(sections: Sections) -> RoutingLabels:
     core, route = sections.get("core", {}), sections.get("route", {})
     codes = [item["hs_code"] for item in rows(sections.get("goods"), "items") if item.get("hs_code")]
@@ -87,7 +98,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
     )
     if refusal is not None:
         return refusal
-    findings = hs_findings(items, "goods.items")
+    findings: Findings = []
     if len(rows(route, "countries")) < 2:
         findings.append(found("SHORT_ROUTE", "route.countries"))
     if not {"EXPORTER", "IMPORTER"} <= {party.get("role") for party in rows(sections.get("parties"), "parties")}:
@@ -106,7 +117,7 @@ LICIT_MOVEMENT = Family(
     types={
         "core": LicitMovementCore,
         "goods": LicitMovementGoods,
-        "route": Route,
+        "route": LicitMovementRoute,
         "equipment": Equipment,
         "parties": Parties,
     },
@@ -122,7 +133,7 @@ def licit_movement(
     subject: str,
     core: LicitMovementCore,
     goods: LicitMovementGoods,
-    route: Route,
+    route: LicitMovementRoute,
     audience: Audience | None = None,
     equipment: Equipment | None = None,
     parties: Parties | None = None,

@@ -18,7 +18,6 @@ from broker.families.rules import (
     check_measure,
     check_row_countries,
     first,
-    hs_findings,
     rows,
 )
 from broker.families.shipment import ControlCode, Detail, Images, RiskCategory, RouteCountry
@@ -94,7 +93,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
         check_filled(sections.get("goods"), "items", "goods.items"),
         check_filled(sections.get("images"), "images", "images.images"),
     )
-    return refusal or hs_findings(items, "goods.items")
+    return refusal or []
 
 
 def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:

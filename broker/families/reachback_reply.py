@@ -13,7 +13,7 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
-from broker.families.rules import bad, check_edition, check_filled, check_lines, check_past, first, found, hs_findings, rows
+from broker.families.rules import bad, check_edition, check_filled, check_lines, check_past, first, found, rows
 from broker.families.shipment import Confidence, ControlCode, Detail, LicenceRef
 from broker.families.targets import aimed, owner_only
 
@@ -69,8 +69,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
     if refusal is not None:
         return refusal
     answered = core.get("status") in ("FULL", "PARTIAL")
-    findings = hs_findings(items, "determination.items")
-    return [*findings, found("NO_DETERMINATION", "determination")] if answered and not items else findings
+    return [found("NO_DETERMINATION", "determination")] if answered and not items else []
 
 
 def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:

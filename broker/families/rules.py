@@ -14,7 +14,7 @@ from typing import Any, Final
 from broker import ids
 from broker.errors import Finding, Refusal
 from broker.families.message import PURPOSES
-from broker.families.routing import COUNTRY, FREE_ZONE, well_formed_hs
+from broker.families.routing import COUNTRY, FREE_ZONE
 
 FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "NO_GOODS": ("WARN", "the message has no goods section: recipients cannot screen by commodity"),
@@ -166,15 +166,6 @@ def check_edition(item: Mapping[str, Any], path: str) -> Refusal | None:
     if item.get("hs_code") is not None and item.get("hs_edition") is None:
         return bad(f"{path}.hs_edition", "an HS code needs its edition: 2017, 2022 or 2028")
     return None
-
-
-def hs_findings(items: Iterable[Any], path: str) -> Findings:
-    """A finding for each malformed ``hs_code`` of a list of items."""
-    return [
-        found("BAD_HS", f"{path}[{number}].hs_code")
-        for number, item in enumerate(items)
-        if item.get("hs_code") is not None and not well_formed_hs(item["hs_code"])
-    ]
 
 
 def check_lines(items: Iterable[Any], path: str) -> Refusal | None:

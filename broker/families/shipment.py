@@ -106,15 +106,6 @@ class RoutePlace(TypedDict):
     etd: NotRequired[datetime | None]
 
 
-class Route(TypedDict):
-    """The route section."""
-
-    countries: list[RouteCountry]
-    places: list[RoutePlace]
-    conveyances: NotRequired[list[Conveyance]]
-    free_zone_code: NotRequired[str | None]
-
-
 class Address(TypedDict):
     """A postal address."""
 
@@ -210,8 +201,11 @@ def time_findings(places: list[Any], path: str) -> Findings:
     return findings
 
 
-def check_route(route: Mapping[str, Any] | None) -> Refusal | None:
-    """The rules of a route section: a place at least, sound countries, identified conveyances, the code of a zone that is passed."""
+def check_route(route: Mapping[str, Any] | None, *, speaks_of_zone: bool = False) -> Refusal | None:
+    """The rules of a route section: a place at least, sound countries, identified conveyances, the code of a zone that is passed.
+
+    ``speaks_of_zone``: other fields of the section tell of a free zone, so that it needs its code.
+    """
     if route is None:
         return None
     countries, places = rows(route, "countries"), rows(route, "places")
@@ -221,7 +215,7 @@ def check_route(route: Mapping[str, Any] | None) -> Refusal | None:
         check_row_countries(countries, "route.countries"),
         check_row_countries(places, "route.places"),
         check_conveyances(rows(route, "conveyances"), "route.conveyances"),
-        check_free_zone(route.get("free_zone_code"), zone, "route.free_zone_code"),
+        check_free_zone(route.get("free_zone_code"), zone or speaks_of_zone, "route.free_zone_code"),
     )
 
 
