@@ -1,7 +1,8 @@
 """Write the pages of docs/ that follow from the code: ``python -m docs.generate`` from the root of the repository.
 
-``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings. A test fails while a page
-is not what this program would write. New schemas are listed as drafts in ``schemas/released.json`` on the way.
+``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``dictionary.md`` from the schemas and
+from the cases that the tests run. A test fails while a page is not what this program would write. New schemas are listed as drafts in
+``schemas/released.json`` on the way.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from broker.schema.compatibility import CHANGES
 from broker.schema.json_form import WRITTEN
 from broker.schema.release import list_text, listed
 from broker.storage.schemas import RELEASED, load_catalogue, load_sections, read_released
+from docs.dictionary import dictionary_page
 
 HERE: Final = Path(__file__).parent
 _NOTE: Final = "<!-- Written by `python -m docs.generate`. Do not edit. -->\n"
@@ -163,7 +165,12 @@ def released_list(folder: Path | None = None) -> str:
 
 def pages() -> dict[str, str]:
     """File name to text of every page written here."""
-    return {"messages.md": messages_page(load_catalogue()), "codes.md": codes_page()}
+    catalogue = load_catalogue()
+    return {
+        "messages.md": messages_page(catalogue),
+        "codes.md": codes_page(),
+        "dictionary.md": f"{_NOTE}\n{dictionary_page(catalogue)}",
+    }
 
 
 if __name__ == "__main__":
