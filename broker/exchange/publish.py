@@ -25,6 +25,7 @@ from broker.exchange.topology import MESSAGE_LIMIT
 from broker.exchange.verify import root_to_be_signed
 from broker.families.catalogue import FAMILIES, check, check_shape
 from broker.families.message import Message
+from broker.families.rules import bounded
 from broker.policy.model import Labels
 from broker.schema.codec import FieldError
 
@@ -80,10 +81,10 @@ def encode_sections(message: Message, originator: str, rules: Rules) -> Encoded 
             bodies[name] = (schema.schema_id, schema.codec.encode(record))
         except FieldError as error:
             return Refusal("BAD_FIELD", error.reason, f"{name}.{error.path}" if error.path else name)
-    found = check(message)
+    found = check(message, rules.codelists)
     if isinstance(found, Refusal):
         return found
-    return Encoded(bodies, tuple(found))
+    return Encoded(bodies, bounded(found))
 
 
 def prepare(

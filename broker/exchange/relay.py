@@ -32,6 +32,7 @@ from broker.exchange.rules import Rules
 from broker.exchange.sequence import Consumed, Parked, Stream
 from broker.exchange.shard import STREAMS_LIMIT, Answer, ShardState, SubjectState
 from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, MESSAGE_LIMIT, QUARANTINE
+from broker.families.rules import bounded
 from broker.policy.decide import Decider
 from broker.policy.model import Release
 
@@ -57,8 +58,8 @@ UNREADABLE: Final = b"r/-"
 TEXT_LIMIT: Final = 500
 """Longest reason and path of a refusal in characters: both may quote what a hostile sender wrote."""
 
-FINDINGS_LIMIT: Final = 100
-"""Most findings of one receipt: who got so many looks at the message again."""
+FINDING_BYTES: Final = 256
+"""What a finding adds to a receipt, about."""
 
 
 @dataclass(slots=True)
@@ -420,10 +421,10 @@ class Batch:
             recipients=tuple(
                 receipt.Disclosure(r.agency, tuple(name for name, _ in r.given), tuple(name for name, _ in r.withheld)) for r in releases
             ),
-            findings=findings[:FINDINGS_LIMIT],
+            findings=bounded(findings),
         )
         key = b"r/" + subject.encode() if subject else UNREADABLE
-        self._weight += RECEIPT_BYTES * (1 + len(releases) // 8)
+        self._weight += RECEIPT_BYTES * (1 + len(releases) // 8) + FINDING_BYTES * len(note.findings)
         return self._post.answer(key, note)
 
     def to_be_signed(self) -> list[bytes]:

@@ -7,6 +7,8 @@ from typing import Final
 
 from broker.errors import Finding, Refusal
 from broker.families.alert import ALERT
+from broker.families.coded import check_codes
+from broker.families.codelists import NO_LISTS, CodeLists
 from broker.families.family import Family
 from broker.families.labels import check_labels
 from broker.families.licence import LICENCE
@@ -36,11 +38,12 @@ def check_shape(message: Message) -> Refusal | None:
     return None
 
 
-def check(message: Message) -> list[Finding] | Refusal:
-    """Every rule of the domain that needs no clock, no history and no code list, for a whole message with decoded sections.
+def check(message: Message, codelists: CodeLists = NO_LISTS) -> list[Finding] | Refusal:
+    """Every rule of the domain that needs no clock and no history, for a whole message with decoded sections.
 
-    Returns the findings (an empty list is the normal case) or the first Refusal: UNKNOWN_FAMILY, UNKNOWN_SECTION,
-    MISSING_SECTION, BAD_LABELS or BAD_FIELD, with a path. Sections must have passed their schema before.
+    Identifiers and codes are judged by form and check digit, and by the code lists that are given; they never refuse. Returns the
+    findings (an empty list is the normal case) or the first Refusal: UNKNOWN_FAMILY, UNKNOWN_SECTION, MISSING_SECTION, BAD_LABELS
+    or BAD_FIELD, with a path. Sections must have passed their schema before.
     """
     refusal = check_shape(message) or check_labels(message)
     if refusal is not None:
@@ -54,4 +57,4 @@ def check(message: Message) -> list[Finding] | Refusal:
         return refusal
     if "source" in message.sections and message.evaluation is None:
         findings.append(found("NO_EVALUATION", "header.evaluation"))
-    return findings
+    return findings + check_codes(message.family, message.sections, codelists)
