@@ -154,7 +154,7 @@ class _Walk:
     def _remembered(self, field: Coded, value: str, record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         """The judgement of a code, from memory where these lists judged it before. The memory is bounded: it is emptied when full."""
         beside = record.get(field.beside) if field.beside else None
-        memo, key = self._lists.memo, (field.kind, value, beside)
+        memo, key = self._lists.memo, (field.kind, value, beside if isinstance(beside, str | int) else None)
         known = memo.get(key)
         if known is None:
             known = tuple(field.judge(value, self._lists, record))

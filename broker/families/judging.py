@@ -11,6 +11,7 @@ from typing import Any, Final
 from broker.families.codelists import CodeLists
 from broker.families.identifiers import chemicals, commerce, control, customs, parties, territories, transport
 from broker.families.identifiers.verdict import Judge, Verdict, quoted
+from broker.families.rules import rows
 
 Remark = tuple[str, str]
 """Code of the finding and its reason."""
@@ -77,8 +78,9 @@ def free_zone(value: str, lists: CodeLists, _record: Record) -> Iterator[Remark]
     if verdict.fault == "FORM":
         return
     code = (verdict.normal or value)[:5]
+    known = lists.places is None or code in lists.places
     yield from _listed_place(code, lists)
-    if lists.free_zones is not None and code not in lists.free_zones:
+    if known and lists.free_zones is not None and code not in lists.free_zones:
         yield "UNKNOWN_FREE_ZONE", f"no free zone near {code} is in the installed list"
 
 
@@ -199,7 +201,7 @@ def control_code(value: str, lists: CodeLists, record: Record) -> Iterator[Remar
     if scheme == "CHPL" and lists.high_priority is not None and code not in lists.high_priority:
         yield "UNKNOWN_CONTROL_CODE", f"{code} is not on the Common High Priority List that is installed"
     entries = lists.regimes.get(str(scheme)) if lists.regimes is not None else None
-    if entries is not None and not code.startswith("T:") and f"{str(scheme)[0]}{code.replace('.', '')}" not in entries:
+    if entries is not None and control.listed_entry(str(scheme), code) not in entries:
         yield "UNKNOWN_CONTROL_CODE", f"{code} is not among the entries of {scheme} that are installed"
 
 
@@ -210,7 +212,7 @@ def substance(value: str, lists: CodeLists, record: Record) -> Iterator[Remark]:
     schedule = lists.chemicals.get(verdict.normal or value) if lists.chemicals is not None else None
     if schedule is None:
         return
-    for entry in record.get("control_codes") or ():
+    for entry in rows(record, "control_codes"):
         code = str(entry.get("code"))
         if entry.get("scheme") == "CWC" and control.CWC.judge(code).valid and code[:2] != schedule:
             yield "WRONG_SCHEDULE", f"CAS {value} is in schedule {schedule[0]} part {schedule[1]}, the control code {code} is not"

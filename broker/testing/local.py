@@ -86,7 +86,8 @@ class LocalAgency:
 
 
 class LocalExchange:
-    """An exchange in memory with one relay worker. ``memory`` gives access to topics and faults."""
+    """An exchange in memory with one relay worker. ``memory`` gives access to topics and faults; relay and agencies read the code lists
+    of ``codelists``, a folder."""
 
     def __init__(
         self,
@@ -97,13 +98,16 @@ class LocalExchange:
         clock: Clock | None = None,
         randomness: Randomness | None = None,
         bundle: Bundle | None = None,
+        codelists: Path | None = None,
     ) -> None:
         self._names = (exchange_id, environment, shards)
         self._folder = tempfile.TemporaryDirectory(prefix="broker-local-")
         self.home = Path(self._folder.name)
         self.memory = MemoryExchange(clock)
-        self._clock, self._randomness, self._bundle = self.memory.clock, randomness, bundle
-        self.operator = Operator(self.home, self._connect, self._connect_admin, bootstrap="memory:0", clock=self._clock)
+        self._clock, self._randomness, self._bundle, self._codelists = self.memory.clock, randomness, bundle, codelists
+        self.operator = Operator(
+            self.home, self._connect, self._connect_admin, bootstrap="memory:0", clock=self._clock, codelists=codelists
+        )  # fmt: skip
         self.agencies: dict[str, LocalAgency] = {}
         self.relay: RelayWorker | None = None
         self._running: asyncio.Task[None] | None = None
@@ -142,7 +146,7 @@ class LocalExchange:
     async def join(self, agency: str, kind: str, communities: Sequence[str] = ()) -> LocalAgency:
         """Enrol an agency: its keys, request, admission and reply, all as in earnest."""
         await self.operator.add(ids.agency_id(agency), kind, communities)
-        member = Member(self.home, agency, self._connect, clock=self._clock, randomness=self._randomness)
+        member = Member(self.home, agency, self._connect, clock=self._clock, randomness=self._randomness, codelists=self._codelists)
         self.agencies[agency] = LocalAgency(member, member.transport())
         return self.agencies[agency]
 

@@ -1,7 +1,8 @@
 """Grammars of control lists (domain dictionary 2.7): how an entry is written, and what can be read from it.
 
 A grammar says that a text can be an entry, not that the entry exists: lists are amended every year. Where the dictionary's pattern
-ends above what a list prints (USML and MTCR have one more level of paragraphs), one more level is allowed here.
+ends above what a list prints, the list's further levels are allowed: XI(a)(3)(ii) of the USML, 4.C.2.b.4.a of the MTCR annex,
+5.1.2.a.1 of the NSG trigger list.
 """
 
 from __future__ import annotations
@@ -95,12 +96,12 @@ CWC: Final = Grammar(
     _read_cwc,
 )
 NSG: Final = Grammar(
-    re.compile(r"T:[0-9]{1,2}(?:\.[0-9]{1,2}){1,3}|[0-9]\.[A-E](?:\.(?:[a-z]|[0-9]{1,2}))+"),
+    re.compile(r"T:[0-9](?:\.[0-9]{1,2}){0,2}(?:\.[a-z](?:\.[0-9])?)?|[0-9]\.[A-E](?:\.(?:[a-z]|[0-9]{1,2}))+"),
     "an entry of the Nuclear Suppliers Group's lists: T:5.3.1 (trigger list) or 3.A.1 (dual use)",
     lambda code: ("trigger list",) if code.startswith("T:") else (f"dual use, category {code[0]}", _GROUPS[code[2]]),
 )
 MTCR: Final = Grammar(
-    re.compile(r"(?:[1-9]|1[0-9]|20)\.[A-E]\.[0-9]{1,2}(?:\.[a-z](?:\.[0-9]{1,2})?)?"),
+    re.compile(r"(?:[1-9]|1[0-9]|20)\.[A-E]\.[0-9]{1,2}(?:\.[a-z](?:\.[0-9]{1,2}(?:\.[a-z])?)?)?"),
     "an entry of the MTCR annex, items 1 to 20, such as 2.A.1.c",
     _read_mtcr,
 )
@@ -126,6 +127,13 @@ def entry(scheme: str) -> Judge | None:
     """The judge of a scheme's entries, None for a scheme without grammar."""
     grammar = GRAMMARS.get(scheme)
     return grammar.judge if grammar else None
+
+
+def listed_entry(scheme: str, code: str) -> str:
+    """How a table of MTCR and NSG entries names the entry: ``M2A1c``, ``N3A1``, ``T5.1.2a1``."""
+    if code.startswith("T:"):
+        return "T" + re.sub(r"\.(?=[a-z])|(?<=[a-z])\.", "", code[2:])
+    return scheme[0] + code.replace(".", "")
 
 
 _EDITION = re.compile(r"[0-9]{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01]))?)?")
