@@ -144,7 +144,8 @@ def codes_page() -> str:
         lines.append(f"| {step} {STEPS[step]} | `{code}` | {advice} |")
     lines += [
         "\nA **finding** is a remark on a message that was accepted: it is delivered, and its receipt says what it lacks. Besides these,",
-        "the exchange notes `LATE`, `EXPIRED` and `REVISION_GAP`. What identifiers and codes are judged by: [identifiers.md](identifiers.md).\n",
+        "the exchange notes `LATE`, `EXPIRED` and `REVISION_GAP`. By what identifiers and codes are judged: see",
+        "[identifiers.md](identifiers.md).\n",
         "| code | severity | meaning |\n| --- | --- | --- |",
     ]
     lines += [f"| `{code}` | {severity} | {reason} |" for code, (severity, reason) in FINDINGS.items()]
@@ -161,9 +162,10 @@ def identifiers_page() -> str:
     lines = [
         _NOTE,
         "# Identifiers, codes and code lists\n",
-        "Every identifier in a message is judged by the form of its scheme and its check digit, every code by the code lists that the operator",
-        "or the agency has installed. A wrong one is a **finding** on the message, never a refusal, and nothing is ever repaired: the finding",
-        "names the right check digit or the normal form, and the sender decides. The findings are listed in [codes.md](codes.md).\n",
+        "Every identifier in a message is judged by the form of its scheme and its check digit, every code by the code lists that the",
+        "operator or the agency has installed. A wrong one is a **finding** on the message, and nothing is repaired: the finding names",
+        "the right check digit or the normal form, and the sender decides. Only a country or free zone that policy decides by is refused",
+        "where its form is wrong. The findings are listed in [codes.md](codes.md).\n",
         "## Kinds\n",
         "| kind | scheme | valid | not valid | said of the first invalid one |\n| --- | --- | --- | --- | --- |",
     ]
@@ -178,8 +180,9 @@ def identifiers_page() -> str:
     lines += [f"| {name} | {kind.single} | {kind.swaps} |" for name, kind in KINDS.items() if kind.single != NONE]
     lines += [
         "\n## Fields\n",
-        "Fields are known by their names, in every family. *Or longer*: also a field whose longer name ends so, such as `penalty_currency`.",
-        f"What lies in {', '.join(f'`{name}`' for name in sorted(OBSERVED))} was read off the goods: findings on it say that it stays as found.\n",
+        "Fields are known by their names, in every family. *Or longer*: also a field whose longer name ends so, such as",
+        f"`penalty_currency`. What lies in {', '.join(f'`{name}`' for name in sorted(OBSERVED))} was read off the goods: findings say",
+        "that it stays as found.\n",
         "| field | in | holds | or longer |\n| --- | --- | --- | --- |",
     ]
     lines += [
@@ -188,9 +191,10 @@ def identifiers_page() -> str:
     ]
     lines += [
         "\n## Code lists\n",
-        "`--codelists DIR`, or `BROKER_CODELISTS`, names a folder with any of these files, directly or in a folder below it. They are CSV with a",
-        "heading line, in UTF-8. A list that is not installed is told once a run as `NO_LIST`; its codes are then judged by form only. When a file",
-        "changes it is read again, without a restart; one that cannot be read leaves the last good list in use and is told as `BROKEN_LIST`.",
+        "`--codelists DIR`, or `BROKER_CODELISTS`, names a folder with any of these files, directly or in a folder below it. They are CSV",
+        "with a heading line, in UTF-8. A list that is not installed is told once a run as `NO_LIST`; its codes are then judged by form",
+        "only. When a file changes it is read again within seconds, without a restart; one that cannot be read leaves the last list in",
+        "use and is told as `BROKEN_LIST`. With no folder named, nothing is told, and form and check digits are judged.",
         'The edition of a list is the date of its file, or what `codelists.json` beside it says: `{"unlocode.csv": "2024-10-14"}`.\n',
         "| file | lists |\n| --- | --- |",
     ]

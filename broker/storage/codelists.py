@@ -98,9 +98,11 @@ def _read_tiers(path: Path) -> Mapping[str, str]:
 
 
 def _read_regimes(path: Path) -> Mapping[str, frozenset[str]]:
+    """Entries of the two regimes whose items the list has one by one; of the others it has headings only."""
     entries: dict[str, set[str]] = {}
     for regime, entry in _coded(path, ("regime", "entry"), r"[A-Z]{2,12}"):
-        entries.setdefault(regime, set()).add(entry)
+        if regime in ("MTCR", "NSG"):
+            entries.setdefault(regime, set()).add(entry)
     return {regime: frozenset(found) for regime, found in entries.items()}
 
 

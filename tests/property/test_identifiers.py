@@ -13,9 +13,8 @@ from broker.families.codelists import NO_LISTS
 from broker.families.identifiers.kinds import ALL, KINDS
 from broker.families.rules import FINDINGS, FINDINGS_LIMIT
 
-LETTERS = st.text(ascii_uppercase, min_size=3, max_size=3)
 DRAWN = {
-    "container": st.builds(lambda owner, kind, serial: f"{owner}{kind}{serial}0", LETTERS, st.sampled_from("UJZ"), st.text(digits, min_size=6, max_size=6)),
+    "container": st.from_regex(r"[A-Z]{3}[UJZ][0-9]{7}", fullmatch=True),
     "ship": st.text(digits, min_size=7, max_size=7),
     "wagon": st.text(digits, min_size=12, max_size=12),
     "gtin": st.one_of(*(st.text(digits, min_size=size, max_size=size) for size in (8, 12, 13, 14))),
@@ -72,9 +71,10 @@ def test_no_single_digit_slips_through_where_the_scheme_finds_all(kind: str, dat
 
 
 LEAVES = st.sampled_from(sorted({field.name for field in FIELDS} | {"scheme", "hs_edition", "id_scheme", "type", "note", "found"}))
+RECORDS = st.sampled_from(["units", "documents", "control_codes", "parties"])
 VALUES = st.recursive(
     st.none() | st.integers() | st.booleans() | NEAR,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(LEAVES | st.sampled_from(["units", "documents", "control_codes", "parties"]), inner, max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(LEAVES | RECORDS, inner, max_size=5),
     max_leaves=20,
 )  # fmt: skip
 

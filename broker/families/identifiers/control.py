@@ -96,7 +96,7 @@ CWC: Final = Grammar(
     _read_cwc,
 )
 NSG: Final = Grammar(
-    re.compile(r"T:[0-9](?:\.[0-9]{1,2}){0,2}(?:\.[a-z](?:\.[0-9])?)?|[0-9]\.[A-E](?:\.(?:[a-z]|[0-9]{1,2}))+"),
+    re.compile(r"T:A?[0-9](?:\.[0-9]{1,2}){0,2}(?:\.[a-z](?:\.[0-9])?)?|[0-9]\.[A-E](?:\.(?:[a-z]|[0-9]{1,2}))+"),
     "an entry of the Nuclear Suppliers Group's lists: T:5.3.1 (trigger list) or 3.A.1 (dual use)",
     lambda code: ("trigger list",) if code.startswith("T:") else (f"dual use, category {code[0]}", _GROUPS[code[2]]),
 )

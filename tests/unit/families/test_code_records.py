@@ -55,10 +55,11 @@ def test_the_places_of_the_world_are_small(data: Path, lists: CodeLists) -> None
     assert lists.places.size < 1_000_000
     begun = time.perf_counter()
     tracemalloc.start()
-    CodeListFolder(data).poll()
+    fresh = CodeListFolder(data).poll()
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert time.perf_counter() - begun < 30
+    assert fresh.places is not None
     assert kept < 3_000_000
     print(f"UN/LOCODE {lists.places.size / 1e6:.2f} MB, all lists {kept / 1e6:.2f} MB", file=sys.stderr)
 
@@ -117,7 +118,7 @@ def test_strategic_lists_agree_with_the_others(data: Path, lists: CodeLists) -> 
 def _printed(entry: str) -> str:
     """An entry of MTCR or NSG as the lists print it, from a table that leaves the full stops out."""
     parts = ".".join(re.findall(r"[0-9]+|[A-Za-z]", entry[1:]))
-    return f"T:{parts}" if entry.startswith("T") else parts
+    return f"T:{parts.replace('A.', 'A')}" if entry.startswith("T") else parts
 
 
 def test_entries_of_regimes_follow_the_grammars(data: Path, lists: CodeLists) -> None:
@@ -145,7 +146,8 @@ def test_korean_declarations_name_an_older_edition(data: Path, lists: CodeLists)
     """About 4 % of the declarations of early 2021 carry codes that HS 2022 has no more; a few name no country (ZZ)."""
     rows = read_rows(data, "shipments/kr-import-declarations-valid.csv")
     records = [
-        {"hs_code": row["HS6 Code"], "hs_edition": 2022, "country": row["Country of Origin"], "departure_country": row["Country of Departure"]}
+        {"hs_code": row["HS6 Code"], "hs_edition": 2022, "country": row["Country of Origin"],
+         "departure_country": row["Country of Departure"]}
         for row in rows
     ]  # fmt: skip
     counts = found(records, lists)

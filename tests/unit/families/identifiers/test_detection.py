@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from string import ascii_uppercase, digits
 
 import pytest
@@ -80,7 +81,8 @@ SCHEMES: dict[str, tuple[str, Foretold]] = {
     "container": ("AAAU9999999", _iso_passes), "movement": ("99AAXXXXXXXXXXXXX9", _iso_passes),
     "ship": ("9999999", _weighted([7, 6, 5, 4, 3, 2], 10, [0, 1, 2, 3, 4, 5], 6)), "air_waybill": ("999-99999999", _awb_passes),
     "cas": ("9999999-99-9", _cas_passes), "wagon": ("999999999999", _luhn_passes), "gtin": ("9999999999999", _gs1_passes),
-    "sscc": ("999999999999999999", _gs1_passes), "post_item": ("AA999999999AA", _s10_passes), "legal_entity": ("XXXXXXXXXXXXXXXXXX99", _lei_passes),
+    "sscc": ("999999999999999999", _gs1_passes), "post_item": ("AA999999999AA", _s10_passes),
+    "legal_entity": ("XXXXXXXXXXXXXXXXXX99", _lei_passes),
 }  # fmt: skip
 _SIGNS = {"A": ascii_uppercase, "9": digits, "X": digits + ascii_uppercase}
 
@@ -103,7 +105,7 @@ def slips(kind: str, number: str) -> Iterator[tuple[str, str, str]]:
         for sign in _SIGNS[shape[place]]:
             if sign != number[place]:
                 yield "single", number[place] + sign, number[:place] + sign + number[place + 1 :]
-    for left, right in zip(places, places[1:], strict=False):
+    for left, right in pairwise(places):
         if number[left] != number[right]:
             swapped = list(number)
             swapped[left], swapped[right] = number[right], number[left]
