@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from broker.errors import REFUSALS, STEPS
 from broker.families.catalogue import FAMILIES
 from broker.families.coded import FIELDS, OBSERVED
-from broker.families.codelists import LIST_FILES
+from broker.families.codelists import BUILT_IN, LIST_FILES
 from broker.families.identifiers.kinds import KINDS, NONE
 from broker.families.rules import FINDINGS
 from broker.schema.avsc import is_list, is_object, read_text
@@ -198,7 +198,9 @@ def identifiers_page() -> str:
         'The edition of a list is the date of its file, or what `codelists.json` beside it says: `{"unlocode.csv": "2024-10-14"}`.\n',
         "| file | lists |\n| --- | --- |",
     ]
-    lines += [f"| `{file}` | {what} |" for file, what in LIST_FILES.items()]
+    lines += [
+        f"| `{file}` | {what}{'; an edition comes with the program' if file in BUILT_IN else ''} |" for file, what in LIST_FILES.items()
+    ]
     lines.append("| `hs2017.csv`, `hs2028.csv` | other editions of the Harmonized System, in the shape of `hs2022.csv` |")
     return "\n".join(lines) + "\n"
 

@@ -24,8 +24,8 @@ from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
 from broker.exchange.verify import root_to_be_signed
 from broker.families.catalogue import FAMILIES, check, check_shape
+from broker.families.code_findings import bounded
 from broker.families.message import Message
-from broker.families.rules import bounded
 from broker.policy.model import Labels
 from broker.schema.codec import FieldError
 

@@ -32,7 +32,7 @@ from broker.exchange.rules import Rules
 from broker.exchange.sequence import Consumed, Parked, Stream
 from broker.exchange.shard import STREAMS_LIMIT, Answer, ShardState, SubjectState
 from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, MESSAGE_LIMIT, QUARANTINE
-from broker.families.rules import bounded
+from broker.families.code_findings import bounded
 from broker.policy.decide import Decider
 from broker.policy.model import Release
 

@@ -8,7 +8,7 @@ from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
-from broker.families.routing import RoutingLabels, routing_labels
+from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
 from broker.families.rules import Findings, bad, check_free_zone, check_row_countries, first, found, rows
 from broker.families.shipment import (
     CONTROLLED,
@@ -213,7 +213,9 @@ def _check_route(sections: Sections) -> Refusal | None:
 def _findings(sections: Sections) -> Findings:
     core, goods, route = sections["core"], sections.get("goods"), sections.get("route")
     items = rows(goods, "items")
-    findings: Findings = []
+    findings = [
+        found("BAD_HS", f"goods.items[{number}].hs_code") for number, item in enumerate(items) if not well_formed_hs(item.get("hs_code"))
+    ]
     if goods is None:
         findings.append(found("NO_GOODS", "goods"))
     coded = core.get("catch_all_basis") is not None or any(item.get("control_codes") for item in items)

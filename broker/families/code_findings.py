@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
+
+from broker.errors import Finding
 
 CODE_FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "MALFORMED": ("WARN", "not in the form of its scheme: compare it with the papers, and revise the message where it was mistyped"),
@@ -36,3 +39,19 @@ CODE_FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "BROKEN_LIST": ("WARN", "a file of the code lists cannot be read: the last good list is used; mend the file, no restart is needed"),
 }  # fmt: skip
 """Code of a finding: its severity (domain dictionary 2.8), what it means and what to do."""
+
+FINDINGS_LIMIT: Final = 100
+"""Most findings that are told of one message: who got so many looks at the message again."""
+
+
+def code_finding(code: str, path: str, reason: str = "") -> Finding:
+    """The finding of this code at this path, with a reason of its own or the table's."""
+    severity, meaning = CODE_FINDINGS[code]
+    return Finding(severity, code, path, reason or meaning)
+
+
+def bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings, or the first of them and MANY_FINDINGS where there are more than are told."""
+    if len(findings) <= FINDINGS_LIMIT:
+        return tuple(findings)
+    return (*findings[: FINDINGS_LIMIT - 1], code_finding("MANY_FINDINGS", ""))

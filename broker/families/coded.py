@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
-from broker.errors import Finding
 from broker.families import judging
+from broker.families.code_findings import FINDINGS_LIMIT, code_finding
 from broker.families.codelists import CodeLists
 from broker.families.identifiers import chemicals, control, customs, parties, transport
 from broker.families.judging import Judgement, by_grammar
-from broker.families.rules import FINDINGS, FINDINGS_LIMIT, Findings
+from broker.families.rules import Findings
 
 
 class Coded(NamedTuple):
@@ -77,6 +77,7 @@ FIELDS: Final[tuple[Coded, ...]] = (
     Coded("eori", "", "EORI", by_grammar(parties.trader), prefixed=True),
     Coded("lei", "", "LEI", by_grammar(parties.legal_entity), prefixed=True),
     Coded("id", "parties", "as id_scheme says: EORI, LEI or IMO", judging.party_number),
+    Coded("id", "other_ids", "as id_scheme says: EORI, LEI or IMO", judging.party_number),
 )
 """Every coded field of every family."""
 
@@ -91,6 +92,15 @@ MEMO_LENGTH: Final = 20
 """Longest value that is remembered."""
 
 _AS_FOUND: Final = "as found, and kept so: "
+_ADVICE: Final[Mapping[str, str]] = {
+    "CHECK_DIGIT": "; compare it with the papers, and revise the message if it was misread",
+    "MALFORMED": "; compare it with the papers", "NOT_NORMAL": "; others search for that form", "UNKNOWN_COUNTRY": "; look the country up",
+    "UNKNOWN_CURRENCY": "; give the code of its currency", "UNKNOWN_UNIT": "; use a code such as KGM, LTR or H87",
+    "UNKNOWN_PACKAGE": "; use a code such as CT or DR", "UNKNOWN_UN_NUMBER": "; look the substance up",
+    "UNKNOWN_CONTROL_CODE": "; compare it with the edition named", "WRONG_SCHEDULE": "; correct one of them",
+    "NO_EDITION": "; give hs_edition", "UNKNOWN_EDITION": "; correct hs_edition",
+}  # fmt: skip
+"""What to do, where the reason itself does not say it already."""
 
 _ANYWHERE: Final = {field.name: field for field in FIELDS if not field.within}
 _WITHIN: Final = {(field.within, field.name): field for field in FIELDS if field.within}
@@ -148,7 +158,7 @@ class _Walk:
         remarks = self._remembered(field, value, record) if field.code else field.judge(value, self._lists, record)
         for code, reason in remarks:
             found = observed or field.name in OBSERVED or field.name in self._observed
-            self.findings.append(Finding(FINDINGS[code][0], code, path, f"{_AS_FOUND}{reason}" if found else reason))
+            self.findings.append(code_finding(code, path, f"{_AS_FOUND}{reason}" if found else f"{reason}{_ADVICE.get(code, '')}"))
         self._full = len(self.findings) > FINDINGS_LIMIT
 
     def _remembered(self, field: Coded, value: str, record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from broker.errors import Finding
+from broker.families.code_findings import code_finding
 
 LIST_FILES: Final[Mapping[str, str]] = {
     "unlocode.csv": "UN/LOCODE",
     "hs2022.csv": "the Harmonized System 2022",
-    "iso3166.csv": "countries (ISO 3166-1); the edition that comes with the program is used",
-    "iso4217.csv": "currencies (ISO 4217); the edition that comes with the program is used",
+    "iso3166.csv": "countries (ISO 3166-1)",
+    "iso4217.csv": "currencies (ISO 4217)",
     "unece-rec20-units.csv": "units of measure (UN Rec 20)",
     "unece-rec21-packages.csv": "types of packages (UN Rec 21)",
     "un-dangerous-goods.csv": "dangerous goods (UN numbers)",
@@ -28,6 +29,8 @@ LIST_FILES: Final[Mapping[str, str]] = {
     "cwc-schedules.csv": "chemicals of the CWC schedules",
 }
 """Files that a folder of code lists may hold, and what each lists. Other editions of HS are files of the same shape: ``hs2017.csv``."""
+BUILT_IN: Final = frozenset({"iso3166.csv", "iso4217.csv"})
+"""Lists of which an edition comes with the program; an installed one takes its place."""
 
 PLACE_STATUS: Final = ("", "AA", "AC", "AF", "AI", "AM", "AQ", "AS", "QQ", "RL", "RN", "RQ", "RR", "UR", "XX")
 """Status of a UN/LOCODE entry, by its number in the table; the empty one stands for what the list does not say."""
@@ -151,10 +154,11 @@ class CodeLists:
             if file in self.troubles:
                 continue
             if file not in self.editions:
-                yield Finding("INFO", "NO_LIST", file, f"not installed: {what}. Without it such codes are judged by their form only")
+                instead = "the edition that comes with the program is used" if file in BUILT_IN else "such codes are judged by form only"
+                yield code_finding("NO_LIST", file, f"not installed: {what}; {instead}")
         for file, why in self.troubles.items():
-            kept = f"the list of {self.editions[file].date} is kept" if file in self.editions else "its codes are judged by their form only"
-            yield Finding("WARN", "BROKEN_LIST", file, f"{why}; {kept}")
+            kept = f"the list of {self.editions[file].date} is kept" if file in self.editions else "it counts as not installed"
+            yield code_finding("BROKEN_LIST", file, f"{why}; {kept}")
 
 
 NO_LISTS: Final = CodeLists()

@@ -10,7 +10,7 @@ from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
-from broker.families.routing import RoutingLabels, routing_labels
+from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
 from broker.families.rules import Findings, bad, check_countries, first, found, instant_ms, rows
 from broker.families.shipment import ControlCode, check_filled
 
@@ -192,7 +192,12 @@ def _check_holder(sections: Sections) -> Refusal | None:
 def _findings(sections: Sections) -> Findings:
     core, parties = sections["core"], sections.get("parties")
     decision, general = core.get("decision_type"), core.get("licence_type") == "GENERAL"
-    findings: Findings = []
+    findings = [
+        found("BAD_HS", f"items.items[{number}].hs_codes[{place}]")
+        for number, item in enumerate(rows(sections.get("items"), "items"))
+        for place, code in enumerate(rows(item, "hs_codes"))
+        if not well_formed_hs(code)
+    ]
     if decision in _WITH_PARTIES and sections.get("items") is None:
         findings.append(found("NO_ITEMS", "items"))
     if decision in _WITH_PARTIES and not general:

@@ -6,7 +6,7 @@ officer can still warn the others, and the receipt tells what was missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "SHORT_ROUTE": ("WARN", "the route lists fewer than two countries"),
     "NO_CONTROL_CODE": ("WARN", "the risk is a controlled list, and neither a control code nor a catch-all basis is given"),
     "ETA_BEFORE_ETD": ("WARN", "the expected arrival is before the departure that leads to it"),
+    **CODE_FINDINGS,
     "NO_ITEMS": ("WARN", "the licence has no items section: nobody can tell what it covers"),
     "NO_PARTIES": ("WARN", "the licence has no parties section: nobody can tell who holds it"),
     "NO_REASON": ("WARN", "the decision has no reason section"),
@@ -28,12 +29,8 @@ FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "BACKDATED": ("WARN", "the decision took effect more than 24 hours before it was published"),
     "NO_METHOD": ("WARN", "the report has no method section: nobody can tell what led to the detection"),
     "NO_EVALUATION": ("WARN", "a source is given and the header grades neither it nor the information"),
-    **CODE_FINDINGS,
 }
 """Code of a finding: its severity (domain dictionary 2.8) and what it means."""
-
-FINDINGS_LIMIT: Final = 100
-"""Most findings that are told of one message: who got so many looks at the message again."""
 
 Findings = list[Finding]
 
@@ -42,13 +39,6 @@ def found(code: str, path: str) -> Finding:
     """The finding of this code at this path."""
     severity, reason = FINDINGS[code]
     return Finding(severity, code, path, reason)
-
-
-def bounded(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings, or the first of them and MANY_FINDINGS where there are more than are told."""
-    if len(findings) <= FINDINGS_LIMIT:
-        return tuple(findings)
-    return (*findings[: FINDINGS_LIMIT - 1], found("MANY_FINDINGS", ""))
 
 
 def bad(path: str, reason: str) -> Refusal:

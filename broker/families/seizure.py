@@ -9,7 +9,7 @@ from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
-from broker.families.routing import RoutingLabels, routing_labels
+from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
 from broker.families.rules import Findings, bad, check_country, check_free_zone, check_row_countries, first, found, rows
 from broker.families.shipment import (
     ControlCode,
@@ -194,7 +194,14 @@ def _check_outcome(sections: Sections) -> Refusal | None:
 
 
 def _findings(sections: Sections) -> Findings:
-    return [found(code, name) for name, code in (("goods", "NO_GOODS"), ("method", "NO_METHOD")) if name not in sections]
+    findings = [
+        found("BAD_HS", f"goods.items[{number}].{name}.hs_code")
+        for number, item in enumerate(rows(sections.get("goods"), "items"))
+        for name in ("declared", "found")
+        if item.get(name) and not well_formed_hs(item[name].get("hs_code"))
+    ]
+    findings += [found(code, name) for name, code in (("goods", "NO_GOODS"), ("method", "NO_METHOD")) if name not in sections]
+    return findings
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:

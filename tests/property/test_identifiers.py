@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.families.code_findings import CODE_FINDINGS, FINDINGS_LIMIT
 from broker.families.coded import FIELDS, check_codes
 from broker.families.codelists import NO_LISTS
 from broker.families.identifiers.kinds import ALL, KINDS
-from broker.families.rules import FINDINGS, FINDINGS_LIMIT
 
 DRAWN = {
     "container": st.from_regex(r"[A-Z]{3}[UJZ][0-9]{7}", fullmatch=True),
@@ -86,6 +86,6 @@ def test_the_walk_takes_any_message(sections: dict[str, dict[str, object]]) -> N
     assert found == check_codes("any", sections, NO_LISTS)
     assert len(found) <= FINDINGS_LIMIT + 2
     for finding in found:
-        assert FINDINGS[finding.code][0] == finding.severity
+        assert CODE_FINDINGS[finding.code][0] == finding.severity
         assert finding.severity in ("WARN", "INFO")
         assert finding.reason

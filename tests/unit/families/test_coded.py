@@ -13,11 +13,10 @@ from broker.errors import Finding, Refusal
 from broker.exchange.publish import encode_sections
 from broker.exchange.rules import Rules
 from broker.families.catalogue import FAMILIES, check
-from broker.families.code_findings import CODE_FINDINGS
+from broker.families.code_findings import CODE_FINDINGS, FINDINGS_LIMIT, bounded
 from broker.families.coded import FIELDS, MEMO_SIZE, check_codes, coded_field
 from broker.families.codelists import NO_LISTS, CodeLists, Edition, Packed, place_mark
 from broker.families.message import Message
-from broker.families.rules import FINDINGS_LIMIT, bounded
 from broker.schema.avsc import is_list, is_object, read_text
 from broker.storage.schemas import load_catalogue
 from broker.trust.directory import Directory

@@ -116,7 +116,7 @@ def test_a_file_that_was_never_good_leaves_its_codes_to_their_form(folder: Path)
     lists = CodeListFolder(folder).poll()
     assert lists.units is None
     (trouble,) = (finding for finding in lists.remarks() if finding.path == "unece-rec20-units.csv")
-    assert (trouble.code, "by their form only" in trouble.reason) == ("BROKEN_LIST", True)
+    assert (trouble.code, "counts as not installed" in trouble.reason) == ("BROKEN_LIST", True)
 
 
 def test_a_file_that_is_too_large_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
