@@ -285,7 +285,7 @@ class Batch:
         header = authentic.header
         remarks: list[Finding] = []
         if refusal is None:
-            content = check_content(authentic, self.rules)
+            content = check_content(authentic)
             refusal, remarks = (content, []) if isinstance(content, Refusal) else (None, content)
         answer = self._decide(record, authentic, remarks, now_ms) if refusal is None else self._refuse(record, refusal, authentic, now_ms)
         self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer, record.offset)
@@ -306,7 +306,7 @@ class Batch:
     def _decide(self, record: Record, authentic: Authentic, remarks: list[Finding], now_ms: int) -> Answer:
         """Ask policy: may it be published, and who gets which sections."""
         header = authentic.header
-        labels = labels_of(header, open_section(authentic, AUDIENCE, self.rules, logical=False))
+        labels = labels_of(header, open_section(authentic, AUDIENCE))
         verdict = self.decider.may_publish(labels, now_ms)
         if not verdict.allowed:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
