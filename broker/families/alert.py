@@ -1,8 +1,9 @@
 """High-risk shipment alerts (domain dictionary 2.2): typed sections, routing labels, conditional rules, builder."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal, NotRequired, TypedDict, Unpack
+from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
@@ -104,6 +105,9 @@ class AlertRoute(TypedDict):
     places: list[RoutePlace]
     conveyances: NotRequired[list[Conveyance]]
     free_zone_code: NotRequired[str | None]
+    free_zone_role: NotRequired[Literal["ORIGIN", "STORAGE", "PROCESSING", "TRANSHIPMENT", "DESTINATION", "OTHER"] | None]
+    free_zone_operator: NotRequired[str | None]
+    free_zone_entered_at: NotRequired[datetime | None]
 
 
 class AlertGrounds(TypedDict):
@@ -165,6 +169,10 @@ def _check_identified(sections: Sections) -> Refusal | None:
     return bad("core.documents", reason)
 
 
+def _speaks_of_zone(route: Mapping[str, Any] | None) -> bool:
+    return route is not None and any(route.get(f"free_zone_{name}") is not None for name in ("role", "operator", "entered_at"))
+
+
 def _findings(sections: Sections) -> Findings:
     core, goods, route = sections["core"], sections.get("goods"), sections.get("route")
     items = rows(goods, "items")
@@ -187,7 +195,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
     refusal = (
         _check_core(sections)
         or _check_identified(sections)
-        or check_route(sections.get("route"))
+        or check_route(sections.get("route"), speaks_of_zone=_speaks_of_zone(sections.get("route")))
         or check_filled(sections.get("goods"), "items", "goods.items")
         or check_filled(sections.get("equipment"), "units", "equipment.units")
         or check_filled(sections.get("parties"), "parties", "parties.parties")

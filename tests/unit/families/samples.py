@@ -72,6 +72,8 @@ def good_alert() -> Message:
                 {"mode": "AIR", "flight": "EK353", "flight_date": date(2026, 12, 1)},
             ],
             "free_zone_code": "SGSIN-03",
+            "free_zone_role": "STORAGE",
+            "free_zone_entered_at": datetime(2026, 11, 29, tzinfo=UTC),
         },
         parties={"parties": [{"role": "CONSIGNEE", "name": "Example Trading FZE", "person_type": "2", "address": {"country": "AE"}}]},
         grounds={"narrative": "the consignee was founded last month", "listings": [{"list": "UN", "reference": "QDe.001"}]},

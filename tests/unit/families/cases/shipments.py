@@ -8,6 +8,12 @@ from typing import Any
 
 from tests.unit.families.samples import REMOVE
 
+NO_ZONE: dict[str, Any] = {
+    "route.countries": [{"country": "TH", "role": "ORIGIN"}, {"country": "AE", "role": "DESTINATION"}],
+    "route.places[1].role": "TRANSHIPMENT",
+    "route.free_zone_code": None,
+}
+"""Takes the free zone from the good alert's route."""
 UNNAMED: dict[str, Any] = {
     "core.documents": [], "core.mrn": None, "core.ucr": None, "equipment": REMOVE, "route.conveyances": [], "parties": REMOVE,
 }  # fmt: skip
@@ -33,6 +39,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("alert", {"route.places[0].country": "Т\N{CYRILLIC CAPITAL LETTER EN}"}, "route.places[0].country"),
     ("alert", {"route.free_zone_code": None}, "route.free_zone_code"),
     ("alert", {"route.free_zone_code": "somewhere"}, "route.free_zone_code"),
+    ("alert", NO_ZONE | {"route.free_zone_role": "STORAGE"}, "route.free_zone_code"),
+    ("alert", NO_ZONE | {"route.free_zone_operator": "Example Zone Authority"}, "route.free_zone_code"),
     ("alert", {"route.conveyances[0].imo": None}, "route.conveyances[0].imo"),
     ("alert", {"route.conveyances[1].flight": ""}, "route.conveyances[1].flight"),
     ("licence", {"core.authority": "BAFA"}, "core.authority"),
