@@ -1,7 +1,7 @@
 """Write the pages of docs/ that follow from the code: ``python -m docs.generate`` from the root of the repository.
 
-``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings. A test fails while a page
-is not what this program would write.
+``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``lifecycles.md`` from the
+transition tables and the clocks. A test fails while a page is not what this program would write.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from broker.schema.avsc import is_list, is_object, read_text
 from broker.schema.catalogue import Catalogue, Section
 from broker.schema.json_form import WRITTEN
 from broker.storage.schemas import load_catalogue
+from docs.lifecycles import lifecycles_page
 
 HERE: Final = Path(__file__).parent
 _NOTE: Final = "<!-- Written by `python -m docs.generate`. Do not edit. -->\n"
@@ -150,7 +151,7 @@ def codes_page() -> str:
 
 def pages() -> dict[str, str]:
     """File name to text of every page written here."""
-    return {"messages.md": messages_page(load_catalogue()), "codes.md": codes_page()}
+    return {"messages.md": messages_page(load_catalogue()), "codes.md": codes_page(), "lifecycles.md": lifecycles_page()}
 
 
 if __name__ == "__main__":

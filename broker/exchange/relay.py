@@ -5,8 +5,9 @@ journal leaves, and the shard's state with its input positions. Signing and read
 batch is resumed, records are taken in until it is full, then it is asked :meth:`Batch.wanted`, :meth:`Batch.to_be_signed`, and
 :meth:`Batch.sealed`.
 
-Admission steps (design, section 5): 1 to 3 and 7 to 9 are :mod:`broker.exchange.admit`'s, 4 to 6 are
-here, and what 9 asks of a subject's past is :mod:`broker.exchange.lifecycle`'s. Every authentic message in its own outbox consumes its sequence number, also when it is refused.
+Admission steps (design, section 5): 1 to 3 and 7 to 9 are :mod:`broker.exchange.admit`'s, what 9 asks of a subject's past is
+:mod:`broker.exchange.lifecycle`'s, 4 to 6 are here. Every authentic message in its own outbox consumes its sequence number, also
+when it is refused.
 """
 
 from __future__ import annotations

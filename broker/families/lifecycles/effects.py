@@ -39,6 +39,9 @@ _ACK: Final[Mapping[str, Mapping[str, str]]] = {
 """Family of the target to what a level of acknowledgement does; the empty level is a negative one. Others change nothing."""
 
 
+_LEVELS: Final = frozenset({"INGEST", "TASK", "ACKNOWLEDGE", "ACCEPT"})
+
+
 def effects_of(family: str, core: Mapping[str, Any], target_family: str) -> tuple[str, ...]:
     """The moves that a message makes, one after the other, in its author's handling of a target of this family; often none.
 
@@ -73,11 +76,14 @@ def effects_of(family: str, core: Mapping[str, Any], target_family: str) -> tupl
 def handle(target_family: str, state: str | None, moves: tuple[str, ...]) -> str | Refusal:
     """One recipient's handling after its moves, or ILLEGAL_MOVE. ``state`` None: it was delivered, and nothing heard of it.
 
-    For an answer to a recall the family is ``recall``, whatever the recalled subject's. Steps that were not told are taken as made.
+    For an answer to a recall the family is ``recall``, whatever the recalled subject's. Steps that were not told are taken as made;
+    an acknowledgement that says less than is known changes nothing.
     """
     machine = HANDLING[target_family]
     place = machine.initial if state is None else state
     for move in moves:
+        if move in _LEVELS and place in machine.beyond(machine.lands(move)):
+            continue
         after = follow(machine, place, move, RECIPIENT)
         if isinstance(after, Refusal):
             return after

@@ -44,7 +44,8 @@ class Machine:
     """A transition table.
 
     ``initial`` is the state before anything was said. ``final`` states end a life: of a publication nothing but a recall leads out.
-    ``standing`` are the states in which what was said holds: a licence may be used, an alert is to be acted on.
+    ``standing`` are the states in which what was said holds: a licence may be used, an alert is to be acted on. ``tacit`` moves may be
+    made without a message that tells of them.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Machine:
     final: frozenset[str]
     standing: frozenset[str]
     moves: tuple[Move, ...]
+    tacit: frozenset[str] = frozenset()
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -81,6 +83,13 @@ class Machine:
     def lands(self, name: str) -> str:
         """Where a move leads if nothing is known about what was before: the target of its first row."""
         return next(move.target for move in self.moves if move.name == name)
+
+    def beyond(self, state: str) -> frozenset[str]:
+        """Every state that can be reached from a state, with that state."""
+        found = [state]
+        for place in found:
+            found += [row.target for row in self.moves if place in row.sources and row.target not in found]
+        return frozenset(found)
 
     def settle(self, state: str, name: str) -> str:
         """Where a holder arrives who may have missed revisions: the table's target, or where the move lands by itself."""
@@ -113,20 +122,17 @@ def _choice(allowed: Iterable[str]) -> str:
 
 
 def follow(machine: Machine, state: str, move: str, actor: str) -> str | Refusal:
-    """As :func:`apply` for one who is told of some moves only: those before it that its actor or the clock may have made are
-    taken as made. A feedback tells that the alert was opened and matched, without an acknowledgement that says so.
+    """As :func:`apply` for one who is not told of every step: ``tacit`` moves before it are taken as made. A feedback tells that the
+    alert was opened and matched, without an acknowledgement that says so.
     """
-    if machine.row(state, move) is not None:
-        return apply(machine, state, move, actor)
-    passed, queue = {state}, [state]
-    for place in queue:
-        for row in machine.moves:
-            if place in row.sources and row.actor in (actor, CLOCK) and row.target not in passed:
-                passed.add(row.target)
-                queue.append(row.target)
-                known = machine.row(row.target, move)
-                if known is not None and known.actor == actor:
-                    return known.target
+    places = [state]
+    for place in places:
+        row = machine.row(place, move)
+        if row is not None:
+            return apply(machine, place, move, actor)
+        places += [
+            step.target for step in machine.moves if step.name in machine.tacit and place in step.sources and step.target not in places
+        ]
     return apply(machine, state, move, actor)
 
 
