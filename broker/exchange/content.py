@@ -57,4 +57,4 @@ def check_content(authentic: Authentic, rules: Rules) -> list[Finding] | Refusal
         return refusal
     if labels != family.routing(decoded):
         return Refusal("BAD_LABELS", "the routing labels are not those that follow from the sections", "header.routing")
-    return catalogue.check(message_of(header, decoded, audience))
+    return catalogue.check(message_of(header, decoded, audience), issued_ms=header.issued_at)

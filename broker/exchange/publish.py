@@ -64,8 +64,11 @@ class Encoded:
     findings: tuple[Finding, ...]
 
 
-def encode_sections(message: Message, originator: str, rules: Rules) -> Encoded | Refusal:
-    """Check a message as its sender and encode its sections: name → (schema id, Avro body)."""
+def encode_sections(message: Message, originator: str, rules: Rules, *, issued_ms: int | None = None) -> Encoded | Refusal:
+    """Check a message as its sender and encode its sections: name → (schema id, Avro body).
+
+    ``issued_ms`` (Unix ms UTC) is about when it will be issued; without it the relay alone judges times against the time of issue.
+    """
     if ids.owner_of(message.subject) != originator:
         return Refusal("NOT_OWNER", f"{message.subject} does not begin with {originator}/", "subject")
     refusal = check_shape(message)
@@ -80,7 +83,7 @@ def encode_sections(message: Message, originator: str, rules: Rules) -> Encoded 
             bodies[name] = (schema.schema_id, schema.codec.encode(record))
         except FieldError as error:
             return Refusal("BAD_FIELD", error.reason, f"{name}.{error.path}" if error.path else name)
-    found = check(message)
+    found = check(message, issued_ms=issued_ms)
     if isinstance(found, Refusal):
         return found
     return Encoded(bodies, tuple(found))
