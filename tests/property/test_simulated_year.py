@@ -92,7 +92,7 @@ class Year:
         revision = self.newest.get(subject, 0) + 1
         sections: dict[str, Any] = {"core": core_of(family, self.now, self.random)}
         if family == "fz_warning":
-            left = None if revision == 1 else {"moved_at": self.now, "units": []}
+            left: dict[str, Any] | None = None if revision == 1 else {"moved_at": self.now, "units": []}
             sections["movements"] = {"pairs": [{"inbound": {"moved_at": self.now, "units": [{"id": subject}]}, "outbound": left}]}
         urgency, retention = self.random.choice(URGENCIES), self.random.choice(KEPT)
         header = Signed(family, revision, subject, issued_at=self.now, urgency=urgency, retention=retention)

@@ -141,8 +141,8 @@ def test_what_was_ended_does_not_end_again(family: str, core: dict[str, object])
 )  # fmt: skip
 def test_retention_classes(retention: str, valid_until: str | None, gone: str | None) -> None:
     """From the end of validity or, where it has none or began later, from issue; a legal hold has no date."""
-    header = Signed("alert", retention=retention, valid_until=valid_until and at(valid_until))
-    assert erase_at(header) == (gone and at(gone))
+    header = Signed("alert", retention=retention, valid_until=at(valid_until) if valid_until else None)
+    assert erase_at(header) == (at(gone) if gone else None)
     assert ("ERASE" in begun(header)) == (gone is not None)
 
 
@@ -158,7 +158,7 @@ def test_an_originator_owes_only_its_own() -> None:
 
 def movement(entered: int, left: int | None = None, *units: str) -> dict[str, object]:
     """A pair of movements as the section has it."""
-    outbound = None if left is None else {"moved_at": left, "units": []}
+    outbound: dict[str, object] | None = None if left is None else {"moved_at": left, "units": []}
     return {"inbound": {"moved_at": entered, "units": [{"id": unit} for unit in units]}, "outbound": outbound}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def licence(decision: str, **core: object) -> dict[str, object]:
     return {"decision_type": decision, "effective_at": EFFECTIVE, "final_assessment": "reviewed", **core}
 
 
-def walked(family: str, *cores: dict[str, object]) -> Progress | Refusal:
+def walked(family: str, *cores: Mapping[str, object]) -> Progress | Refusal:
     """A subject after these revisions."""
     state: str | None = None
     found: Progress | Refusal = Refusal("ILLEGAL_MOVE", "nothing was said")
