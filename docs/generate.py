@@ -1,7 +1,12 @@
 """Write the pages of docs/ that follow from the code: ``python -m docs.generate`` from the root of the repository.
 
+<<<<<<< HEAD
 ``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``lifecycles.md`` from the
 transition tables and the clocks. A test fails while a page is not what this program would write.
+=======
+``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``dictionary.md`` from the schemas and
+from the cases that the tests run. A test fails while a page is not what this program would write.
+>>>>>>> fam
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from broker.schema.avsc import is_list, is_object, read_text
 from broker.schema.catalogue import Catalogue, Section
 from broker.schema.json_form import WRITTEN
 from broker.storage.schemas import load_catalogue
+from docs.dictionary import dictionary_page
 from docs.lifecycles import lifecycles_page
 
 HERE: Final = Path(__file__).parent
@@ -151,7 +157,13 @@ def codes_page() -> str:
 
 def pages() -> dict[str, str]:
     """File name to text of every page written here."""
-    return {"messages.md": messages_page(load_catalogue()), "codes.md": codes_page(), "lifecycles.md": lifecycles_page()}
+    catalogue = load_catalogue()
+    return {
+        "messages.md": messages_page(catalogue),
+        "codes.md": codes_page(),
+        "dictionary.md": f"{_NOTE}\n{dictionary_page(catalogue)}",
+        "lifecycles.md": lifecycles_page(),
+    }
 
 
 if __name__ == "__main__":

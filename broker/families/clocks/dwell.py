@@ -28,7 +28,7 @@ def limit_of(mode: str | None, stated: int | None = None) -> int | None:
     return stated if stated is not None else LIMIT_DAYS.get(mode or "")
 
 
-def dwell_days(entered_ms: int, left_ms: int) -> int:
+def dwell_day(entered_ms: int, left_ms: int) -> int:
     """The day, counted from the day of entry as 0, on which goods left or are looked at."""
     return (midnight(left_ms) - midnight(entered_ms)) // DAY_MS
 

@@ -174,6 +174,7 @@ def test_everyone_who_got_any_revision_is_remembered() -> None:
     ]  # fmt: skip
     office.send(taken_back(ALERT, 4, bench, agencies=("MY-CUSTOMS",)))
     assert office.state(ALERT).holders >= named
+    assert "AE-CUSTOMS" in office.state(ALERT).former
 
 
 @pytest.mark.parametrize("stages", [("PRELIMINARY", "CONFIRMED", "PRELIMINARY"), ("FINAL", "CONFIRMED")])

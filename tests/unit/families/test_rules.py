@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from broker.errors import Refusal
-from broker.families.catalogue import FAMILIES, check
+from broker.families.catalogue import FAMILIES, check, check_shape
 from broker.families.message import Evaluation, Message
 from broker.families.rules import FINDINGS
 from tests.unit.families.cases import FOUND, IN_TIME, MARKED, REFUSED, TIMED, UNMARKED, identity
@@ -116,6 +116,24 @@ def test_a_source_without_grades_is_a_finding() -> None:
     """Intelligence that nobody graded is let through and remarked on."""
     assert findings(good_alert()) == [("NO_EVALUATION", "header.evaluation")]
     assert findings(good_licence()) == []
+
+
+NEEDED = [(family.name, section) for family in FAMILIES.values() for section in family.mandatory if section != "audience"]
+
+
+@pytest.mark.parametrize(("family", "section"), NEEDED, ids=[f"{family}-{section}" for family, section in NEEDED])
+def test_a_section_that_every_message_has_may_not_be_missing(family: str, section: str) -> None:
+    """Without a mandatory section the message is refused, and the refusal names it."""
+    refusal = refused(changed(GOOD[family](), {section: REMOVE}))
+    assert (refusal.code, refusal.path) == ("MISSING_SECTION", section)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_other_sections_may_be_left_out(family: str) -> None:
+    """A message with its mandatory sections alone has the shape of its family; what it then lacks are findings or rules between fields."""
+    good = GOOD[family]()
+    bare = replace(good, sections={name: part for name, part in good.sections.items() if name in FAMILIES[family].mandatory})
+    assert check_shape(bare) is None
 
 
 @pytest.mark.parametrize(

@@ -104,19 +104,23 @@ def unfit(node: Node) -> list[Any]:
 
 def with_value(place: Place, value: Any) -> Any:
     """The section filled, with this value in the place."""
-    return _changed(place, lambda holder, key: holder.__setitem__(key, value))
+    holder, last, whole = _holder(place)
+    holder[last] = value
+    return whole
 
 
 def without(place: Place) -> Any:
     """The section filled, with the place left out."""
-    return _changed(place, lambda holder, key: holder.__delitem__(key))
+    holder, last, whole = _holder(place)
+    del holder[last]
+    return whole
 
 
-def _changed(place: Place, change: Any) -> Any:
+def _holder(place: Place) -> tuple[Any, str, Any]:
+    """The object that has the field, the field's key in it, and the whole section, filled."""
     whole: Any = deepcopy(filled(place.section.schema))
     *steps, last = _STEP.findall(place.path)
     holder = whole
     for step in steps:
         holder = holder[0] if step == "[]" else holder[step]
-    change(holder, last)
-    return whole
+    return holder, last, whole

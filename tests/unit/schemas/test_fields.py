@@ -81,7 +81,8 @@ def test_a_section_is_an_object() -> None:
     """What is no object at all is refused at the section."""
     for section in CATALOGUE:
         assert isinstance(section.schema, Record)
-        for value in (None, [], "x", 1):
+        values: list[Any] = [None, [], "x", 1]
+        for value in values:
             refusal = from_json(section, value)
             assert isinstance(refusal, Refusal)
             assert refusal.path == section.section

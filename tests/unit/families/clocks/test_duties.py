@@ -11,7 +11,7 @@ import pytest
 from broker.families.clocks.arising import duties, erase_at
 from broker.families.clocks.dates import DAY_MS, HOUR_MS, MINUTE_MS
 from broker.families.clocks.duty import KINDS, Duty
-from broker.families.clocks.dwell import breached_at, dwell_days, warns_at
+from broker.families.clocks.dwell import breached_at, dwell_day, warns_at
 from tests.support.headings import Signed, at
 
 NOW = at("2026-01-01T10:00:00")
@@ -171,8 +171,8 @@ def test_dwell_limits(mode: str, warn: int, last: int) -> None:
     assert (found["WARN_OF_DWELL"].due_ms, found["WARN_OF_DWELL"].escalate_ms) == (midnight + warn * DAY_MS, None)
     assert found["LEAVE_ZONE"].due_ms == found["LEAVE_ZONE"].escalate_ms == midnight + (last + 1) * DAY_MS
     assert found["LEAVE_ZONE"].about == "CSQU3054383"
-    assert dwell_days(entered, found["LEAVE_ZONE"].due_ms - 1) == last
-    assert dwell_days(entered, found["WARN_OF_DWELL"].due_ms) == warn
+    assert dwell_day(entered, found["LEAVE_ZONE"].due_ms - 1) == last
+    assert dwell_day(entered, found["WARN_OF_DWELL"].due_ms) == warn
 
 
 def test_dwell_ends_when_the_goods_have_left() -> None:
