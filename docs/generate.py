@@ -1,12 +1,8 @@
 """Write the pages of docs/ that follow from the code: ``python -m docs.generate`` from the root of the repository.
 
-<<<<<<< HEAD
-``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``lifecycles.md`` from the
-transition tables and the clocks. A test fails while a page is not what this program would write.
-=======
-``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``dictionary.md`` from the schemas and
-from the cases that the tests run. A test fails while a page is not what this program would write.
->>>>>>> fam
+``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``dictionary.md`` from the
+schemas and from the cases that the tests run, ``lifecycles.md`` from the transition tables and the clocks. A test fails while a page
+is not what this program would write.
 """
 
 from __future__ import annotations
