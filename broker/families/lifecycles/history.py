@@ -19,7 +19,7 @@ from broker.families.lifecycles.tables import JOINT, RECALL_FAMILY, initial_of, 
 from broker.families.rules import instant_ms
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Revision:
     """One revision as far as its subject's state depends on it. Times are Unix ms UTC.
 
@@ -98,14 +98,15 @@ class SubjectHistory:
         return JOINT.join(states)
 
     @staticmethod
-    def _order(each: Revision) -> tuple[int, bool, bytes]:
-        """By revision. Of two that claim the same one, the one after which less is allowed comes last; then by leaf."""
+    def _order(each: Revision) -> tuple[int, bool, bytes, str, int, int]:
+        """By revision. Of two that claim the same one, the one after which less is allowed comes last; then by leaf. The rest
+        makes the order total: a leaf names one message."""
         machines, moves = machines_of(each.family), each.move.split(JOINT)
         stands = all(
             move in machine.move_names and machine.lands(move) in machine.standing
             for machine, move in zip(machines, moves, strict=True)
         )  # fmt: skip
-        return each.number, not stands, each.leaf
+        return each.number, not stands, each.leaf, each.move, each.holds_from or 0, each.holds_until or 0
 
     def newest(self, now_ms: int | None = None) -> Revision | None:
         """The revision that counts: the highest, or the highest in effect at a time."""

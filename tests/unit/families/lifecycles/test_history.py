@@ -130,4 +130,8 @@ def test_two_messages_of_one_revision_are_noticed_and_the_stricter_holds() -> No
         assert history.state == "REVOKED"
         assert status_at(history, at("2026-06-01")).state == "REVOKED"
     assert not SubjectHistory().merge(GRANT, REVOKE).disputed
+    for leaf in range(1, 200):
+        one, other = Revision(2, "licence", bytes([leaf]), "SUSPEND"), Revision(2, "licence", bytes([200 - leaf, 0]), "EXPIRE")
+        last = max(one, other, key=lambda each: each.leaf)
+        assert SubjectHistory().merge(one, other).state == {"SUSPEND": "SUSPENDED", "EXPIRE": "EXPIRED"}[last.move]
     assert SubjectHistory().newest() is None
