@@ -123,20 +123,23 @@ def _valid_until() -> datetime:
 
 
 def messages(count: int, originator: str, run: str, agencies: Sequence[str], *, urgency: str = "ROUTINE") -> list[Message]:
-    """``count`` alerts to ``agencies``; ``run`` makes their subjects new."""
+    """``count`` alerts to ``agencies`` and to nobody else (TLP:AMBER+STRICT); ``run`` makes their subjects new."""
     shapes, until = _shapes(), int(_valid_until().timestamp() * 1000)
     audience = Audience(agencies=tuple(agencies))
     return [
-        Message("alert", f"{originator}/{run}/{n:06d}", shapes[n % SHAPES], audience, valid_until_ms=until, urgency=urgency)
+        Message(
+            "alert", f"{originator}/{run}/{n:06d}", shapes[n % SHAPES], audience,
+            valid_until_ms=until, urgency=urgency, tlp="AMBER_STRICT",
+        )
         for n in range(count)
-    ]
+    ]  # fmt: skip
 
 
 def records(count: int, originator: str, run: str, agencies: Sequence[str]) -> list[Record]:
     """The same values as one record each."""
     shapes, until, now = _shapes(), _valid_until(), datetime.now(UTC)
     same: Record = {
-        "originator": originator, "revision": 1, "issued_at": now, "valid_until": until, "urgency": "ROUTINE", "tlp": "AMBER",
+        "originator": originator, "revision": 1, "issued_at": now, "valid_until": until, "urgency": "ROUTINE", "tlp": "AMBER_STRICT",
         "legal_basis": "UNSCR1540", "purposes": ["STC_ENFORCEMENT"], "audience": list(agencies),
     }  # fmt: skip
     return [{"message_id": f"{n:032x}", "subject": f"{originator}/{run}/{n:06d}", **same, **shapes[n % SHAPES]} for n in range(count)]

@@ -118,6 +118,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "TOO_MANY_PARKED": (6, "over 1,000 messages wait for an earlier one of this stream: send that one first"),
     "TOO_MANY_STREAMS": (6, "the agency has begun 4,096 streams: publish through a store that it has, and find out what begins new ones"),
     "EQUIVOCATION": (6, "two different messages carry the same sequence number: both are kept as evidence; start a new stream"),
+    "NOT_PROVEN": (6, "both statements hold and do not contradict each other: this is no evidence of anything"),
     "BROKEN_CHAIN": (6, "prev is not the message before it in this stream: the publisher's store was altered; start a new stream"),
     "STALE_SEQUENCE": (6, "this sequence number was consumed long ago: send new content as a new message"),
     "COMMITMENT_MISMATCH": (7, "a section is not the one that was signed: send the stored record again, byte for byte"),

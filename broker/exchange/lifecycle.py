@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from broker.errors import Refusal
 from broker.exchange.admit import CORE, Authentic, open_section
-from broker.exchange.rules import Rules
 from broker.exchange.shard import SubjectState
-from broker.families.lifecycles.tables import RECALL_FAMILY, advance, needs_core
+from broker.families.lifecycles.tables import RECALL_FAMILY, advance
 
 
-def next_state(known: SubjectState | None, authentic: Authentic, rules: Rules) -> str | Refusal:
+def next_state(known: SubjectState | None, authentic: Authentic) -> str | Refusal:
     """Where the revision takes its subject, or WRONG_FAMILY, STALE_REVISION or ILLEGAL_MOVE with the moves that are allowed.
 
     ``authentic`` has passed the steps before. A recall is let through on a subject of any family, and is the end of it.
@@ -25,9 +24,8 @@ def next_state(known: SubjectState | None, authentic: Authentic, rules: Rules) -
     if known is not None and header.revision <= known.revision:
         reason = f"revision {known.revision} of {header.subject} was accepted already"
         return Refusal("STALE_REVISION", reason, "header.revision")
-    core = open_section(authentic, CORE, rules, logical=False) if needs_core(header.family) else None
     state = None if known is None else known.state
-    progress = advance(family, state, core, message_family=header.family, revision=header.revision)
+    progress = advance(family, state, open_section(authentic, CORE), message_family=header.family, revision=header.revision)
     return progress if isinstance(progress, Refusal) else progress.state
 
 

@@ -284,10 +284,10 @@ class Batch:
         """Steps 7 to 9 and the decision; whatever comes out, the sequence number is consumed."""
         header = authentic.header
         refusal = refusal or examine(authentic, self.rules, complete=True)
-        state = refusal or next_state(self.shard.subjects.get(header.subject), authentic, self.rules)
+        state = refusal or next_state(self.shard.subjects.get(header.subject), authentic)
         if isinstance(state, Refusal):
             answer = self._refuse(record, state, authentic, now_ms)
-        elif isinstance(remarks := check_content(authentic, self.rules), Refusal):
+        elif isinstance(remarks := check_content(authentic), Refusal):
             answer = self._refuse(record, remarks, authentic, now_ms)
         else:
             answer = self._decide(record, authentic, state, remarks, now_ms)
@@ -296,7 +296,7 @@ class Batch:
     def _decide(self, record: Record, authentic: Authentic, state: str, remarks: list[Finding], now_ms: int) -> Answer:
         """Ask policy: may it be published, and who gets which sections."""
         header = authentic.header
-        labels = labels_of(header, open_section(authentic, AUDIENCE, self.rules, logical=False))
+        labels = labels_of(header, open_section(authentic, AUDIENCE))
         verdict = self.decider.may_publish(labels, now_ms)
         if not verdict.allowed:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")

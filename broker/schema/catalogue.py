@@ -14,7 +14,7 @@ from typing import Final
 from broker.errors import Refusal, UsageError
 from broker.schema.avsc import Record, leaves, read_schema, read_text, within
 from broker.schema.canonical import schema_id
-from broker.schema.codec import Codec
+from broker.schema.codec import AvroRecord, Codec
 from broker.schema.limits import BODY_LIMIT
 from broker.schema.lint import lint
 from broker.schema.walk import Walk, WalkError, compile_walk
@@ -51,6 +51,11 @@ class Section:
         schema = read_schema(avsc)
         nominal = tuple(path for path, leaf in leaves(schema) if leaf.nominal)
         return cls(family, section, version, schema_id(avsc), text, nominal, schema, Codec(schema), compile_walk(schema))
+
+    def read(self, body: bytes, *, logical: bool = True) -> AvroRecord | Refusal:
+        """The record of any bytes, or BAD_STRUCTURE. ``logical``: times as datetimes, else as Unix milliseconds."""
+        record = self.codec.read(body, logical=logical)
+        return record if record is not None else self.check(body) or self.codec.decode(body, logical=logical)
 
     def check(self, body: bytes) -> Refusal | None:
         """Whether bytes are the canonical Avro of this schema, so that ``codec.decode`` may see them; else BAD_STRUCTURE."""

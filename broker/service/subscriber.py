@@ -161,7 +161,8 @@ class Subscriber:
         while not self._over():
             if following.done():
                 following.result()  # whoever no longer hears of revoked keys must not go on
-            await self._try_held(handler)
+            if await self._try_held(handler):
+                last = loop.time()
             records: Sequence[Record] = () if self._over() else await self._poll(inlet, idle_timeout)
             if records:
                 await self._take(records, handler)
@@ -307,11 +308,12 @@ class Subscriber:
             value=held.record.value or b"",
         )
 
-    async def _try_held(self, handler: Handler) -> None:
-        """Deliveries whose time for another try has come."""
-        for held in self._store.due(self._clock.now_ms()):
+    async def _try_held(self, handler: Handler) -> bool:
+        """Deliveries whose time for another try has come; whether there were any."""
+        due = self._store.due(self._clock.now_ms())
+        for held in due:
             if self._over():
-                return
+                break
             # Stored before the try: after a crash it counts, and the delivery says that it comes again.
             self._store.hold(replace(held, attempts=held.attempts + 1), "being tried")
             self._store.begin()
@@ -327,6 +329,7 @@ class Subscriber:
                 self._store.rollback()
                 raise
             self._store.commit()
+        return bool(due)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -66,17 +66,11 @@ _STAGES: Final = {"PRELIMINARY": "REPORT", "CONFIRMED": "CONFIRM", "FINAL": "FIN
 _EVENTS: Final = {
     "DETENTION": "DETAIN", "SEIZURE": "SEIZE", "FORFEITURE": "FORFEIT", "REFUSAL": "REFUSE", "RETURN": "RETURN", "THEFT_LOSS": "LOSE",
 }  # fmt: skip
-_CORE: Final = frozenset({"licence", "seizure"})
 
 
 def machines_of(family: str) -> tuple[Machine, ...]:
     """The tables of a family's publication."""
     return PUBLICATION.get(family, (STATEMENT,))
-
-
-def needs_core(family: str) -> bool:
-    """Whether :func:`move_of` reads the core section of this family."""
-    return family in _CORE
 
 
 def initial_of(family: str) -> str:
@@ -123,8 +117,8 @@ def advance(
     """What the next revision of a subject does, or ILLEGAL_MOVE with the moves that are allowed.
 
     ``family`` is the subject's, ``message_family`` the message's, which is another for a recall only. ``state`` None: nothing was
-    published; empty: something was, by a relay that kept no state yet, and any move is taken. ``core`` may be left out where
-    :func:`needs_core` says so. Revisions are in order here: a replica that sees them in any order asks
+    published; empty: something was, by a relay that kept no state yet, and any move is taken. ``core`` may be left out but
+    for a licence and a seizure. Revisions are in order here: a replica that sees them in any order asks
     :class:`broker.families.lifecycles.history.SubjectHistory`.
     """
     machines = machines_of(family)
