@@ -135,6 +135,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "NOT_OWNER": (9, "only the agency that a subject's id begins with may publish or revise it; others send a proposal"),
     "STALE_REVISION": (9, "a revision with this or a higher number was accepted already: publish the next one, complete"),
     "WRONG_FAMILY": (9, "the subject belongs to another family: use a new subject id"),
+    "ILLEGAL_MOVE": (9, "the subject's life does not allow it: publish one of the moves that the reason lists, see docs/lifecycles.md"),
     "MAY_NOT_PUBLISH": (9, "policy lets this agency not publish this family with these labels: see `broker publish --dry-run`"),
     "BAD_LABELS": (9, "correct the header's labels as the reason says"),
 }  # fmt: skip

@@ -5,8 +5,9 @@ journal leaves, and the shard's state with its input positions. Signing and read
 batch is resumed, records are taken in until it is full, then it is asked :meth:`Batch.wanted`, :meth:`Batch.to_be_signed`, and
 :meth:`Batch.sealed`.
 
-Admission steps (design, section 5): 1 to 3 and 7 to 9 are :mod:`broker.exchange.admit`'s, 4 to 6 and the revision rule of 9
-are here. Every authentic message in its own outbox consumes its sequence number, also when it is refused.
+Admission steps (design, section 5): 1 to 3 and 7 to 9 are :mod:`broker.exchange.admit`'s, what 9 asks of a subject's past is
+:mod:`broker.exchange.lifecycle`'s, 4 to 6 are here. Every authentic message in its own outbox consumes its sequence number, also
+when it is refused.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from broker.exchange import sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, knows_schemas, open_section
 from broker.exchange.content import check_content
 from broker.exchange.decide import labels_of
+from broker.exchange.lifecycle import next_state, successor
 from broker.exchange.post import Post
 from broker.exchange.quarantine import First, place_of, quarantine_value
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.sequence import Consumed, Parked, Stream
-from broker.exchange.shard import STREAMS_LIMIT, Answer, ShardState, SubjectState
+from broker.exchange.shard import STREAMS_LIMIT, Answer, ShardState
 from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, MESSAGE_LIMIT, QUARANTINE
 from broker.families.code_findings import bounded
 from broker.policy.decide import Decider
@@ -283,29 +285,18 @@ class Batch:
 
     def _judge(self, record: Record, authentic: Authentic, refusal: Refusal | None, now_ms: int) -> None:
         """Steps 7 to 9 and the decision; whatever comes out, the sequence number is consumed."""
-        refusal = refusal or examine(authentic, self.rules, complete=True) or self._revision(authentic)
         header = authentic.header
-        remarks: list[Finding] = []
-        if refusal is None:
-            content = check_content(authentic, self.rules)
-            refusal, remarks = (content, []) if isinstance(content, Refusal) else (None, content)
-        answer = self._decide(record, authentic, remarks, now_ms) if refusal is None else self._refuse(record, refusal, authentic, now_ms)
+        refusal = refusal or examine(authentic, self.rules, complete=True)
+        state = refusal or next_state(self.shard.subjects.get(header.subject), authentic)
+        if isinstance(state, Refusal):
+            answer = self._refuse(record, state, authentic, now_ms)
+        elif isinstance(remarks := check_content(authentic, self.rules), Refusal):
+            answer = self._refuse(record, remarks, authentic, now_ms)
+        else:
+            answer = self._decide(record, authentic, state, remarks, now_ms)
         self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer, record.offset)
 
-    def _revision(self, authentic: Authentic) -> Refusal | None:
-        """Step 9: revisions of a subject only go up, within one family."""
-        header = authentic.header
-        known = self.shard.subjects.get(header.subject)
-        if known is None:
-            return None
-        if known.family != header.family:
-            return Refusal("WRONG_FAMILY", f"{header.subject} is a subject of family {known.family}", "header.family")
-        if header.revision <= known.revision:
-            reason = f"revision {known.revision} of {header.subject} was accepted already"
-            return Refusal("STALE_REVISION", reason, "header.revision")
-        return None
-
-    def _decide(self, record: Record, authentic: Authentic, remarks: list[Finding], now_ms: int) -> Answer:
+    def _decide(self, record: Record, authentic: Authentic, state: str, remarks: list[Finding], now_ms: int) -> Answer:
         """Ask policy: may it be published, and who gets which sections."""
         header = authentic.header
         labels = labels_of(header, open_section(authentic, AUDIENCE))
@@ -318,7 +309,7 @@ class Batch:
             self._deliver(authentic, release, now_ms)
         findings = (*self._findings(record, authentic), *remarks)
         recipients = tuple(release.agency for release in releases)
-        self.shard.accept(header.subject, SubjectState(header.family, header.revision, authentic.leaf, recipients))
+        self.shard.accept(header.subject, successor(self.shard.subjects.get(header.subject), authentic, recipients, state))
         self._plain.append(Outgoing(CURRENT, header.subject.encode(), record.value))
         self._weight += len(record.value or b"")
         self._leaves.append(authentic.leaf)

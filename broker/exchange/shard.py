@@ -7,11 +7,12 @@ key                               value (deterministic CBOR)
 ``q/<agency>/<stream>``           [last consumed seq, its leaf]
 ``d/<agency>/<stream>/<slot>``    [seq, leaf, inbox key, receipt note, offset]; slot = seq mod 512
 ``k/<agency>/<stream>/<seq>``     [topic, partition, offset, Unix ms, value, leaf, since]
-``b/<subject>``                   [family, revision, leaf, [recipient, ...]]
+``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former holder, ...]]
 ``c/<agency>``                    [deliveries so far into this inbox, leaf of the last]
 ================================  ======================================================
 
-``offset`` is where the message lay in its agency's outbox, null where that is not known; rows that end before it are read too.
+``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
+that is not known; former holders received an earlier revision and not the last. Rows that end before these are read too.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers, beyond which the stream that rested longest keeps nothing but that (its
@@ -56,12 +57,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SubjectState:
-    """The last accepted revision of a subject, and who was sent it."""
+    """The last accepted revision of a subject, who was sent it, and where it took the subject (:mod:`broker.exchange.lifecycle`).
+
+    ``family`` is the subject's, also after a recall. ``former`` were sent an earlier revision and not the last, sorted.
+    """
 
     family: str
     revision: int
     leaf: bytes
     recipients: tuple[str, ...]
+    state: str = ""
+    former: tuple[str, ...] = ()
+
+    @property
+    def holders(self) -> frozenset[str]:
+        """Everyone who was sent any revision: whom a recall has to reach."""
+        return frozenset((*self.recipients, *self.former))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +284,7 @@ class ShardState:
             line = self._attached(_stream_key(name))
             line.last_seq, line.last_leaf = row[0], row[1]
         elif kind == "b":
-            self.subjects[name] = SubjectState(row[0], row[1], row[2], tuple(row[3]))
+            self.subjects[name] = SubjectState(row[0], row[1], row[2], tuple(row[3]), *_life(row))
         elif kind == "c":
             self.chains[name] = Chain(row[0], row[1])
 
@@ -303,6 +314,11 @@ def _stream_key(name: str) -> StreamKey:
     return originator, stream
 
 
+def _life(row: list[Any]) -> tuple[str, tuple[str, ...]]:
+    """State and former holders of a subject; rows of a relay that kept neither end before them."""
+    return (row[4], tuple(row[5])) if len(row) > 5 else ("", ())
+
+
 def _portrait(item: object) -> list[Any]:
     """The CBOR form of one remembered thing (the table in the module's docstring)."""
     match item:
@@ -315,7 +331,7 @@ def _portrait(item: object) -> list[Any]:
             place = [record.topic, record.partition, record.offset, record.timestamp_ms]
             return [*place, record.value, item.leaf, item.since_ms]
         case SubjectState():
-            return [item.family, item.revision, item.leaf, list(item.recipients)]
+            return [item.family, item.revision, item.leaf, list(item.recipients), item.state, list(item.former)]
         case Chain():
             return [item.counter, item.prev]
         case _:

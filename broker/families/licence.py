@@ -7,8 +7,10 @@ from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker import ids
 from broker.errors import Finding, Refusal
+from broker.families.clocks.dates import years_later
 from broker.families.completion import complete_sections
 from broker.families.family import Family
+from broker.families.lifecycles.licence import DENIAL_YEARS
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
 from broker.families.rules import Findings, bad, check_countries, check_filled, first, found, instant_ms, rows
@@ -20,8 +22,6 @@ DecisionType = Literal[
 ]  # fmt: skip
 
 _DAY_MS = 86_400_000
-DENIAL_LIFE_MS: Final = (3 * 365 + 1) * _DAY_MS
-"""A denial lapses three years after it took effect unless renewed."""
 
 STOPPING: Final = ("SUSPEND", "REVOKE", "ANNUL")
 """Decisions that have to tell border officers what to do with shipments already moving."""
@@ -176,7 +176,7 @@ def _check_denial(sections: Sections) -> Refusal | None:
         denied = core.get("decision_type") == "DENY"
         return bad("denial", "a denial needs its section: regime, number and key for consultation") if denied else None
     until, effective = instant_ms(denial.get("valid_until")), instant_ms(core.get("effective_at"))
-    if until is not None and effective is not None and until - effective > DENIAL_LIFE_MS:
+    if until is not None and effective is not None and until > years_later(effective, DENIAL_YEARS):
         return bad("denial.valid_until", "a denial lapses at most three years after it took effect; renew it then")
     return None
 
