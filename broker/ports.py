@@ -225,16 +225,20 @@ class PublisherStore(Protocol):
 
     def give_up(self, stream: bytes, successor: bytes, *, hole: int | None) -> None:
         """If this is the stream of now, the next message begins ``successor``. ``hole``: a number of the stream that will never be
-        consumed. Durable when it returns; to be repeated after a crash."""
+        consumed by the record stored here. Durable when it returns; to be repeated after a crash."""
         ...
 
     def hole(self, stream: bytes) -> int | None:
-        """The lowest number of the stream that will never be consumed, if there is one."""
+        """The lowest hole of the stream, if it has one."""
         ...
 
-    def reseat(self, digest: bytes, message: Stored) -> None:
-        """An unanswered record is signed anew under the next number of the stream of now, and takes its own place's place. An
-        acceptance of the old record still counts for it. Durable when it returns."""
+    def behind(self, stream: bytes, number: int, limit: int) -> Sequence[Stored]:
+        """The first ``limit`` unanswered records of a stream that come after a number of it, in order."""
+        ...
+
+    def reseat(self, moves: Sequence[tuple[bytes, Stored]]) -> None:
+        """Unanswered records, by the digests they have, are signed anew under the next numbers of the stream of now: each takes the
+        place of the old one. An acceptance of any earlier form still counts for it. Durable when it returns; all or none."""
         ...
 
     def settle(self, receipts: Sequence[tuple[bytes, bytes]], position: int) -> frozenset[bytes]:

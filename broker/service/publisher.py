@@ -132,6 +132,7 @@ class Publisher:
         self._flush = asyncio.Event()
         self._stalled = asyncio.Event()
         self._heal_s = RESEND_S
+        self._more = False
         self._streams = Streams(store, knowledge, signer, clock, randomness)
         self._failure: BrokerError | None = None
 
@@ -359,6 +360,7 @@ class Publisher:
             for stored in unanswered:
                 self._expect(stored)
                 await self._send(stored, None)
+            self._more = len(unanswered) == HEAL_RECORDS
 
     def _give_up(self, stored: BrokerError, unstored: BrokerError) -> None:
         """Nobody goes on waiting: ``stored`` goes to those whose message is kept for the next start, ``unstored`` to the others."""
@@ -420,7 +422,9 @@ class Publisher:
             answer = self._answers.pop(digest, None)
             if answer is not None and not answer.done():
                 answer.set_result(receipts[digest][0])
-                self._heal_s = RESEND_S
+            self._heal_s = RESEND_S
+            if self._more:
+                self._stalled.set()  # what comes behind those has to follow them, and no refusal will ask for it
 
     async def _heed(self, receipt: Receipt, note: bytes, receipts: dict[bytes, tuple[Receipt, bytes]]) -> None:
         """Take it among the answers, or do what else it asks for."""
@@ -430,15 +434,19 @@ class Publisher:
             case Again():
                 _log.error("the exchange has not taken a record in its turn", code=receipt.code, seq=receipt.seq)
                 self._stalled.set()
-            case Moved(old, new):
-                answer = self._answers.get(old)
-                if answer is not None:
-                    # Whichever of the two is accepted answers for the message.
-                    self._answers[new] = answer
-                    answer.add_done_callback(lambda _: [self._answers.pop(digest, None) for digest in (old, new)])
+            case Moved(digests):
+                for old, new in digests:
+                    self._moved(old, new)
                 self._stalled.set()
             case Ignored():
                 pass
+
+    def _moved(self, old: bytes, new: bytes) -> None:
+        """Whichever of the two is accepted answers for the message."""
+        answer = self._answers.get(old)
+        if answer is not None:
+            self._answers[new] = answer
+            answer.add_done_callback(lambda _: [self._answers.pop(digest, None) for digest in (old, new)])
 
 
 def _look_at(outcome: asyncio.Future[Any]) -> None:
