@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from broker.errors import StoreError
 from broker.ports import Stored
 from broker.storage.sqlite import SqliteFile
 
@@ -54,12 +55,20 @@ class SqlitePublisherStore:
     def __init__(self, path: Path | None, agency: str, new_stream: bytes) -> None:
         self._file = SqliteFile(path, _SCHEMA, owner=agency)
         self._sql = self._file.connection
-        if self._sql.execute("SELECT 1 FROM stream").fetchone() is None:
-            self._sql.execute("INSERT INTO stream (id, seq, leaf) VALUES (?, 0, NULL)", (new_stream,))
+        try:
+            self._prepare(new_stream)
+        except StoreError:
+            self._file.close()
+            raise
+
+    def _prepare(self, new_stream: bytes) -> None:
+        """A store of an earlier version gets what it lacks, a new one its stream."""
         with self._file.transaction():
             for table, column, kind in _ADDED:
                 if column not in {row[1] for row in self._sql.execute(f"PRAGMA table_info({table})")}:
                     self._sql.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            if self._sql.execute("SELECT 1 FROM stream").fetchone() is None:
+                self._sql.execute("INSERT INTO stream (id, seq, leaf) VALUES (?, 0, NULL)", (new_stream,))
             self._sql.execute("UPDATE outbox SET stream = (SELECT id FROM stream), number = seq WHERE number IS NULL")
 
     def stream(self) -> tuple[bytes, int, bytes | None]:
