@@ -12,6 +12,7 @@ are here. Every authentic message in its own outbox consumes its sequence number
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -125,14 +126,13 @@ class Batch:
         for originator, stream in sorted(self.shard.waiting):
             if self.shard.streams[originator, stream].ready:
                 ready.setdefault(originator, []).append(stream)
-        while ready:
-            for originator, streams in list(ready.items()):
-                if self._weight >= BUDGET // 2:
-                    return
-                if not self._release_one(originator, bytes.fromhex(streams[-1]), now_ms):
-                    streams.pop()
-                if not streams:
-                    del ready[originator]
+        turns = deque(sorted(ready, key=lambda originator: (originator <= self.shard.resumed, originator)))
+        while turns and self._weight < BUDGET // 2:
+            originator = self.shard.resumed = turns.popleft()
+            if not self._release_one(originator, bytes.fromhex(ready[originator][-1]), now_ms):
+                ready[originator].pop()
+            if ready[originator]:
+                turns.append(originator)
 
     def take(self, record: Record, *, now_ms: int) -> bool:
         """Deal with the next record of an outbox; ``now_ms`` is the admission time. False: it was not taken (see ``patient``)."""
