@@ -215,8 +215,8 @@ class PublisherStore(Protocol):
         ...
 
     def unanswered(self, limit: int | None = None) -> Sequence[Stored]:
-        """Records without a receipt, in the order in which they were stored, the first ``limit`` of them: to be sent again, byte for
-        byte."""
+        """Records whose bytes have no receipt, in the order in which they were stored, the first ``limit`` of them: to be sent again,
+        byte for byte."""
         ...
 
     def awaited(self, digest: bytes) -> tuple[bytes, Stored] | None:
@@ -238,12 +238,13 @@ class PublisherStore(Protocol):
 
     def reseat(self, moves: Sequence[tuple[bytes, Stored]]) -> None:
         """Unanswered records, by the digests they have, are signed anew under the next numbers of the stream of now: each takes the
-        place of the old one. An acceptance of any earlier form still counts for it. Durable when it returns; all or none."""
+        place of the old one. An acceptance of any earlier form still counts for it, and yet its bytes have to be sent until they are
+        answered too: the stream goes on behind them. Durable when it returns; all or none."""
         ...
 
     def settle(self, receipts: Sequence[tuple[bytes, bytes]], position: int) -> frozenset[bytes]:
-        """Keep receipts as (digest, note), and the inbox offset to go on from; durable together. The first receipt of a record
-        counts. Returns the digests that were awaited."""
+        """Keep receipts as (digest, note), and the inbox offset to go on from; durable together. The first receipt of a record, in
+        whatever form, counts. Returns the digests that were awaited."""
         ...
 
     def receipts_position(self) -> int | None:

@@ -34,7 +34,7 @@ from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
 from broker.ports import Clock, Inlet, Outgoing, Outlet, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.knowledge import Knowledge
-from broker.service.streams import Again, Ignored, Moved, Settled, Streams
+from broker.service.streams import EARLY, Again, Ignored, Moved, Settled, Streams
 
 QUEUE: Final = 512
 """Messages that may wait to be encoded; ``publish`` waits when there are more (bounded memory)."""
@@ -414,11 +414,18 @@ class Publisher:
                 # A copy of our record in another's outbox is refused there; that answer says nothing about ours.
                 _log.error("receipt of another agency ignored", originator=receipt.originator, offset=record.offset)
             elif receipt.digest not in receipts:
+                if receipt.code in EARLY:
+                    # It may have all behind it signed anew: what is answered by now is not among that.
+                    self._settle(receipts, record.offset)
+                    receipts = {}
                 await self._heed(receipt, record.value, receipts)
-        if not records:
-            return
+        if records:
+            self._settle(receipts, records[-1].offset + 1)
+
+    def _settle(self, receipts: dict[bytes, tuple[Receipt, bytes]], position: int) -> None:
+        """Keep answers, and tell those who wait for them; reading goes on at ``position``."""
         notes = [(digest, note) for digest, (_, note) in receipts.items()]
-        for digest in self._store.settle(notes, records[-1].offset + 1):
+        for digest in self._store.settle(notes, position):
             answer = self._answers.pop(digest, None)
             if answer is not None and not answer.done():
                 answer.set_result(receipts[digest][0])

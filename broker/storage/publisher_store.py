@@ -4,7 +4,8 @@ A lost store is no harm to others: a new one begins a new stream at number 1. A 
 numbers twice; the relay finds that (EQUIVOCATION), and the publisher then begins a new stream in the same store.
 
 In the table ``outbox``, ``seq`` counts the records of the store over all its streams, ``number`` within the record's stream. A record
-may be signed anew more than once: ``formers`` has the digest of each of its earlier forms.
+may be signed anew more than once: ``formers`` has the digest of each of its earlier forms. Where one of those is accepted, the record
+has its receipt, but keeps its bytes until they are answered too: its number has to be consumed, or the stream would stand still.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ CREATE TABLE IF NOT EXISTS stream (id BLOB NOT NULL, seq INTEGER NOT NULL, leaf 
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY, message_id BLOB NOT NULL, subject TEXT NOT NULL, revision INTEGER NOT NULL,
     leaf BLOB NOT NULL, digest BLOB NOT NULL UNIQUE, value BLOB, receipt BLOB, stream BLOB, number INTEGER);
-CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (seq) WHERE receipt IS NULL;
+DROP INDEX IF EXISTS outbox_waiting;
+CREATE INDEX IF NOT EXISTS outbox_unanswered ON outbox (seq) WHERE value IS NOT NULL;
 CREATE TABLE IF NOT EXISTS inbox (position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS holes (stream BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS formers (digest BLOB PRIMARY KEY, seq INTEGER NOT NULL);
@@ -34,19 +36,19 @@ _INSERT: Final = (
     "INSERT INTO outbox (seq, stream, number, message_id, subject, revision, leaf, digest, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UNANSWERED: Final = (
-    "SELECT number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE receipt IS NULL ORDER BY seq LIMIT ?"
+    "SELECT number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE value IS NOT NULL ORDER BY seq LIMIT ?"
 )
 _AWAITED: Final = (
-    "SELECT stream, number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE digest = ? AND receipt IS NULL"
+    "SELECT stream, number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE digest = ? AND value IS NOT NULL"
 )
 _BEHIND: Final = (
     "SELECT number, message_id, subject, revision, leaf, digest, value FROM outbox"
-    " WHERE receipt IS NULL AND stream = ? AND number > ? ORDER BY seq LIMIT ?"
+    " WHERE value IS NOT NULL AND stream = ? AND number > ? ORDER BY seq LIMIT ?"
 )
 _MOVE: Final = "UPDATE outbox SET seq = ?, stream = ?, number = ?, leaf = ?, digest = ?, value = ? WHERE seq = ?"
-_ANSWER: Final = (
-    "UPDATE outbox SET receipt = ?, value = NULL WHERE (digest = ? OR seq = (SELECT seq FROM formers WHERE digest = ?)) AND receipt IS NULL"
-)
+_ANSWER: Final = "UPDATE outbox SET receipt = ?, value = NULL WHERE digest = ? AND receipt IS NULL"
+_ANSWER_FORMER: Final = "UPDATE outbox SET receipt = ? WHERE seq = (SELECT seq FROM formers WHERE digest = ?) AND receipt IS NULL"
+_ANSWER_AFTER: Final = "UPDATE outbox SET value = NULL WHERE digest = ? AND value IS NOT NULL"
 
 
 class SqlitePublisherStore:
@@ -120,7 +122,7 @@ class SqlitePublisherStore:
         with self._file.transaction():
             stream, base = self._sql.execute("SELECT id, base FROM stream").fetchone()
             for digest, m in moves:
-                (seq,) = self._sql.execute("SELECT seq FROM outbox WHERE digest = ? AND receipt IS NULL", (digest,)).fetchone()
+                (seq,) = self._sql.execute("SELECT seq FROM outbox WHERE digest = ? AND value IS NOT NULL", (digest,)).fetchone()
                 self._sql.execute(_MOVE, (base + m.seq, stream, m.seq, m.leaf, m.digest, m.value, seq))
                 self._sql.execute("UPDATE formers SET seq = ? WHERE seq = ?", (base + m.seq, seq))
                 self._sql.execute("INSERT INTO formers VALUES (?, ?)", (digest, base + m.seq))
@@ -132,7 +134,11 @@ class SqlitePublisherStore:
         awaited: set[bytes] = set()
         with self._file.transaction():
             for digest, note in receipts:
-                if self._sql.execute(_ANSWER, (note, digest, digest)).rowcount:
+                answered = self._sql.execute(_ANSWER, (note, digest)).rowcount
+                if not answered:
+                    self._sql.execute(_ANSWER_AFTER, (digest,))
+                    answered = self._sql.execute(_ANSWER_FORMER, (note, digest)).rowcount
+                if answered:
                     awaited.add(digest)
             self._sql.execute("DELETE FROM inbox")
             self._sql.execute("INSERT INTO inbox VALUES (?)", (position,))

@@ -5,6 +5,7 @@ Each time the good messages reach the recipient once, in one chain, and the bad 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 import pytest
 
@@ -23,6 +24,14 @@ from tests.unit.service.rings import Ring, as_stored, deliveries, enter_key, out
 from tests.unit.service.world import World, left_behind
 
 UNKNOWN = key("a key that nobody registered")
+
+
+async def abandon(publisher: Publisher) -> None:
+    """The process is gone: no loop runs any more."""
+    tasks = publisher._tasks  # pyright: ignore[reportPrivateUsage]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def parked(world: World, count: int = 1) -> None:
@@ -329,9 +338,11 @@ async def test_old_bytes_after_the_new_ones(world: World) -> None:
     assert deliveries(world) == [("2", 1), ("1", 1), ("3", 1)]
 
 
-async def test_old_bytes_before_the_new_ones(world: World) -> None:
+@pytest.mark.parametrize("dies", [False, True], ids=["goes on", "dies"])
+async def test_old_bytes_before_the_new_ones(world: World, dies: bool) -> None:
     """The old stream is resubmitted before the bytes that were signed anew reach Kafka: the old ones are accepted, which answers for
-    the message; the new ones are refused, and the store keeps the acceptance."""
+    the message, and the store keeps that; the new ones are sent all the same, now or by the next publisher, and refused: what comes
+    behind them on their stream would wait for ever otherwise."""
     store, ring = store_at(world), Ring(world.key_of("SG-CUSTOMS"))
     held: list[bytes] = []
 
@@ -342,25 +353,35 @@ async def test_old_bytes_before_the_new_ones(world: World) -> None:
             return Fault.LOSE
         return Fault.APPLY
 
-    async with publisher_of(world, store, ring) as publisher:
-        old_stream = store.stream()[0]
-        _, second = await bad_then_good(world, publisher, ring, UNKNOWN, 1)
-        old = outbox(world)[:2]
-        await parked(world)
-        world.memory.faults = faults
-        world.clock.advance(60_000)
-        await eventually(lambda: bool(held), what="signed anew")
-        await enter_key(world, UNKNOWN)
-        await world.put(*old, owner=False)
-        receipt = await second.receipt(10)
-        assert (receipt.outcome, receipt.stream) == ("ACCEPTED", old_stream)
-        world.memory.faults = None
-        await eventually(lambda: "STALE_REVISION" in [each.code for each in world.receipts()], what="the new bytes' answer")
-        assert store.unanswered() == []
-        note = store.receipt(receipt.digest)
-        assert note is not None
-        assert note in [record.value for record in world.memory.records("in.SG-CUSTOMS")]
-    assert deliveries(world) == [("1", 1), ("2", 1)]
+    publisher = publisher_of(world, store, ring)
+    await publisher.start()
+    old_stream = store.stream()[0]
+    _, second = await bad_then_good(world, publisher, ring, UNKNOWN, 1)
+    old = outbox(world)[:2]
+    await parked(world)
+    world.memory.faults = faults
+    world.clock.advance(60_000)
+    await eventually(lambda: bool(held), what="signed anew")
+    await enter_key(world, UNKNOWN)
+    await world.put(*old, owner=False)
+    receipt = await second.receipt(10)
+    assert (receipt.outcome, receipt.stream) == ("ACCEPTED", old_stream)
+    if dies:
+        left = left_behind(world.agency().member.files.publisher_store)
+        await abandon(publisher)
+        await publisher.close()
+        store = store_at(world, left)
+        publisher = publisher_of(world, store)
+        await publisher.start()
+    world.memory.faults = None
+    later = await (await publisher.publish(world.alert(3))).receipt(10)
+    assert (later.outcome, later.seq) == ("ACCEPTED", 2)
+    assert {each.seq: each.code for each in world.receipts() if each.stream == later.stream} == {1: "STALE_REVISION", 2: ""}
+    assert store.unanswered() == []
+    assert store.receipt(receipt.digest) == store.receipt(hashlib.sha256(held[0]).digest())
+    assert store.receipt(receipt.digest) in [record.value for record in world.memory.records("in.SG-CUSTOMS")]
+    await publisher.close()
+    assert deliveries(world) == [("1", 1), ("2", 1), ("3", 1)]
 
 
 async def test_signed_anew_twice(world: World) -> None:
@@ -404,7 +425,35 @@ async def test_signed_anew_twice(world: World) -> None:
         world.memory.faults = None
         await eventually(lambda: world.receipts()[-1].stream == streams[2], what="the newest bytes' answer")
         assert world.receipts()[-1].code == "STALE_REVISION"
-        assert store.unanswered() == []
+        await eventually(lambda: not store.unanswered(), what="that answer taken")
         assert publisher._answers == {}  # pyright: ignore[reportPrivateUsage]
     assert len(set(streams)) == 3
     assert deliveries(world) == [("1", 1), ("2", 1)]
+
+
+async def test_answers_read_at_once_after_an_absence(world: World) -> None:
+    """The publisher was away while all this happened, and reads it in one go: a hole, a second message refused behind it, the gap of the
+    third. The second stays refused, only the third is signed anew, and their new stream goes on."""
+    store, ring = store_at(world), Ring(world.key_of("SG-CUSTOMS"))
+    publisher = publisher_of(world, store, ring)
+    await publisher.start()
+    await world.exchange.stop_relay()
+    mine, ring.key = ring.key, UNKNOWN
+    await publisher.publish(world.alert(1))
+    await publisher.publish(world.alert(2))
+    ring.key = mine
+    await publisher.publish(world.alert(3))
+    digests = [each.digest for each in store.unanswered()]
+    await publisher.close()
+    await world.exchange.start_relay()
+    await parked(world)
+    world.clock.advance(60_000)
+    assert [each.code for each in await world.answered(3)] == ["UNKNOWN_KEY", "UNKNOWN_KEY", "SEQUENCE_GAP"]
+    store = store_at(world)
+    async with publisher_of(world, store) as publisher:
+        later = await (await publisher.publish(world.alert(4))).receipt(10)
+        assert (later.outcome, later.seq) == ("ACCEPTED", 2)
+        assert store.unanswered() == []
+        notes = [record.value for record in world.memory.records("in.SG-CUSTOMS")]
+        assert [store.receipt(digest) for digest in digests] == [notes[0], notes[1], notes[3]]
+    assert deliveries(world) == [("3", 1), ("4", 1)]

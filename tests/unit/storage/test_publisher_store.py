@@ -218,20 +218,42 @@ def test_signing_anew_is_all_or_nothing() -> None:
     assert store.stream()[1] == 1
 
 
+def signed_anew_twice() -> tuple[SqlitePublisherStore, list[Stored]]:
+    """A store with one record that waits, and another in the three forms that it had."""
+    forms = [stored(2), anew(stored(2), 1), replace(anew(stored(2), 1), digest=bytes(32))]
+    store = opened()
+    store.add([stored(1), forms[0]])
+    store.give_up(STREAM, NEXT, hole=1)
+    store.reseat([(forms[0].digest, forms[1])])
+    store.give_up(NEXT, AFTER, hole=None)
+    store.reseat([(forms[1].digest, forms[2])])
+    return store, forms
+
+
 def test_any_form_of_a_record_is_answered_for() -> None:
-    """However often a record was signed anew, a receipt for any of its forms settles it, once; the store finds it by each of them."""
-    first, second, third = stored(2), anew(stored(2), 1), replace(anew(stored(2), 1), digest=bytes(32))
-    for form in (first, second, third):
-        store = opened()
-        store.add([stored(1), first])
-        store.give_up(STREAM, NEXT, hole=1)
-        store.reseat([(first.digest, second)])
-        store.give_up(NEXT, AFTER, hole=None)
-        store.reseat([(second.digest, third)])
-        assert store.settle([(form.digest, b"accepted")], 3) == {form.digest}
-        assert store.settle([(each.digest, b"stale") for each in (first, second, third)], 4) == frozenset()
-        assert [store.receipt(each.digest) for each in (first, second, third)] == [b"accepted"] * 3
+    """However often a record was signed anew, the first receipt for any of its forms is the record's, and is found by each of them."""
+    for which in (0, 1, 2):
+        store, forms = signed_anew_twice()
+        assert store.settle([(forms[which].digest, b"accepted")], 3) == {forms[which].digest}
+        assert store.settle([(each.digest, b"stale") for each in forms], 4) == frozenset()
+        assert [store.receipt(each.digest) for each in forms] == [b"accepted"] * 3
         assert store.unanswered() == [stored(1)]
+
+
+def test_bytes_are_sent_until_they_are_answered_themselves() -> None:
+    """An acceptance of an earlier form gives the record its receipt, but its present bytes are still to be sent, and may have to be
+    signed anew once more: their number must not stay free, or the stream would stand still behind it."""
+    store, forms = signed_anew_twice()
+    store.settle([(forms[0].digest, b"accepted")], 3)
+    assert store.unanswered() == [stored(1), forms[2]]
+    assert store.awaited(forms[2].digest) == (AFTER, forms[2])
+    assert store.behind(AFTER, 0, 9) == [forms[2]]
+    store.give_up(AFTER, STREAM[::-1], hole=None)
+    last = replace(forms[2], digest=bytes([1]) * 32)
+    store.reseat([(forms[2].digest, last)])
+    assert store.settle([(last.digest, b"stale")], 4) == frozenset()
+    assert store.unanswered() == [stored(1)]
+    assert store.receipt(last.digest) == b"accepted"
 
 
 EARLIER: Final = """
