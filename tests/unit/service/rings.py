@@ -19,6 +19,7 @@ from broker.storage.publisher_store import SqlitePublisherStore
 from broker.testing.exchange import Entry
 from broker.trust.entries import KeyEntry, directory_key, new_message_key, unsigned_key, unsigned_key_statement
 from broker.trust.keys import VerifyKey
+from tests.support.eventually import eventually
 from tests.support.parcels import parcel
 from tests.unit.service.world import World
 
@@ -54,7 +55,7 @@ def publisher_of(world: World, store: PublisherStore, signer: Signer | None = No
 
 
 async def enter_key(world: World, signer: FileSigner, **changes: Any) -> None:
-    """A message key of SG-CUSTOMS in the directory; ``changes`` are to its entry."""
+    """A message key of SG-CUSTOMS in the directory, where the relay knows it; ``changes`` are to its entry."""
     verify = VerifyKey.from_spki(signer.spki)
     assert not isinstance(verify, Refusal)
     directory = (await world.learn()).directory
@@ -67,7 +68,11 @@ async def enter_key(world: World, signer: FileSigner, **changes: Any) -> None:
     value = unsigned.signed(registrar.sign_now(unsigned.to_be_signed))
     world.memory.log((DIRECTORY, 0)).append(Entry(world.now, directory_key(entry), value))
     world.memory.ring()
-    assert signer.kid in (await world.learn()).directory.keys
+    version = (await world.learn()).directory.version
+    assert signer.kid in world.rules.directory.keys
+    relay = world.exchange.relay
+    if relay is not None:
+        await eventually(lambda: relay._knowledge.rules.directory.version >= version)  # pyright: ignore[reportPrivateUsage]
 
 
 def outbox(world: World) -> list[bytes]:

@@ -32,6 +32,7 @@ async def abandon(publisher: Publisher) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
 
 
 async def parked(world: World, count: int = 1) -> None:
