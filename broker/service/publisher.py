@@ -356,11 +356,11 @@ class Publisher:
             self._heal_s = min(2 * self._heal_s, HEAL_S)
             self._stalled.clear()
             unanswered = self._store.unanswered(HEAL_RECORDS)
+            self._more = len(unanswered) == HEAL_RECORDS
             _log.warning("sending again what is unanswered", records=len(unanswered))
             for stored in unanswered:
                 self._expect(stored)
                 await self._send(stored, None)
-            self._more = len(unanswered) == HEAL_RECORDS
 
     def _give_up(self, stored: BrokerError, unstored: BrokerError) -> None:
         """Nobody goes on waiting: ``stored`` goes to those whose message is kept for the next start, ``unstored`` to the others."""
@@ -414,7 +414,7 @@ class Publisher:
                 # A copy of our record in another's outbox is refused there; that answer says nothing about ours.
                 _log.error("receipt of another agency ignored", originator=receipt.originator, offset=record.offset)
             elif receipt.digest not in receipts:
-                if receipt.code in EARLY:
+                if receipt.code in EARLY and receipts:
                     # It may have all behind it signed anew: what is answered by now is not among that.
                     self._settle(receipts, record.offset)
                     receipts = {}
