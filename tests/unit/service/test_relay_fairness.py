@@ -69,18 +69,18 @@ async def test_ten_thousand_records_delay_another_outbox_by_no_batch(world: Worl
 
 
 async def test_message_that_comes_in_the_middle_of_a_flood(world: World) -> None:
-    """It comes while a batch of the flood is being committed, and is in the next one."""
+    """It comes while a batch of the flood is being committed and another is taken in, and is in the one after that."""
     await world.exchange.stop_relay()
     lay(world, "SG-CUSTOMS", *(b"garbage" for _ in range(10_000)))
     commits = Commits(world, at=3, happens=lambda: lay(world, "MY-CUSTOMS", alert_of(world, "MY-CUSTOMS")))
     await world.exchange.start_relay()
     await world.answered(1, "MY-CUSTOMS")
-    assert commits.answered["MY-CUSTOMS"] == [4]
+    assert commits.answered["MY-CUSTOMS"][0] <= 5
 
 
 async def test_flood_of_large_messages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each batch is full after a few messages, and what was read of the flood is left over for many batches: the message of another
-    outbox that comes meanwhile is in the next batch but one at the latest, and nothing of the flood is lost or reordered."""
+    outbox that comes meanwhile is in the third batch from then at the latest, and nothing of the flood is lost or reordered."""
     monkeypatch.setattr(relaying, "BUDGET", 40_000)
     await world.exchange.stop_relay()
     author = world.author("SG-CUSTOMS")
@@ -90,7 +90,7 @@ async def test_flood_of_large_messages(world: World, monkeypatch: pytest.MonkeyP
     await world.exchange.start_relay()
     assert {each.outcome for each in await world.answered(200)} == {"ACCEPTED"}
     assert commits.count > 15
-    assert commits.answered["MY-CUSTOMS"][0] <= 5
+    assert commits.answered["MY-CUSTOMS"][0] <= 6
     assert [each.seq for each in world.receipts()] == list(range(1, 201))
     assert deliveries(world) == [(str(number), 1) for number in range(1, 201)]
 
@@ -116,7 +116,7 @@ async def test_backlog_that_is_released_at_once(world: World, monkeypatch: pytes
         await world.answered(100, agency)
         assert [each.seq for each in world.receipts(agency)] == list(range(1, 101))
     assert commits.count > 15
-    assert commits.answered["AE-CUSTOMS"][0] <= 6
+    assert commits.answered["AE-CUSTOMS"][0] <= 7
     for place in (25, 50, 75):
         reached = [commits.answered[agency][place] for agency in lines]
         assert max(reached) - min(reached) <= 8
