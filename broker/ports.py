@@ -216,8 +216,8 @@ class PublisherStore(Protocol):
         ...
 
     def unanswered(self, limit: int | None = None) -> Sequence[Stored]:
-        """Records without a receipt, in the order in which they were stored, the first ``limit`` of them: to be sent again, byte for
-        byte."""
+        """Records whose bytes have no receipt, in the order in which they were stored, the first ``limit`` of them: to be sent again,
+        byte for byte."""
         ...
 
     def awaited(self, digest: bytes) -> tuple[bytes, Stored] | None:
@@ -226,21 +226,26 @@ class PublisherStore(Protocol):
 
     def give_up(self, stream: bytes, successor: bytes, *, hole: int | None) -> None:
         """If this is the stream of now, the next message begins ``successor``. ``hole``: a number of the stream that will never be
-        consumed. Durable when it returns; to be repeated after a crash."""
+        consumed by the record stored here. Durable when it returns; to be repeated after a crash."""
         ...
 
     def hole(self, stream: bytes) -> int | None:
-        """The lowest number of the stream that will never be consumed, if there is one."""
+        """The lowest hole of the stream, if it has one."""
         ...
 
-    def reseat(self, digest: bytes, message: Stored) -> None:
-        """An unanswered record is signed anew under the next number of the stream of now, and takes its own place's place. An
-        acceptance of the old record still counts for it. Durable when it returns."""
+    def behind(self, stream: bytes, number: int, limit: int) -> Sequence[Stored]:
+        """The first ``limit`` unanswered records of a stream that come after a number of it, in order."""
+        ...
+
+    def reseat(self, moves: Sequence[tuple[bytes, Stored]]) -> None:
+        """Unanswered records, by the digests they have, are signed anew under the next numbers of the stream of now: each takes the
+        place of the old one. An acceptance of any earlier form still counts for it, and yet its bytes have to be sent until they are
+        answered too: the stream goes on behind them. Durable when it returns; all or none."""
         ...
 
     def settle(self, receipts: Sequence[tuple[bytes, bytes]], position: int) -> frozenset[bytes]:
-        """Keep receipts as (digest, note), and the inbox offset to go on from; durable together. The first receipt of a record
-        counts. Returns the digests that were awaited."""
+        """Keep receipts as (digest, note), and the inbox offset to go on from; durable together. The first receipt of a record, in
+        whatever form, counts. Returns the digests that were awaited."""
         ...
 
     def receipts_position(self) -> int | None:

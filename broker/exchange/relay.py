@@ -13,6 +13,7 @@ when it is refused.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -119,11 +120,22 @@ class Batch:
         return self._weight >= BUDGET
 
     def resume(self, *, now_ms: int) -> None:
-        """Go on with the waiting messages whose turn had come when the last batch was full. To be called before :meth:`take`."""
+        """Go on with the waiting messages whose turn had come when the last batch was full; to be called before :meth:`take`.
+
+        One of each agency after the other, and half the budget at most: who let fifty thousand records wait and then releases them at
+        once does not keep the outboxes of others from being read.
+        """
+        ready: dict[str, list[str]] = {}
         for originator, stream in sorted(self.shard.waiting):
-            if self.full:
-                return
-            self._release(originator, bytes.fromhex(stream), now_ms)
+            if self.shard.streams[originator, stream].ready:
+                ready.setdefault(originator, []).append(stream)
+        turns = deque(sorted(ready, key=lambda originator: (originator <= self.shard.resumed, originator)))
+        while turns and self._weight < BUDGET // 2:
+            originator = self.shard.resumed = turns.popleft()
+            if not self._release_one(originator, bytes.fromhex(ready[originator][-1]), now_ms):
+                ready[originator].pop()
+            if ready[originator]:
+                turns.append(originator)
 
     def take(self, record: Record, *, now_ms: int) -> bool:
         """Deal with the next record of an outbox; ``now_ms`` is the admission time. False: it was not taken (see ``patient``)."""
@@ -217,7 +229,7 @@ class Batch:
             case sequence.Duplicate(answer):
                 self.tally.duplicates += 1
                 if answer is not None:
-                    self._weight += RECEIPT_BYTES
+                    self._weight += max(RECEIPT_BYTES, len(answer.note))
                     self._post.repeat(answer)
             case sequence.Early(expected, full):
                 self._wait(record, result, expected, now_ms, full=full or self.shard.waits_too_much(header.originator))
@@ -269,19 +281,24 @@ class Batch:
 
     def _release(self, originator: str, stream: bytes, now_ms: int) -> None:
         """Messages that waited have their turn, in order, until the batch is full."""
+        while not self.full and self._release_one(originator, stream, now_ms):
+            pass
+
+    def _release_one(self, originator: str, stream: bytes, now_ms: int) -> bool:
+        """The message whose turn it is, if it waits. False: the stream has not moved."""
         line: Stream = self.shard.stream(originator, stream)
-        while not self.full and (parked := self.shard.unpark(originator, stream, line.last_seq + 1)) is not None:
-            before = line.last_seq
-            result = authenticate(parked.record.value, self.rules, at_ms=now_ms)
-            if isinstance(result, Refusal):
-                self._refuse(parked.record, result, None, now_ms)
-            elif result.header.prev != line.last_leaf:
-                refusal = Refusal("BROKEN_CHAIN", f"prev of number {parked.seq} is not the leaf of number {parked.seq - 1}")
-                self._judge(parked.record, result, refusal, now_ms)
-            else:
-                self._judge(parked.record, result, self._barred(parked.record, result), now_ms)
-            if line.last_seq == before:
-                return
+        parked = self.shard.unpark(originator, stream, line.last_seq + 1)
+        if parked is None:
+            return False
+        result = authenticate(parked.record.value, self.rules, at_ms=now_ms)
+        if isinstance(result, Refusal):
+            self._refuse(parked.record, result, None, now_ms)
+            return False
+        refusal: Refusal | None = None
+        if result.header.prev != line.last_leaf:
+            refusal = Refusal("BROKEN_CHAIN", f"prev of number {parked.seq} is not the leaf of number {parked.seq - 1}")
+        self._judge(parked.record, result, refusal or self._barred(parked.record, result), now_ms)
+        return True
 
     def _judge(self, record: Record, authentic: Authentic, refusal: Refusal | None, now_ms: int) -> None:
         """Steps 7 to 9 and the decision; whatever comes out, the sequence number is consumed."""

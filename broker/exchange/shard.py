@@ -128,7 +128,10 @@ class Account:
 
 @dataclass(slots=True)
 class ShardState:
-    """The memory of shard ``number``. Changed by :class:`broker.exchange.relay.Batch` only; :meth:`drain` says what to write."""
+    """The memory of shard ``number``. Changed by :class:`broker.exchange.relay.Batch` only; :meth:`drain` says what to write.
+
+    ``resumed`` is the agency whose waiting messages were gone on with last. It is not written: whoever takes the shard begins anywhere.
+    """
 
     number: int
     positions: dict[str, InputPosition] = field(default_factory=dict[str, InputPosition])
@@ -137,6 +140,7 @@ class ShardState:
     chains: dict[str, Chain] = field(default_factory=dict[str, Chain])
     accounts: dict[str, Account] = field(default_factory=dict[str, Account])
     waiting: set[StreamKey] = field(default_factory=set[StreamKey])
+    resumed: str = field(default="", compare=False)
     _touched: dict[bytes, Any] = field(default_factory=dict[bytes, Any])
 
     def position(self, topic: str) -> int:

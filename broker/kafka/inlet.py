@@ -54,7 +54,6 @@ class KafkaInlet:
         self._drained: dict[Source, int] = {}
         self._queues: dict[Source, deque[Record]] = {}
         self._queued = 0
-        self._turn = 0
         self._ends: dict[Source, int] = {}
         self._looked: dict[Source, tuple[int, int]] = {}
         self._look_at = 0.0
@@ -154,19 +153,21 @@ class KafkaInlet:
         self._drained[source] = wire.position_of(consumer, TopicPartition(topic, partition)) or raws[-1].offset + 1
 
     def _take(self, max_records: int) -> list[Record]:
-        ready = [queue for queue in self._queues.values() if queue] if self._queued else []
+        ready = [source for source, queue in self._queues.items() if queue] if self._queued else []
         taken: list[Record] = []
         if not ready:
             return taken
-        self._turn = (self._turn + 1) % len(ready)
-        ready = ready[self._turn :] + ready[: self._turn]
         share = max(1, max_records // len(ready))
         for limit in (share, max_records):
-            for queue in ready:
+            for source in ready:
+                queue = self._queues[source]
                 for _ in range(min(limit, max_records - len(taken), len(queue))):
                     record = queue.popleft()
                     self._queued -= _weight(record)
                     taken.append(record)
+        # Who had a turn stands behind the others now; where all had one, the next round begins with another.
+        for source in ready[:max_records] if len(ready) > max_records else ready[:1]:
+            self._queues[source] = self._queues.pop(source)
         return taken
 
     async def ends(self) -> Mapping[Source, int]:

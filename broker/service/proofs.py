@@ -8,8 +8,8 @@ from typing import Final
 
 import structlog
 
-from broker.errors import BrokerError
-from broker.ports import Record, Transport
+from broker.errors import BrokerError, PositionLost
+from broker.ports import Inlet, Record, Source, Transport
 
 BURST: Final = 16
 """Most messages read again at once."""
@@ -30,6 +30,7 @@ class ProofReader:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._allowance, self._at = float(BURST), 0.0
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def read(self, places: Sequence[Place]) -> list[Record]:
         """The records that are there, in no order; none of those beyond the allowance, trimmed away, or too slow to come."""
@@ -39,20 +40,34 @@ class ProofReader:
         self._allowance -= len(chosen)
         found: list[Record] = []
         try:
-            inlet = await self._transport.inlet()
-            try:
-                async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
+                inlet = await self._transport.inlet()
+                try:
                     for topic, partition, offset in chosen:
-                        await inlet.assign({(topic, partition): offset})
-                        found += await inlet.poll(max_records=1, timeout=PATIENCE_S / 4)
-            finally:
-                await inlet.close()
+                        found += await _one(inlet, (topic, partition), offset)
+                finally:
+                    self._close(inlet)
         except (BrokerError, TimeoutError) as error:
             _log.warning("a first message was not read again", wanted=len(chosen), read=len(found), reason=str(error))
         return found
+
+    def _close(self, inlet: Inlet) -> None:
+        """Nobody waits for that: it may take as long as reading, where the exchange is slow."""
+        task = asyncio.create_task(inlet.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _allowed(self) -> int:
         now = asyncio.get_running_loop().time()
         self._allowance = min(float(BURST), self._allowance + (now - self._at) * PER_SECOND)
         self._at = now
         return int(self._allowance)
+
+
+async def _one(inlet: Inlet, source: Source, offset: int) -> Sequence[Record]:
+    """The record at this place; none where it was trimmed away, which says nothing about the others."""
+    try:
+        await inlet.assign({source: offset})
+        return await inlet.poll(max_records=1, timeout=PATIENCE_S / 4)
+    except PositionLost:
+        return ()

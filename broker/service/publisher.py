@@ -35,7 +35,7 @@ from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
 from broker.ports import Clock, Inlet, Outgoing, Outlet, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.knowledge import Knowledge
-from broker.service.streams import Again, Ignored, Moved, Settled, Streams
+from broker.service.streams import EARLY, Again, Ignored, Moved, Settled, Streams
 
 QUEUE: Final = 512
 """Messages that may wait to be encoded; ``publish`` waits when there are more (bounded memory)."""
@@ -134,6 +134,7 @@ class Publisher:
         self._flush = asyncio.Event()
         self._stalled = asyncio.Event()
         self._heal_s = RESEND_S
+        self._more = False
         self._streams = Streams(store, knowledge, signer, clock, randomness)
         self._failure: BrokerError | None = None
 
@@ -367,6 +368,7 @@ class Publisher:
             self._heal_s = min(2 * self._heal_s, HEAL_S)
             self._stalled.clear()
             unanswered = self._store.unanswered(HEAL_RECORDS)
+            self._more = len(unanswered) == HEAL_RECORDS
             _log.warning("sending again what is unanswered", records=len(unanswered))
             for stored in unanswered:
                 self._expect(stored)
@@ -424,15 +426,24 @@ class Publisher:
                 # A copy of our record in another's outbox is refused there; that answer says nothing about ours.
                 _log.error("receipt of another agency ignored", originator=receipt.originator, offset=record.offset)
             elif receipt.digest not in receipts:
+                if receipt.code in EARLY and receipts:
+                    # It may have all behind it signed anew: what is answered by now is not among that.
+                    self._settle(receipts, record.offset)
+                    receipts = {}
                 await self._heed(receipt, record.value, receipts)
-        if not records:
-            return
+        if records:
+            self._settle(receipts, records[-1].offset + 1)
+
+    def _settle(self, receipts: dict[bytes, tuple[Receipt, bytes]], position: int) -> None:
+        """Keep answers, and tell those who wait for them; reading goes on at ``position``."""
         notes = [(digest, note) for digest, (_, note) in receipts.items()]
-        for digest in self._store.settle(notes, records[-1].offset + 1):
+        for digest in self._store.settle(notes, position):
             answer = self._answers.pop(digest, None)
             if answer is not None and not answer.done():
                 answer.set_result(receipts[digest][0])
-                self._heal_s = RESEND_S
+            self._heal_s = RESEND_S
+            if self._more:
+                self._stalled.set()  # what comes behind those has to follow them, and no refusal will ask for it
 
     async def _heed(self, receipt: Receipt, note: bytes, receipts: dict[bytes, tuple[Receipt, bytes]]) -> None:
         """Take it among the answers, or do what else it asks for."""
@@ -442,15 +453,19 @@ class Publisher:
             case Again():
                 _log.error("the exchange has not taken a record in its turn", code=receipt.code, seq=receipt.seq)
                 self._stalled.set()
-            case Moved(old, new):
-                answer = self._answers.get(old)
-                if answer is not None:
-                    # Whichever of the two is accepted answers for the message.
-                    self._answers[new] = answer
-                    answer.add_done_callback(lambda _: [self._answers.pop(digest, None) for digest in (old, new)])
+            case Moved(digests):
+                for old, new in digests:
+                    self._moved(old, new)
                 self._stalled.set()
             case Ignored():
                 pass
+
+    def _moved(self, old: bytes, new: bytes) -> None:
+        """Whichever of the two is accepted answers for the message."""
+        answer = self._answers.get(old)
+        if answer is not None:
+            self._answers[new] = answer
+            answer.add_done_callback(lambda _: [self._answers.pop(digest, None) for digest in (old, new)])
 
 
 def _look_at(outcome: asyncio.Future[Any]) -> None:

@@ -24,9 +24,12 @@ from broker.ports import Clock, Inlet, Ledger, Outgoing, Record, ShardClaims, Si
 from broker.service.knowledge import Knowledge
 from broker.service.proofs import ProofReader
 from broker.service.standby import Standby
+from broker.service.turns import in_turns, weight
 
 MAX_BATCH: Final = 500
 """Most records of one transaction: it keeps the time to first delivery and the memory of a batch small."""
+LEFT_BYTES: Final = 8 << 20
+"""With this much left over from a full batch, no more is read."""
 CHUNK: Final = 16
 """Records dealt with before other tasks of the event loop get a turn: about 5 ms."""
 IDLE_S: Final = 0.5
@@ -247,7 +250,9 @@ class RelayWorker:
                     starts: Mapping[Source, Start] = {(topic, 0): state.position(topic) for topic in outboxes}
                     await inlet.assign(starts)
                     records = []  # whatever of them was not taken is read again: the positions are before it
-                records = records or list(await inlet.poll(max_records=MAX_BATCH, timeout=IDLE_S if not state.ready else 0.0))
+                if len(records) < MAX_BATCH and weight(records) < LEFT_BYTES:
+                    timeout = 0.0 if records or state.ready else IDLE_S
+                    records = in_turns([*records, *await inlet.poll(max_records=MAX_BATCH - len(records), timeout=timeout)])
                 await writing.look()
                 records = records[await self._process(state, writing, records) :]
                 await self._trim(state)
@@ -277,6 +282,7 @@ class RelayWorker:
         if refresh:
             # Perhaps the key is in the directory by now, or the schema announced. The record comes first in the next batch, which takes
             # it in any case.
+            self._refreshed_at = now  # other shards do not ask meanwhile
             await self._knowledge.catch_up(REFRESH_WAIT_S)
             self._refreshed_at = asyncio.get_running_loop().time()
             self._refreshed.add(state.number)

@@ -3,7 +3,9 @@
 A lost store is no harm to others: a new one begins a new stream at number 1. A store copied back from an old backup would use
 numbers twice; the relay finds that (EQUIVOCATION), and the publisher then begins a new stream in the same store.
 
-In the table ``outbox``, ``seq`` counts the records of the store over all its streams, ``number`` within the record's stream.
+In the table ``outbox``, ``seq`` counts the records of the store over all its streams, ``number`` within the record's stream. A record
+may be signed anew more than once: ``formers`` has the digest of each of its earlier forms. Where one of those is accepted, the record
+has its receipt, but keeps its bytes until they are answered too: its number has to be consumed, or the stream would stand still.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from broker.errors import StoreError
 from broker.ports import Stored
 from broker.storage.sqlite import SqliteFile
 
@@ -19,25 +22,33 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS stream (id BLOB NOT NULL, seq INTEGER NOT NULL, leaf BLOB, base INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY, message_id BLOB NOT NULL, subject TEXT NOT NULL, revision INTEGER NOT NULL,
-    leaf BLOB NOT NULL, digest BLOB NOT NULL UNIQUE, value BLOB, receipt BLOB, stream BLOB, number INTEGER, former BLOB);
-CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (seq) WHERE receipt IS NULL;
+    leaf BLOB NOT NULL, digest BLOB NOT NULL UNIQUE, value BLOB, receipt BLOB, stream BLOB, number INTEGER);
+DROP INDEX IF EXISTS outbox_waiting;
+CREATE INDEX IF NOT EXISTS outbox_unanswered ON outbox (seq) WHERE value IS NOT NULL;
 CREATE TABLE IF NOT EXISTS inbox (position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS holes (stream BLOB PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS formers (digest BLOB PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS formers_seq ON formers (seq);
 """
-_ADDED: Final = (
-    ("stream", "base", "INTEGER NOT NULL DEFAULT 0"), ("outbox", "stream", "BLOB"), ("outbox", "number", "INTEGER"),
-    ("outbox", "former", "BLOB"),
-)  # fmt: skip
+_ADDED: Final = (("stream", "base", "INTEGER NOT NULL DEFAULT 0"), ("outbox", "stream", "BLOB"), ("outbox", "number", "INTEGER"))
 """Columns that stores of earlier versions lack."""
 _INSERT: Final = (
     "INSERT INTO outbox (seq, stream, number, message_id, subject, revision, leaf, digest, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UNANSWERED: Final = (
-    "SELECT number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE receipt IS NULL ORDER BY seq LIMIT ?"
+    "SELECT number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE value IS NOT NULL ORDER BY seq LIMIT ?"
 )
 _AWAITED: Final = (
-    "SELECT stream, number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE digest = ? AND receipt IS NULL"
+    "SELECT stream, number, message_id, subject, revision, leaf, digest, value FROM outbox WHERE digest = ? AND value IS NOT NULL"
 )
+_BEHIND: Final = (
+    "SELECT number, message_id, subject, revision, leaf, digest, value FROM outbox"
+    " WHERE value IS NOT NULL AND stream = ? AND number > ? ORDER BY seq LIMIT ?"
+)
+_MOVE: Final = "UPDATE outbox SET seq = ?, stream = ?, number = ?, leaf = ?, digest = ?, value = ? WHERE seq = ?"
+_ANSWER: Final = "UPDATE outbox SET receipt = ?, value = NULL WHERE digest = ? AND receipt IS NULL"
+_ANSWER_FORMER: Final = "UPDATE outbox SET receipt = ? WHERE seq = (SELECT seq FROM formers WHERE digest = ?) AND receipt IS NULL"
+_ANSWER_AFTER: Final = "UPDATE outbox SET value = NULL WHERE digest = ? AND value IS NOT NULL"
 
 
 class SqlitePublisherStore:
@@ -46,14 +57,21 @@ class SqlitePublisherStore:
     def __init__(self, path: Path | None, agency: str, new_stream: bytes) -> None:
         self._file = SqliteFile(path, _SCHEMA, owner=agency)
         self._sql = self._file.connection
-        if self._sql.execute("SELECT 1 FROM stream").fetchone() is None:
-            self._sql.execute("INSERT INTO stream (id, seq, leaf) VALUES (?, 0, NULL)", (new_stream,))
+        try:
+            self._prepare(new_stream)
+        except StoreError:
+            self._file.close()
+            raise
+
+    def _prepare(self, new_stream: bytes) -> None:
+        """A store of an earlier version gets what it lacks, a new one its stream."""
         with self._file.transaction():
             for table, column, kind in _ADDED:
                 if column not in {row[1] for row in self._sql.execute(f"PRAGMA table_info({table})")}:
                     self._sql.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            if self._sql.execute("SELECT 1 FROM stream").fetchone() is None:
+                self._sql.execute("INSERT INTO stream (id, seq, leaf) VALUES (?, 0, NULL)", (new_stream,))
             self._sql.execute("UPDATE outbox SET stream = (SELECT id FROM stream), number = seq WHERE number IS NULL")
-            self._sql.execute("CREATE INDEX IF NOT EXISTS outbox_former ON outbox (former) WHERE former IS NOT NULL")
 
     def stream(self) -> tuple[bytes, int, bytes | None]:
         """See the port."""
@@ -93,22 +111,34 @@ class SqlitePublisherStore:
         row = self._sql.execute("SELECT number FROM holes WHERE stream = ?", (stream,)).fetchone()
         return row[0] if row else None
 
-    def reseat(self, digest: bytes, message: Stored) -> None:
+    def behind(self, stream: bytes, number: int, limit: int) -> Sequence[Stored]:
         """See the port."""
-        m = message
+        return [Stored(*row) for row in self._sql.execute(_BEHIND, (stream, number, limit))]
+
+    def reseat(self, moves: Sequence[tuple[bytes, Stored]]) -> None:
+        """See the port."""
+        if not moves:
+            return
         with self._file.transaction():
             stream, base = self._sql.execute("SELECT id, base FROM stream").fetchone()
-            moved = "UPDATE outbox SET seq = ?, stream = ?, number = ?, leaf = ?, digest = ?, value = ?, former = digest WHERE digest = ?"
-            self._sql.execute(moved, (base + m.seq, stream, m.seq, m.leaf, m.digest, m.value, digest))
-            self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (m.seq, m.leaf))
+            for digest, m in moves:
+                (seq,) = self._sql.execute("SELECT seq FROM outbox WHERE digest = ? AND value IS NOT NULL", (digest,)).fetchone()
+                self._sql.execute(_MOVE, (base + m.seq, stream, m.seq, m.leaf, m.digest, m.value, seq))
+                self._sql.execute("UPDATE formers SET seq = ? WHERE seq = ?", (base + m.seq, seq))
+                self._sql.execute("INSERT INTO formers VALUES (?, ?)", (digest, base + m.seq))
+            last = moves[-1][1]
+            self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (last.seq, last.leaf))
 
     def settle(self, receipts: Sequence[tuple[bytes, bytes]], position: int) -> frozenset[bytes]:
         """See the port."""
         awaited: set[bytes] = set()
-        update = "UPDATE outbox SET receipt = ?, value = NULL WHERE (digest = ? OR former = ?) AND receipt IS NULL"
         with self._file.transaction():
             for digest, note in receipts:
-                if self._sql.execute(update, (note, digest, digest)).rowcount:
+                answered = self._sql.execute(_ANSWER, (note, digest)).rowcount
+                if not answered:
+                    self._sql.execute(_ANSWER_AFTER, (digest,))
+                    answered = self._sql.execute(_ANSWER_FORMER, (note, digest)).rowcount
+                if answered:
                     awaited.add(digest)
             self._sql.execute("DELETE FROM inbox")
             self._sql.execute("INSERT INTO inbox VALUES (?)", (position,))
@@ -120,8 +150,9 @@ class SqlitePublisherStore:
         return row[0] if row else None
 
     def receipt(self, digest: bytes) -> bytes | None:
-        """The stored receipt note of a record, by the record's digest."""
-        row = self._sql.execute("SELECT receipt FROM outbox WHERE digest = ?", (digest,)).fetchone()
+        """The stored receipt note of a record, by the digest of any form it had."""
+        query = "SELECT receipt FROM outbox WHERE digest = ? OR seq = (SELECT seq FROM formers WHERE digest = ?)"
+        row = self._sql.execute(query, (digest, digest)).fetchone()
         return row[0] if row else None
 
     def close(self) -> None:

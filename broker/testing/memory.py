@@ -87,7 +87,6 @@ class MemoryInlet:
         self._exchange = exchange
         self._principal = principal
         self._next: dict[Source, int] = {}
-        self._turn = 0
         self._closed = False
 
     async def assign(self, starts: Mapping[Source, Start]) -> None:
@@ -117,13 +116,14 @@ class MemoryInlet:
         ready = [source for source in self._next if self._is_ready(source)]
         if not ready:
             return []
-        self._turn = (self._turn + 1) % len(ready)
-        ready = ready[self._turn :] + ready[: self._turn]
         found: list[Record] = []
         share = max(1, max_records // len(ready))
         for limit in (share, max_records):
             for source in ready:
                 found += self._read(source, min(limit, max_records - len(found)))
+        # Who had a turn stands behind the others now; where all had one, the next round begins with another.
+        for source in ready[:max_records] if len(ready) > max_records else ready[:1]:
+            self._next[source] = self._next.pop(source)
         return found
 
     def _is_ready(self, source: Source) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from broker import ids
 from broker.errors import NotAuthorised, PositionLost, UsageError
 from broker.exchange.topology import KAFKA_LIMIT, outbox_spec
+from broker.ports import Record
 from tests.contract.worlds import World, nothing, out, read, read_to_end, send_all
 
 
@@ -142,6 +143,23 @@ async def test_a_flood_does_not_delay_another_source(world: World) -> None:
         seen += [record.topic for record in await inlet.poll(max_records=100, timeout=5.0)]
     assert quiet in seen
     assert seen.count(flood) > 100
+
+
+async def test_everybody_has_a_turn_before_anybody_has_many(world: World) -> None:
+    """With more busy sources than a poll may bring records, the polls go round: each source is reached, and none waits for those that
+    had theirs to be done."""
+    topic = await world.topic(partitions=40)
+    transport = world.operator()
+    await send_all(transport, [out(topic, b"%d" % number, partition=part) for number in range(30) for part in range(40)])
+    inlet = await transport.inlet()
+    await inlet.assign({(topic, part): "beginning" for part in range(40)})
+    found: list[Record] = []
+    for _ in range(20):
+        found += await inlet.poll(max_records=4, timeout=5.0)
+    assert len({record.partition for record in found}) == 40
+    for part in range(40):
+        offsets = [record.offset for record in found if record.partition == part]
+        assert offsets == list(range(len(offsets)))
 
 
 async def test_trimmed_records_are_gone_and_a_lost_position_is_said(world: World) -> None:

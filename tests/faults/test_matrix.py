@@ -116,6 +116,12 @@ class FailingPublisherStore(SqlitePublisherStore):
     def settle(self, receipts: Sequence[tuple[bytes, bytes]], position: int) -> frozenset[bytes]:
         return self._struck("settle", lambda: super(FailingPublisherStore, self).settle(receipts, position))
 
+    def give_up(self, stream: bytes, successor: bytes, *, hole: int | None) -> None:
+        self._struck("give_up", lambda: super(FailingPublisherStore, self).give_up(stream, successor, hole=hole))
+
+    def reseat(self, moves: Sequence[tuple[bytes, Stored]]) -> None:
+        self._struck("reseat", lambda: super(FailingPublisherStore, self).reseat(moves))
+
     def _struck(self, name: str, write: Callable[[], Any]) -> Any:
         blow = self._blows.get(name)
         return blow.on_store(write, StoreError("the disk has failed", advice="try another"), self.leave) if blow else write()

@@ -17,23 +17,26 @@ from broker.exchange.shard import Answer, ShardState, SubjectState
 from broker.exchange.topology import STATE
 
 AGENCIES = st.sampled_from(["SG-CUSTOMS", "MY-CUSTOMS"])
-STREAMS = st.sampled_from([bytes(16), bytes([255]) * 16])
+STREAMS = st.sampled_from([bytes(16), bytes([255]) * 16, bytes([7]) * 16])
 LEAVES = st.binary(min_size=32, max_size=32)
 TEXTS = st.text("abc/.-", min_size=1, max_size=8)
 SMALL_WINDOW = 3
+FEW_ANSWERS = 5
 
 
 @contextmanager
 def small_window() -> Generator[None]:
-    """Few numbers are kept, so that a short run goes round the ring."""
-    before: tuple[Any, Any] = sequence.WINDOW, shard.WINDOW
+    """Few numbers are kept, of a stream and of an agency, so that a short run goes round the ring and streams come to rest."""
+    before: tuple[Any, Any, Any] = sequence.WINDOW, shard.WINDOW, shard.ANSWERS_LIMIT
     setattr(sequence, "WINDOW", SMALL_WINDOW)  # noqa: B010 - a Final is set on purpose
     setattr(shard, "WINDOW", SMALL_WINDOW)  # noqa: B010
+    setattr(shard, "ANSWERS_LIMIT", FEW_ANSWERS)  # noqa: B010
     try:
         yield
     finally:
         setattr(sequence, "WINDOW", before[0])  # noqa: B010
         setattr(shard, "WINDOW", before[1])  # noqa: B010
+        setattr(shard, "ANSWERS_LIMIT", before[2])  # noqa: B010
 
 
 class ShardMachine(RuleBasedStateMachine):
@@ -110,6 +113,24 @@ class ShardMachine(RuleBasedStateMachine):
     @invariant()
     def window_is_bounded(self) -> None:
         assert all(len(line.consumed) <= SMALL_WINDOW for line in self.state.streams.values())
+
+    @invariant()
+    def accounts_are_right(self) -> None:
+        """What is counted for an agency is what is there, and no more answers are kept than it may have."""
+        streams = self.state.streams
+        assert set(self.state.accounts) == {agency for agency, _ in streams}
+        for agency, account in self.state.accounts.items():
+            lines = {stream: line for (owner, stream), line in streams.items() if owner == agency}
+            assert account.streams == len(lines)
+            assert account.waiting_bytes == sum(line.parked_bytes for line in lines.values())
+            assert account.answers == {stream: len(line.consumed) for stream, line in lines.items() if line.consumed}
+            assert account.total == sum(account.answers.values()) <= FEW_ANSWERS
+        assert self.state.waiting == {name for name, line in streams.items() if line.parked}
+
+    @invariant()
+    def nothing_is_there_to_be_forgotten(self) -> None:
+        """A stream of which nothing was consumed and nothing waits takes no place."""
+        assert all(line.last_seq or line.parked for line in self.state.streams.values())
 
 
 class TurnMachine(RuleBasedStateMachine):

@@ -25,6 +25,7 @@ from broker.testing.memory import MemoryInlet, MemoryTransport
 from broker.trust.directory import unsigned_agency
 from tests.support.eventually import eventually
 from tests.support.parcels import key
+from tests.unit.service.slow import LateTransport
 from tests.unit.service.world import World
 
 
@@ -240,3 +241,44 @@ async def test_without_an_exchange_nobody_works(world: World) -> None:
         await knowledge.load()
     await knowledge.close()
     assert knowledge.rules.policy_version == 0
+
+
+async def test_catching_up_ends_when_all_is_read(world: World) -> None:
+    """What lay on the public topics when it was called is in the view when it returns, also while more is written."""
+    knowledge, task = await followed(world)
+    write(world, POLICY, notice(world, bundle_record(shipped_bundle(7))))
+    await knowledge.catch_up(10)
+    assert knowledge.rules.policy_version == 7
+    await ended(knowledge, task)
+
+
+async def test_catching_up_gives_up(world: World) -> None:
+    """Where the news does not come, it returns after its time; nothing is raised, and the view stays as it was."""
+    transport = LateTransport(world.memory)
+    knowledge = world.exchange.operator.knowledge(transport)
+    await knowledge.load()
+    task = asyncio.create_task(knowledge.follow())
+    before = knowledge.rules
+    await world.exchange.join("TH-CUSTOMS", "customs")
+    await knowledge.catch_up(0.02)
+    assert knowledge.rules is before
+    transport.arrive()
+    await knowledge.catch_up(10)
+    assert "TH-CUSTOMS" in knowledge.rules.directory.agencies
+    await ended(knowledge, task)
+
+
+async def test_catching_up_without_a_connection(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it has loaded, after it was closed, and while the exchange cannot be asked for its ends: back at once, without an error."""
+    knowledge = world.exchange.operator.knowledge(MemoryTransport(world.memory, "relay"))
+    await asyncio.wait_for(knowledge.catch_up(60), 5)
+    await knowledge.load()
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryInlet, "ends", _unreachable)
+        await asyncio.wait_for(knowledge.catch_up(60), 5)
+    await knowledge.close()
+    await asyncio.wait_for(knowledge.catch_up(60), 5)
+
+
+async def _unreachable(_inlet: MemoryInlet) -> None:
+    raise ExchangeUnreachable("no answer", advice="try again")
