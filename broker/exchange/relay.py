@@ -285,7 +285,7 @@ class Batch:
         header = authentic.header
         remarks: list[Finding] = []
         if refusal is None:
-            content = check_content(authentic)
+            content = check_content(authentic, self.rules.codelists)
             refusal, remarks = (content, []) if isinstance(content, Refusal) else (None, content)
         answer = self._decide(record, authentic, remarks, now_ms) if refusal is None else self._refuse(record, refusal, authentic, now_ms)
         self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer, record.offset)
