@@ -126,6 +126,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "MISSING_SECTION": (7, "the header commits to a section that is not carried: an originator sends all sections"),
     "BAD_HEADER": (8, "the header does not decode under its schema: build it with the publisher"),
     "UNKNOWN_SCHEMA": (8, "the section's schema is not in this exchange's catalogue: see `broker schema list`"),
+    "INCOMPATIBLE_SCHEMA": (8, "correct it until `broker schema check` passes; another meaning needs another name"),
     "UNKNOWN_SECTION": (8, "the family has no such section: see `broker schema list`"),
     "UNKNOWN_FAMILY": (8, "there is no such family: see `broker schema list`"),
     "WRONG_SCHEMA": (8, "the schema belongs to another family or section: see `broker schema list`"),

@@ -6,7 +6,7 @@ Each is made of services and adaptors by passing them arguments.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +66,11 @@ class Member:
         bootstrap: str | None = None,
         clock: Clock | None = None,
         randomness: Randomness | None = None,
+        schemas: Mapping[tuple[str, str, int], str] | None = None,
         codelists: Path | None = None,
     ) -> None:
+        """``schemas``: the program's own, by default those shipped."""
+        self._schemas = schemas
         self.files = AgencyHome(home, agency)
         self._codelists = CodeListFolder(codelists) if codelists else None
         self._connect, self._bootstrap = connect, bootstrap
@@ -80,15 +83,21 @@ class Member:
         principal = ids.principal(settings.agency, settings.generation)
         return self._connect(self._bootstrap or settings.bootstrap, principal, self.files.tls())
 
-    def knowledge(self, transport: Transport) -> Knowledge:
-        """What this agency reads of the exchange's public topics, and its code lists."""
-        return Knowledge(transport, pin_of(self.files.settings()), schema_texts(), self._codelists)
+    def knowledge(self, transport: Transport, writing: Mapping[tuple[str, str], int] | None = None) -> Knowledge:
+        """What this agency reads of the exchange's public topics, and its code lists; ``writing`` as :meth:`publisher` has it."""
+        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), self._codelists, writing=writing)
 
-    def publisher(self, transport: Transport, store: Path | None = None) -> Publisher:
-        """A publisher with its store (one process at a time). Raises StoreError where another process has it."""
+    def publisher(
+        self, transport: Transport, store: Path | None = None, *, writing: Mapping[tuple[str, str], int] | None = None
+    ) -> Publisher:
+        """A publisher with its store (one process at a time). Raises StoreError where another process has it.
+
+        ``writing`` chooses the version of a section that is written, by family and section; by default the newest that this program
+        and the exchange both know. Raises UsageError where this program has no such version.
+        """
         agency = self.files.agency
         kept = SqlitePublisherStore(store or self.files.publisher_store, agency, self._randomness.take(16))
-        return Publisher(agency, transport, self.knowledge(transport), self.files.signer(), kept, self.clock, self._randomness)
+        return Publisher(agency, transport, self.knowledge(transport, writing), self.files.signer(), kept, self.clock, self._randomness)
 
     def subscriber(
         self, transport: Transport, *, families: Sequence[str] | None = None, store: SubscriberStore | None = None
@@ -114,8 +123,11 @@ class Operator:
         *,
         bootstrap: str | None = None,
         clock: Clock | None = None,
+        schemas: Mapping[tuple[str, str, int], str] | None = None,
         codelists: Path | None = None,
     ) -> None:
+        """``schemas``: the program's own, by default those shipped."""
+        self._schemas = schemas
         self.home = home
         self._codelists = CodeListFolder(codelists) if codelists else None
         self.files = ExchangeHome(home)
@@ -152,7 +164,7 @@ class Operator:
 
     def knowledge(self, transport: Transport) -> Knowledge:
         """What the operator's services read of the public topics, and the code lists."""
-        return Knowledge(transport, pin_of(self.files.settings()), schema_texts(), self._codelists)
+        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), self._codelists)
 
     def relay(self, transport: Transport, member: str) -> RelayWorker:
         """A relay worker; ``member`` is a name that it keeps over restarts."""
@@ -166,7 +178,7 @@ class Operator:
                 shards=settings.shards,
                 relay_spkis=[self.files.relay().spki],
                 bundle=bundle or shipped_bundle(),
-                schemas=schema_texts(),
+                schemas=self._schemas or schema_texts(),
             )
 
     async def admit(self, request_text: str, communities: Sequence[str] = ()) -> Admission:

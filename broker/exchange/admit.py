@@ -27,13 +27,16 @@ AUDIENCE: Final = "audience"
 """The section that only the relay and the originator see: recipients never learn who else received a message."""
 CORE: Final = "core"
 """The section that every family has and that never holds anything personal."""
+UNHEARD: Final = frozenset({"UNKNOWN_SCHEMA", "UNKNOWN_SECTION", "UNKNOWN_FAMILY"})
+"""Refusals that a schema takes back which the exchange has announced and this reader has not read yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authentic:
     """A parcel whose originator signed these bytes: steps 1 to 3 passed. ``leaf`` is its identity (SHA-256).
 
-    ``records`` are the sections as :func:`examine` has read them on its way: bytes are read once.
+    ``records`` are the sections as :func:`examine` has read them on its way: bytes are read once, under the version they were written
+    with, and seen as this program's.
     """
 
     parcel: Parcel
@@ -135,7 +138,7 @@ def _check_schemas(authentic: Authentic, rules: Rules, *, complete: bool, logica
             return Refusal("WRONG_SCHEMA", f"the schema is {schema.family}/{schema.section}", name)
         carried = sections.get(name)
         if carried is not None:
-            record = schema.read(body_of(carried), logical=logical)
+            record = rules.catalogue.read(schema, body_of(carried), logical=logical)
             if isinstance(record, Refusal):
                 return record
             authentic.records[name] = record
@@ -151,6 +154,11 @@ def _check_subject(header: Header) -> Refusal | None:
     if ids.owner_of(subject) != header.originator:
         return Refusal("NOT_OWNER", f"{subject} belongs to {ids.owner_of(subject)}", "header.subject")
     return None
+
+
+def knows_schemas(header: Header, rules: Rules) -> bool:
+    """Whether every schema that the header names is in the catalogue."""
+    return all(rules.catalogue.by_id(commitment.schema_id) is not None for commitment in header.commitments)
 
 
 def open_section(authentic: Authentic, name: str) -> dict[str, Any]:

@@ -27,13 +27,15 @@ DELIVERY_LIMIT = MESSAGE_LIMIT + 65_536
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A verified delivery. ``sections`` are decoded records by name; ``withheld`` maps a section's name to the rule."""
+    """A verified delivery. ``sections`` are decoded records by name, each seen as the newest version that this program has;
+    ``written`` names the version it was written under. ``withheld`` maps a section's name to the rule."""
 
     header: Header
     slip: slip.Slip
     leaf: bytes
     sections: dict[str, dict[str, Any]]
     withheld: dict[str, str]
+    written: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,12 @@ def accept(opened: Opened, rules: Rules, *, recipient: str) -> Received | Refusa
     if refusal is not None:
         return refusal
     sections = {name: authentic.records[name] for name in sorted(opened.parcel.sections)}
-    return Received(authentic.header, note, authentic.leaf, sections, dict(note.withheld))
+    written = {
+        commitment.section: schema.version
+        for commitment in authentic.header.commitments
+        if commitment.section in sections and (schema := rules.catalogue.by_id(commitment.schema_id)) is not None
+    }
+    return Received(authentic.header, note, authentic.leaf, sections, dict(note.withheld), written)
 
 
 def _relay_signed(signed: cose.Sign1, content_type: str, rules: Rules) -> bytes | Refusal:

@@ -1,29 +1,33 @@
 """High-risk shipment alerts (domain dictionary 2.2): typed sections, routing labels, conditional rules, builder."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal, NotRequired, TypedDict, Unpack
+from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
-from broker.families.rules import Findings, bad, check_free_zone, check_row_countries, first, found, rows
+from broker.families.rules import Findings, bad, check_filled, found, instant_ms, rows
 from broker.families.shipment import (
     CONTROLLED,
+    Confidence,
     ControlCode,
     Conveyance,
-    EquipmentUnit,
+    Equipment,
     LicenceRef,
+    Listing,
     Parties,
     RiskCategory,
     RouteCountry,
+    RoutePlace,
     SourceReport,
     TransportDocument,
     TransportMode,
-    check_conveyances,
-    check_filled,
+    check_route,
+    route_countries,
     time_findings,
 )
 
@@ -56,7 +60,7 @@ class AlertCore(TypedDict):
     alert_type: Literal["SHIPMENT", "ROUTE", "COMMODITY", "CONVEYANCE", "ENTITY_PATTERN"]
     risk_category: RiskCategory
     risk_score: NotRequired[int | None]
-    confidence: NotRequired[Literal["LOW", "MED", "HIGH"] | None]
+    confidence: NotRequired[Confidence | None]
     indicators: list[Indicator]
     requested_actions: list[RequestedAction]
     decision_deadline: NotRequired[datetime | None]
@@ -94,23 +98,6 @@ class AlertGoods(TypedDict):
     items: list[GoodsItem]
 
 
-class AlertEquipment(TypedDict):
-    """The equipment section: containers and seals."""
-
-    units: list[EquipmentUnit]
-
-
-class RoutePlace(TypedDict):
-    """A place on the route."""
-
-    role: Literal["LOADING", "TRANSHIPMENT", "DISCHARGE", "FREE_ZONE", "OTHER"]
-    country: str
-    locode: NotRequired[str | None]
-    name: NotRequired[str | None]
-    eta: NotRequired[datetime | None]
-    etd: NotRequired[datetime | None]
-
-
 class AlertRoute(TypedDict):
     """The route section."""
 
@@ -118,13 +105,9 @@ class AlertRoute(TypedDict):
     places: list[RoutePlace]
     conveyances: NotRequired[list[Conveyance]]
     free_zone_code: NotRequired[str | None]
-
-
-class Listing(TypedDict):
-    """A hit on a sanctions or entity list."""
-
-    list: str
-    reference: str
+    free_zone_role: NotRequired[Literal["ORIGIN", "STORAGE", "PROCESSING", "TRANSHIPMENT", "DESTINATION", "OTHER"] | None]
+    free_zone_operator: NotRequired[str | None]
+    free_zone_entered_at: NotRequired[datetime | None]
 
 
 class AlertGrounds(TypedDict):
@@ -147,17 +130,8 @@ class AlertValue(TypedDict):
 
 def _routing(sections: Sections) -> RoutingLabels:
     core, route = sections.get("core", {}), sections.get("route", {})
-    countries = [(row["country"], row["role"]) for row in rows(route, "countries")]
-    named = {country for country, _ in countries}
-    for place in rows(route, "places"):
-        if place["role"] == "FREE_ZONE":
-            countries.append((place["country"], "ZONE_HOST"))
-        elif place["role"] == "TRANSHIPMENT":
-            countries.append((place["country"], "TRANSHIPMENT"))
-        elif place["country"] not in named:
-            countries.append((place["country"], "PLACE"))
     codes = [item["hs_code"] for item in rows(sections.get("goods"), "items")]
-    return routing_labels(countries, codes, core.get("risk_category"), route.get("free_zone_code"))
+    return routing_labels(route_countries(route), codes, core.get("risk_category"), route.get("free_zone_code"))
 
 
 def _check_core(sections: Sections) -> Refusal | None:
@@ -195,19 +169,8 @@ def _check_identified(sections: Sections) -> Refusal | None:
     return bad("core.documents", reason)
 
 
-def _check_route(sections: Sections) -> Refusal | None:
-    route = sections.get("route")
-    if route is None:
-        return None
-    countries, places = rows(route, "countries"), rows(route, "places")
-    zone = any(row.get("role") == "ZONE_HOST" for row in countries) or any(row.get("role") == "FREE_ZONE" for row in places)
-    return first(
-        check_filled(route, "places", "route.places"),
-        check_row_countries(countries, "route.countries"),
-        check_row_countries(places, "route.places"),
-        check_conveyances(rows(route, "conveyances"), "route.conveyances"),
-        check_free_zone(route.get("free_zone_code"), zone, "route.free_zone_code"),
-    )
+def _speaks_of_zone(route: Mapping[str, Any] | None) -> bool:
+    return route is not None and any(route.get(f"free_zone_{name}") is not None for name in ("role", "operator", "entered_at"))
 
 
 def _findings(sections: Sections) -> Findings:
@@ -232,7 +195,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
     refusal = (
         _check_core(sections)
         or _check_identified(sections)
-        or _check_route(sections)
+        or check_route(sections.get("route"), speaks_of_zone=_speaks_of_zone(sections.get("route")))
         or check_filled(sections.get("goods"), "items", "goods.items")
         or check_filled(sections.get("equipment"), "units", "equipment.units")
         or check_filled(sections.get("parties"), "parties", "parties.parties")
@@ -247,6 +210,12 @@ def _check_marks(message: Message) -> Refusal | None:
     return None
 
 
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    """A deadline that nobody can keep any more is told, not refused: the warning still helps."""
+    deadline = instant_ms(message.sections["core"].get("decision_deadline"))
+    return [found("PAST_DEADLINE", "core.decision_deadline")] if deadline is not None and deadline <= issued_ms else []
+
+
 ALERT = Family(
     name="alert",
     sections=("core", "goods", "equipment", "route", "parties", "grounds", "source", "value", "audience"),
@@ -254,7 +223,7 @@ ALERT = Family(
     types={
         "core": AlertCore,
         "goods": AlertGoods,
-        "equipment": AlertEquipment,
+        "equipment": Equipment,
         "route": AlertRoute,
         "parties": Parties,
         "grounds": AlertGrounds,
@@ -264,6 +233,7 @@ ALERT = Family(
     routing=_routing,
     check=_check,
     check_marks=_check_marks,
+    check_times=_check_times,
 )
 
 
@@ -274,7 +244,7 @@ def alert(
     valid_until_ms: int,
     audience: Audience | None = None,
     goods: AlertGoods | None = None,
-    equipment: AlertEquipment | None = None,
+    equipment: Equipment | None = None,
     route: AlertRoute | None = None,
     parties: Parties | None = None,
     grounds: AlertGrounds | None = None,

@@ -10,11 +10,23 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
-from broker.families.rules import Findings, bad, check_country, check_free_zone, check_row_countries, first, found, rows
+from broker.families.rules import (
+    Findings,
+    bad,
+    check_country,
+    check_filled,
+    check_free_zone,
+    check_past,
+    check_row_countries,
+    first,
+    found,
+    rows,
+)
 from broker.families.shipment import (
     ControlCode,
     Conveyance,
     EquipmentUnit,
+    Image,
     LicenceRef,
     Parties,
     RiskCategory,
@@ -22,7 +34,6 @@ from broker.families.shipment import (
     SourceReport,
     TransportDocument,
     check_conveyances,
-    check_filled,
 )
 
 
@@ -91,15 +102,6 @@ class SeizureEquipment(TypedDict):
     conveyances: NotRequired[list[Conveyance]]
     documents: NotRequired[list[TransportDocument]]
     mrn: NotRequired[str | None]
-
-
-class Image(TypedDict):
-    """A picture kept outside the message."""
-
-    digest: bytes
-    size: int
-    media_type: str
-    reference: str
 
 
 class SeizureMethod(TypedDict):
@@ -225,6 +227,10 @@ def _check_marks(message: Message) -> Refusal | None:
     return None
 
 
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_past(message.sections["core"].get("occurred_at"), issued_ms, "core.occurred_at") or []
+
+
 SEIZURE = Family(
     name="seizure",
     sections=("core", "goods", "equipment", "parties", "method", "source", "outcome", "audience"),
@@ -241,6 +247,7 @@ SEIZURE = Family(
     routing=_routing,
     check=_check,
     check_marks=_check_marks,
+    check_times=_check_times,
 )
 
 

@@ -36,7 +36,8 @@ GRACE_S: Final = 5.0
 PAUSE_S: Final = 0.5
 """Wait before a shard is taken again after a failure."""
 REFRESH_S: Final = 1.0
-"""How often at most a key that is not known, or not valid, makes the directory be read to its end before it is refused."""
+"""How often at most a key that is not known or not valid, or an unknown schema, makes the public topics be read to their ends before
+the record is refused."""
 REFRESH_WAIT_S: Final = 2.0
 """How long that may take."""
 
@@ -274,7 +275,8 @@ class RelayWorker:
             sealed = await self._sealed(batch)
             await writing.put(sealed, lambda: self._count(state.number, batch))
         if refresh:
-            # Perhaps the key is in the directory by now. The record comes first in the next batch, which takes it in any case.
+            # Perhaps the key is in the directory by now, or the schema announced. The record comes first in the next batch, which takes
+            # it in any case.
             await self._knowledge.catch_up(REFRESH_WAIT_S)
             self._refreshed_at = asyncio.get_running_loop().time()
             self._refreshed.add(state.number)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fastavro import parse_schema, schemaless_writer  # pyright: ignore[reportUnknownVariableType]
 from hypothesis import HealthCheck, given, settings
@@ -263,8 +263,8 @@ def _spoilt(value: Any, at: int, put: Any) -> Any:
         if count == at:
             return put
         if isinstance(node, dict):
-            return {key: again(part) for key, part in node.items()}
-        return [again(part) for part in node] if isinstance(node, list) else node
+            return {key: again(part) for key, part in cast("dict[str, Any]", node).items()}
+        return [again(part) for part in cast("list[Any]", node)] if isinstance(node, list) else node
 
     return again(value)
 

@@ -33,10 +33,10 @@ LISTS = CodeLists(
     ),
     hs={
         2017: Packed([("851712", 0)], 6),
-        2022: Packed([(code, 0) for code in ("840120", "848180", "741220", "030389")], 6),
+        2022: Packed([(code, 0) for code in ("840120", "848180", "741220", "030389", "293070", "902610", "902620")], 6),
     },
-    units={"KGM": "", "H87": "", "26": "X", "64": "D"},
-    packages={"CT": "", "SX": "X"},
+    units={"KGM": "", "H87": "", "MMT": "", "26": "X", "64": "D"},
+    packages={"CT": "", "DR": "", "SX": "X"},
     un_numbers=frozenset({"1076", "0004"}),
     free_zones={"AEJEA": ("Jebel Ali",), "SGSIN": ("Jurong",)},
     high_priority={"854231": "1"},

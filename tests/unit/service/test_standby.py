@@ -96,7 +96,7 @@ async def test_too_much_is_let_go(world: World) -> None:
     """Beyond the limit the largest shard is dropped and not read again, so memory stays bounded; whoever takes it reads all."""
     await published(world, 1, 2, 3)
     async with following(world, rows_limit=5) as standby:
-        await eventually(lambda: standby.given_up == {0}, what="the shard to be let go")
+        await eventually(lambda: standby.given_up == frozenset({0}), what="the shard to be let go")
         await published(world, 4)
         assert standby.rows == {0: 0}
         warm = standby.take(0)
