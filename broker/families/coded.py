@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from broker.families import judging
 from broker.families.code_findings import FINDINGS_LIMIT, code_finding
@@ -68,7 +68,7 @@ FIELDS: Final[tuple[Coded, ...]] = (
     Coded("wagon", "", "UIC wagon", by_grammar(transport.wagon)),
     Coded("type", "documents", "type of document", by_grammar(transport.document_type), code=True),
     Coded("id", "documents", "document; N740 and N741: air waybill", judging.document),
-    Coded("mrn", "", "MRN", by_grammar(customs.movement), prefixed=True),
+    Coded("mrn", "", "MRN", judging.movement, prefixed=True),
     Coded("ucr", "", "UCR", by_grammar(customs.consignment), prefixed=True),
     Coded("sscc", "", "GS1 SSCC", by_grammar(transport.sscc)),
     Coded("gtin", "", "GS1 GTIN", by_grammar(transport.gtin)),
@@ -118,48 +118,60 @@ def check_codes(family: str, sections: Mapping[str, Mapping[str, Any]], lists: C
     """Findings on every identifier and code of a message, in the order of its fields. The walk ends when there are more than are told."""
     walk = _Walk(lists, _OBSERVED_IN.get(family, frozenset()))
     for name, section in sections.items():
-        walk.record(section, name, name, observed=False)
+        walk.record(section, (name,), name, False)
     return walk.findings
 
 
+_Path = tuple[Any, ...]
+"""Steps to a field: names and numbers. A path is written out only where something is found."""
+
+
+def _written(path: _Path) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)[1:]
+
+
 class _Walk:
-    """One message's walk."""
+    """One message's walk. The relay walks every message: what is seldom (a remark, its path) is worked out when it happens."""
 
     def __init__(self, lists: CodeLists, observed: frozenset[str]) -> None:
         self._lists, self._observed = lists, observed
         self.findings: Findings = []
         self._full = False
 
-    def record(self, record: Mapping[str, Any], path: str, within: str, *, observed: bool) -> None:
+    def record(self, record: Mapping[str, Any], path: _Path, within: str, observed: bool) -> None:
         """All fields of a record that is, or lies in, the field or section ``within``."""
         for name, value in record.items():
-            if self._full:
-                return
-            if isinstance(value, str):
+            if value is None:
+                continue
+            kind = value.__class__
+            if kind is str:
                 field = coded_field(within, name)
                 if field is not None:
-                    self._judge(field, value, f"{path}.{name}", record, observed=observed)
-            elif isinstance(value, list):
-                self._entries(cast("list[object]", value), f"{path}.{name}", name, record, observed=observed or name in OBSERVED)
-            elif isinstance(value, dict):
-                self.record(cast("dict[str, Any]", value), f"{path}.{name}", name, observed=observed or name in OBSERVED)
-
-    def _entries(self, entries: list[object], path: str, name: str, record: Mapping[str, Any], *, observed: bool) -> None:
-        field = coded_field("", name)
-        for number, entry in enumerate(entries):
-            if isinstance(entry, dict):
-                self.record(cast("dict[str, Any]", entry), f"{path}[{number}]", name, observed=observed)
-            elif field is not None and isinstance(entry, str):
-                self._judge(field, entry, f"{path}[{number}]", record, observed=observed)
+                    self._judge(field, value, (*path, name), record, observed)
+            elif kind is dict:
+                self.record(value, (*path, name), name, observed or name in OBSERVED)
+            elif kind is list and value:
+                self._entries(value, (*path, name), name, record, observed or name in OBSERVED)
             if self._full:
                 return
 
-    def _judge(self, field: Coded, value: str, path: str, record: Mapping[str, Any], *, observed: bool) -> None:
+    def _entries(self, entries: list[Any], path: _Path, name: str, record: Mapping[str, Any], observed: bool) -> None:
+        field = coded_field("", name)
+        for number, entry in enumerate(entries):
+            if entry.__class__ is dict:
+                self.record(entry, (*path, number), name, observed)
+            elif field is not None and entry.__class__ is str:
+                self._judge(field, entry, (*path, number), record, observed)
+            if self._full:
+                return
+
+    def _judge(self, field: Coded, value: str, path: _Path, record: Mapping[str, Any], observed: bool) -> None:
         remarks = self._remembered(field, value, record) if field.code else field.judge(value, self._lists, record)
         for code, reason in remarks:
             found = observed or field.name in OBSERVED or field.name in self._observed
-            self.findings.append(code_finding(code, path, f"{_AS_FOUND}{reason}" if found else f"{reason}{_ADVICE.get(code, '')}"))
-        self._full = len(self.findings) > FINDINGS_LIMIT
+            told = f"{_AS_FOUND}{reason}" if found else f"{reason}{_ADVICE.get(code, '')}"
+            self.findings.append(code_finding(code, _written(path), told))
+            self._full = len(self.findings) > FINDINGS_LIMIT
 
     def _remembered(self, field: Coded, value: str, record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         """The judgement of a code, from memory where these lists judged it before. The memory is bounded: it is emptied when full."""

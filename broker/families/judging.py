@@ -38,6 +38,8 @@ def by_grammar(judge: Judge) -> Judgement:
 
 def equipment(value: str, _lists: CodeLists, record: Record) -> Iterator[Remark]:
     """A unit of transport equipment: a container, or something else that carries another kind of number."""
+    if transport.sound_container(value):
+        return
     verdict = transport.container(value)
     if verdict.caution:
         yield "DISCOURAGED", f"{quoted(value)}: {verdict.caution}"
@@ -47,6 +49,12 @@ def equipment(value: str, _lists: CodeLists, record: Record) -> Iterator[Remark]
         yield "MALFORMED", verdict.reason
     elif not transport.unit_load(value):
         yield "NOT_A_CONTAINER", f"{quoted(value)} is no container number (ISO 6346)"
+
+
+def movement(value: str, _lists: CodeLists, _record: Record) -> Iterator[Remark]:
+    """A movement reference number."""
+    if not customs.sound_movement(value):
+        yield from _remarks(customs.movement(value))
 
 
 def place(value: str, lists: CodeLists, _record: Record) -> Iterator[Remark]:

@@ -101,6 +101,16 @@ def test_a_family_that_does_not_exist_is_wrong_use() -> None:
     assert "alert, licence, seizure" in err
 
 
+@pytest.mark.parametrize("command", [("publish", "x.json", "--as", "SG-CUSTOMS"), ("relay",), ("up",)], ids=lambda command: command[0])
+def test_a_folder_of_code_lists_that_is_none_is_wrong_use(command: tuple[str, ...], tmp_path: Path) -> None:
+    """A path that is not there, and a folder without any list: exit code 2 with what the folder should hold, and nothing is begun."""
+    for folder in (tmp_path / "nowhere", tmp_path):
+        code, out, err = called(*command, "--home", str(tmp_path / "home"), "--codelists", str(folder))
+        assert (code, out) == (2, "")
+        assert "unlocode.csv" in err
+        assert not (tmp_path / "home").exists()
+
+
 @pytest.fixture
 def bad_files(tmp_path: Path) -> dict[str, str]:
     """Files that no person would mean."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from operator import mul
 from typing import Final
 
 from stdnum import ean, imo, iso6346, luhn
@@ -25,9 +26,12 @@ _S10_SPECIAL: Final = {10: 0, 11: 5}
 """What 11 minus the remainder is written as where it has two digits."""
 
 
+_POWERS: Final = tuple(1 << place for place in range(17))
+
+
 def weighted_remainder(text: str) -> int:
-    """The sum of ISO 6346 values, place i counted 2**i times, modulo 11: what containers and MRNs share."""
-    return sum(_LETTER_VALUES[sign] << place for place, sign in enumerate(text)) % 11
+    """The sum of ISO 6346 values, place i counted 2**i times, modulo 11: what containers and MRNs share (up to 17 places)."""
+    return sum(map(mul, map(_LETTER_VALUES.__getitem__, text), _POWERS)) % 11
 
 
 _CONTAINER = Checked(
@@ -35,6 +39,14 @@ _CONTAINER = Checked(
     "a container number: three letters of the owner, U, J or Z, six digits and a check digit (ISO 6346)",
     lambda text: text[:-1] + iso6346.calc_check_digit(text[:-1]),
 )
+
+
+def sound_container(value: str) -> bool:
+    """Whether it is a container number that nothing can be said against: the quick answer for nearly all there are."""
+    if not _CONTAINER.pattern.fullmatch(value):
+        return False
+    remainder = weighted_remainder(value[:10])
+    return remainder != 10 and value[10] == str(remainder)
 
 
 def container(value: str) -> Verdict:
