@@ -6,7 +6,7 @@ came in. Quantities are whole millionths of a unit, so that sums are exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -126,15 +126,6 @@ def unmatched(licence: LicenceRow, used: Used) -> tuple[tuple[int, str, int], ..
         return ()
     known = {(item.line, item.unit or "") for item in licence.items}
     return tuple(sorted((line, unit, quantity) for (line, unit), quantity in used.items() if quantity and (line, unit) not in known))
-
-
-def added(rows_used: Iterable[UsageRow], sign: int = 1) -> dict[tuple[str, str, int, str], int]:
-    """Sums of usage rows by number, authority, line and unit; ``sign`` -1 to take them off."""
-    sums: dict[tuple[str, str, int, str], int] = {}
-    for row in rows_used:
-        key = (row.number, row.authority, row.line, row.unit)
-        sums[key] = sums.get(key, 0) + sign * row.quantity
-    return sums
 
 
 def overdrawn(found: Sequence[Balance]) -> tuple[Balance, ...]:

@@ -27,9 +27,9 @@ NAME_LIMIT: Final = 512
 _INITIALS: Final = re.compile(r"\b(?:\w\.){2,}")
 _LEGAL: Final = frozenset((
     "ab", "ag", "ao", "aps", "as", "asa", "bhd", "bv", "bvba", "cjsc", "co", "company", "corp", "corporation", "cv", "dmcc", "doo", "eood",
-    "fzc", "fzco", "fze", "gmbh", "inc", "incorporated", "jsc", "kft", "kg", "kk", "limited", "llc", "llp", "lp", "ltd", "ltda", "mbh", "nv",
-    "oao", "ohg", "ojsc", "ooo", "oy", "oyj", "pao", "pjsc", "plc", "private", "pte", "pty", "pvt", "rt", "sa", "sae", "sal", "sarl", "sas",
-    "sdn", "se", "sl", "spa", "srl", "sro", "tbk", "ug", "wll", "zao", "zoo", "zrt",
+    "fzc", "fzco", "fze", "gmbh", "inc", "incorporated", "jsc", "kft", "kg", "kk", "limited", "llc", "llp", "lp", "ltd", "ltda", "mbh",
+    "nv", "oao", "ohg", "ojsc", "ooo", "oy", "oyj", "pao", "pjsc", "plc", "private", "pte", "pty", "pvt", "rt", "sa", "sae", "sal", "sarl",
+    "sas", "sdn", "se", "sl", "spa", "srl", "sro", "tbk", "ug", "wll", "zao", "zoo", "zrt",
 ))  # fmt: skip
 """Words that say what kind of company it is, romanised."""
 _LEGAL_HAN: Final = ("股份有限公司", "有限责任公司", "有限責任公司", "有限公司", "株式会社", "有限会社", "合同会社", "주식회사", "유한회사")
