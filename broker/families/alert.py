@@ -9,21 +9,23 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
-from broker.families.rules import Findings, bad, check_free_zone, check_row_countries, first, found, rows
+from broker.families.rules import Findings, bad, found, rows
 from broker.families.shipment import (
     CONTROLLED,
+    Confidence,
     ControlCode,
-    Conveyance,
-    EquipmentUnit,
+    Equipment,
     LicenceRef,
+    Listing,
     Parties,
     RiskCategory,
-    RouteCountry,
+    Route,
     SourceReport,
     TransportDocument,
     TransportMode,
-    check_conveyances,
     check_filled,
+    check_route,
+    route_countries,
     time_findings,
 )
 
@@ -56,7 +58,7 @@ class AlertCore(TypedDict):
     alert_type: Literal["SHIPMENT", "ROUTE", "COMMODITY", "CONVEYANCE", "ENTITY_PATTERN"]
     risk_category: RiskCategory
     risk_score: NotRequired[int | None]
-    confidence: NotRequired[Literal["LOW", "MED", "HIGH"] | None]
+    confidence: NotRequired[Confidence | None]
     indicators: list[Indicator]
     requested_actions: list[RequestedAction]
     decision_deadline: NotRequired[datetime | None]
@@ -94,39 +96,6 @@ class AlertGoods(TypedDict):
     items: list[GoodsItem]
 
 
-class AlertEquipment(TypedDict):
-    """The equipment section: containers and seals."""
-
-    units: list[EquipmentUnit]
-
-
-class RoutePlace(TypedDict):
-    """A place on the route."""
-
-    role: Literal["LOADING", "TRANSHIPMENT", "DISCHARGE", "FREE_ZONE", "OTHER"]
-    country: str
-    locode: NotRequired[str | None]
-    name: NotRequired[str | None]
-    eta: NotRequired[datetime | None]
-    etd: NotRequired[datetime | None]
-
-
-class AlertRoute(TypedDict):
-    """The route section."""
-
-    countries: list[RouteCountry]
-    places: list[RoutePlace]
-    conveyances: NotRequired[list[Conveyance]]
-    free_zone_code: NotRequired[str | None]
-
-
-class Listing(TypedDict):
-    """A hit on a sanctions or entity list."""
-
-    list: str
-    reference: str
-
-
 class AlertGrounds(TypedDict):
     """The grounds section: why the shipment is suspected. Nominal."""
 
@@ -147,17 +116,8 @@ class AlertValue(TypedDict):
 
 def _routing(sections: Sections) -> RoutingLabels:
     core, route = sections.get("core", {}), sections.get("route", {})
-    countries = [(row["country"], row["role"]) for row in rows(route, "countries")]
-    named = {country for country, _ in countries}
-    for place in rows(route, "places"):
-        if place["role"] == "FREE_ZONE":
-            countries.append((place["country"], "ZONE_HOST"))
-        elif place["role"] == "TRANSHIPMENT":
-            countries.append((place["country"], "TRANSHIPMENT"))
-        elif place["country"] not in named:
-            countries.append((place["country"], "PLACE"))
     codes = [item["hs_code"] for item in rows(sections.get("goods"), "items")]
-    return routing_labels(countries, codes, core.get("risk_category"), route.get("free_zone_code"))
+    return routing_labels(route_countries(route), codes, core.get("risk_category"), route.get("free_zone_code"))
 
 
 def _check_core(sections: Sections) -> Refusal | None:
@@ -195,21 +155,6 @@ def _check_identified(sections: Sections) -> Refusal | None:
     return bad("core.documents", reason)
 
 
-def _check_route(sections: Sections) -> Refusal | None:
-    route = sections.get("route")
-    if route is None:
-        return None
-    countries, places = rows(route, "countries"), rows(route, "places")
-    zone = any(row.get("role") == "ZONE_HOST" for row in countries) or any(row.get("role") == "FREE_ZONE" for row in places)
-    return first(
-        check_filled(route, "places", "route.places"),
-        check_row_countries(countries, "route.countries"),
-        check_row_countries(places, "route.places"),
-        check_conveyances(rows(route, "conveyances"), "route.conveyances"),
-        check_free_zone(route.get("free_zone_code"), zone, "route.free_zone_code"),
-    )
-
-
 def _findings(sections: Sections) -> Findings:
     core, goods, route = sections["core"], sections.get("goods"), sections.get("route")
     items = rows(goods, "items")
@@ -232,7 +177,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
     refusal = (
         _check_core(sections)
         or _check_identified(sections)
-        or _check_route(sections)
+        or check_route(sections.get("route"))
         or check_filled(sections.get("goods"), "items", "goods.items")
         or check_filled(sections.get("equipment"), "units", "equipment.units")
         or check_filled(sections.get("parties"), "parties", "parties.parties")
@@ -254,8 +199,8 @@ ALERT = Family(
     types={
         "core": AlertCore,
         "goods": AlertGoods,
-        "equipment": AlertEquipment,
-        "route": AlertRoute,
+        "equipment": Equipment,
+        "route": Route,
         "parties": Parties,
         "grounds": AlertGrounds,
         "source": SourceReport,
@@ -274,8 +219,8 @@ def alert(
     valid_until_ms: int,
     audience: Audience | None = None,
     goods: AlertGoods | None = None,
-    equipment: AlertEquipment | None = None,
-    route: AlertRoute | None = None,
+    equipment: Equipment | None = None,
+    route: Route | None = None,
     parties: Parties | None = None,
     grounds: AlertGrounds | None = None,
     source: SourceReport | None = None,

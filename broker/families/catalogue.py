@@ -6,15 +6,35 @@ from collections.abc import Mapping
 from typing import Final
 
 from broker.errors import Finding, Refusal
+from broker.families.ack import ACK
 from broker.families.alert import ALERT
+from broker.families.consent_reply import CONSENT_REPLY
+from broker.families.consent_request import CONSENT_REQUEST
+from broker.families.correction import CORRECTION
+from broker.families.entity_watch import ENTITY_WATCH
 from broker.families.family import Family
+from broker.families.feedback import FEEDBACK
+from broker.families.fz_warning import FZ_WARNING
 from broker.families.labels import check_labels
 from broker.families.licence import LICENCE
+from broker.families.licence_usage import LICENCE_USAGE
+from broker.families.licit_movement import LICIT_MOVEMENT
 from broker.families.message import Message
+from broker.families.reachback import REACHBACK
+from broker.families.reachback_reply import REACHBACK_REPLY
+from broker.families.recall import RECALL
+from broker.families.recall_reply import RECALL_REPLY
+from broker.families.rfi import RFI
+from broker.families.rfi_reply import RFI_REPLY
 from broker.families.rules import found
 from broker.families.seizure import SEIZURE
+from broker.families.targets import check_target
 
-FAMILIES: Final[Mapping[str, Family]] = {family.name: family for family in (ALERT, LICENCE, SEIZURE)}
+_ALL: Final = (
+    ALERT, LICENCE, SEIZURE, FZ_WARNING, ENTITY_WATCH, LICIT_MOVEMENT, ACK, FEEDBACK, LICENCE_USAGE, RFI, RFI_REPLY, CORRECTION,
+    RECALL, RECALL_REPLY, CONSENT_REQUEST, CONSENT_REPLY, REACHBACK, REACHBACK_REPLY,
+)  # fmt: skip
+FAMILIES: Final[Mapping[str, Family]] = {family.name: family for family in _ALL}
 """Family name to family. Other names are refused with UNKNOWN_FAMILY."""
 
 
@@ -36,8 +56,10 @@ def check_shape(message: Message) -> Refusal | None:
     return None
 
 
-def check(message: Message) -> list[Finding] | Refusal:
-    """Every rule of the domain that needs no clock, no history and no code list, for a whole message with decoded sections.
+def check(message: Message, issued_ms: int | None = None) -> list[Finding] | Refusal:
+    """Every rule of the domain that needs no history and no code list, for a whole message with decoded sections.
+
+    ``issued_ms`` is the time of issue (Unix ms UTC); without it the rules that compare with it are left out.
 
     Returns the findings (an empty list is the normal case) or the first Refusal: UNKNOWN_FAMILY, UNKNOWN_SECTION,
     MISSING_SECTION, BAD_LABELS or BAD_FIELD, with a path. Sections must have passed their schema before.
@@ -46,12 +68,19 @@ def check(message: Message) -> list[Finding] | Refusal:
     if refusal is not None:
         return refusal
     family = FAMILIES[message.family]
+    refusal = check_target(message, family)
+    if refusal is not None:
+        return refusal
     findings = family.check(message.sections)
     if isinstance(findings, Refusal):
         return findings
     refusal = family.check_marks(message)
     if refusal is not None:
         return refusal
+    timed = family.check_times(message, issued_ms) if issued_ms is not None else []
+    if isinstance(timed, Refusal):
+        return timed
+    findings += timed
     if "source" in message.sections and message.evaluation is None:
         findings.append(found("NO_EVALUATION", "header.evaluation"))
     return findings

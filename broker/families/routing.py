@@ -39,6 +39,11 @@ def routing_labels(
     return RoutingLabels(tuple(sorted(set(countries))), tuple(sorted(chapters)), category, free_zone)
 
 
+def unrouted(sections: object) -> RoutingLabels:  # noqa: ARG001 (the form of a family's derivation)
+    """For a family that goes to the agencies it names, whatever its sections hold."""
+    return RoutingLabels()
+
+
 def well_formed_hs(code: object) -> bool:
     """Six digits, or eight with the Combined Nomenclature's, in an existing chapter: 01 to 99 without 77."""
     return isinstance(code, str) and _HS.fullmatch(code) is not None

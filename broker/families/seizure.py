@@ -15,6 +15,7 @@ from broker.families.shipment import (
     ControlCode,
     Conveyance,
     EquipmentUnit,
+    Image,
     LicenceRef,
     Parties,
     RiskCategory,
@@ -91,15 +92,6 @@ class SeizureEquipment(TypedDict):
     conveyances: NotRequired[list[Conveyance]]
     documents: NotRequired[list[TransportDocument]]
     mrn: NotRequired[str | None]
-
-
-class Image(TypedDict):
-    """A picture kept outside the message."""
-
-    digest: bytes
-    size: int
-    media_type: str
-    reference: str
 
 
 class SeizureMethod(TypedDict):

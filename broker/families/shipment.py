@@ -1,4 +1,4 @@
-"""What alerts and seizure reports share: typed values of cargo, route, parties and source, and the rules about them.
+"""What the families share: typed values of cargo, route, parties and source, and the rules about them.
 
 Values are what the Avro codec takes: text, int, bool, ``Decimal``, ``date``, ``datetime`` (aware, UTC), ``bytes``; closed
 vocabularies are literals spelt as in the schemas. Keys marked ``NotRequired`` may be left out (see :mod:`broker.families.completion`).
@@ -10,13 +10,15 @@ from datetime import date, datetime
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from broker.errors import Refusal
-from broker.families.rules import Findings, bad, found, instant_ms
+from broker.families.rules import Findings, bad, check_free_zone, check_row_countries, first, found, instant_ms, rows
 
 TransportMode = Literal["SEA", "RAIL", "ROAD", "AIR", "MAIL", "MULTIMODAL", "FIXED", "INLAND_WATER", "NOT_APPLICABLE"]
 RiskCategory = Literal[
     "CBRN_N", "CBRN_C", "CBRN_B", "MISSILE", "CONV_ARMS", "DUAL_USE", "IED_PRECURSOR", "SALW", "SANCTIONS_DIVERSION", "OTHER"
 ]
 RouteRole = Literal["ORIGIN", "EXPORT", "TRANSIT", "TRANSHIPMENT", "DESTINATION", "ZONE_HOST"]
+
+Confidence = Literal["LOW", "MED", "HIGH"]
 
 TRANSPORT_MODE_CODES: Final[Mapping[str, str]] = {
     "SEA": "1", "RAIL": "2", "ROAD": "3", "AIR": "4", "MAIL": "5", "MULTIMODAL": "6", "FIXED": "7", "INLAND_WATER": "8",
@@ -66,6 +68,12 @@ class EquipmentUnit(TypedDict):
     seals: NotRequired[list[str]]
 
 
+class Equipment(TypedDict):
+    """The equipment section: containers and seals."""
+
+    units: list[EquipmentUnit]
+
+
 class Conveyance(TypedDict):
     """A means of transport."""
 
@@ -85,6 +93,26 @@ class RouteCountry(TypedDict):
 
     country: str
     role: RouteRole
+
+
+class RoutePlace(TypedDict):
+    """A place on the route."""
+
+    role: Literal["LOADING", "TRANSHIPMENT", "DISCHARGE", "FREE_ZONE", "OTHER"]
+    country: str
+    locode: NotRequired[str | None]
+    name: NotRequired[str | None]
+    eta: NotRequired[datetime | None]
+    etd: NotRequired[datetime | None]
+
+
+class Route(TypedDict):
+    """The route section."""
+
+    countries: list[RouteCountry]
+    places: list[RoutePlace]
+    conveyances: NotRequired[list[Conveyance]]
+    free_zone_code: NotRequired[str | None]
 
 
 class Address(TypedDict):
@@ -114,6 +142,36 @@ class Parties(TypedDict):
     """The parties section. Nominal."""
 
     parties: list[Party]
+
+
+class Listing(TypedDict):
+    """A hit on a sanctions or entity list."""
+
+    list: str
+    reference: str
+
+
+class Image(TypedDict):
+    """A picture kept outside the message."""
+
+    digest: bytes
+    size: int
+    media_type: str
+    reference: str
+
+
+class Images(TypedDict):
+    """The images section. Nominal: whoever holds a picture may be a person."""
+
+    images: list[Image]
+
+
+class Detail(TypedDict):
+    """The detail section: what the core's codes do not say, in words. Nominal."""
+
+    narrative: str
+    officer: NotRequired[str | None]
+    contact: NotRequired[str | None]
 
 
 class SourceReport(TypedDict):
@@ -157,3 +215,32 @@ def time_findings(places: list[Any], path: str) -> Findings:
             findings.append(found("ETA_BEFORE_ETD", f"{path}[{number}].etd"))
         left = left if etd is None else etd
     return findings
+
+
+def check_route(route: Mapping[str, Any] | None) -> Refusal | None:
+    """The rules of a route section: a place at least, sound countries, identified conveyances, the code of a zone that is passed."""
+    if route is None:
+        return None
+    countries, places = rows(route, "countries"), rows(route, "places")
+    zone = any(row.get("role") == "ZONE_HOST" for row in countries) or any(row.get("role") == "FREE_ZONE" for row in places)
+    return first(
+        check_filled(route, "places", "route.places"),
+        check_row_countries(countries, "route.countries"),
+        check_row_countries(places, "route.places"),
+        check_conveyances(rows(route, "conveyances"), "route.conveyances"),
+        check_free_zone(route.get("free_zone_code"), zone, "route.free_zone_code"),
+    )
+
+
+def route_countries(route: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Countries with their roles for the routing labels: those listed, and those of places that add one."""
+    countries = [(row["country"], row["role"]) for row in rows(route, "countries")]
+    named = {country for country, _ in countries}
+    for place in rows(route, "places"):
+        if place["role"] == "FREE_ZONE":
+            countries.append((place["country"], "ZONE_HOST"))
+        elif place["role"] == "TRANSHIPMENT":
+            countries.append((place["country"], "TRANSHIPMENT"))
+        elif place["country"] not in named:
+            countries.append((place["country"], "PLACE"))
+    return countries

@@ -1,0 +1,65 @@
+"""Acknowledgements (domain dictionary 2.5): how far a recipient has taken one revision, or a code why it could not."""
+
+from datetime import datetime
+from typing import Literal, NotRequired, TypedDict, Unpack
+
+from broker.errors import Finding, Refusal
+from broker.families.completion import complete_sections
+from broker.families.family import Family
+from broker.families.message import Audience, LabelArguments, Message, Sections
+from broker.families.routing import unrouted
+from broker.families.targets import aimed, owner_only
+
+AckLevel = Literal["L0", "L1", "L2", "L3", "L4"]
+
+
+class AckCore(TypedDict):
+    """How far a recipient has taken one revision of a message, or why it could not. The header names the revision."""
+
+    level: NotRequired[AckLevel | None]
+    refusal_code: NotRequired[str | None]
+    refusal_reason: NotRequired[str | None]
+    refusal_path: NotRequired[str | None]
+    allowed_moves: NotRequired[list[str]]
+    reached_at: datetime
+    duty_contact: NotRequired[str | None]
+
+
+def _check(sections: Sections) -> list[Finding] | Refusal:
+    return []
+
+
+def _check_marks(message: Message) -> Refusal | None:
+    return None
+
+
+ACK = Family(
+    name="ack",
+    sections=("core", "audience"),
+    mandatory=("core", "audience"),
+    types={
+        "core": AckCore,
+    },
+    routing=unrouted,
+    check=_check,
+    check_marks=_check_marks,
+    about="TARGET",
+    names_revision=True,
+)
+
+
+def ack(
+    *,
+    subject: str,
+    target: str,
+    target_revision: int,
+    core: AckCore,
+    audience: Audience | None = None,
+    valid_until_ms: int | None = None,
+    **labels: Unpack[LabelArguments],
+) -> Message:
+    """An acknowledgement of one revision, to its owner unless an audience is given. It is kept for 30 days."""
+    labels.setdefault("retention", "R30D")
+    labels["correlation"] = aimed(labels, target, target_revision)
+    sections = complete_sections(ACK.types, {"core": core})
+    return Message("ack", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)

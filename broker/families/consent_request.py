@@ -1,0 +1,65 @@
+"""Requests for the owner's consent (domain dictionary 2.5, handling codes H1 and H2)."""
+
+from datetime import datetime
+from typing import NotRequired, TypedDict, Unpack
+
+from broker.errors import Finding, Refusal
+from broker.families.completion import complete_sections
+from broker.families.family import Family
+from broker.families.message import Audience, LabelArguments, Message, Sections
+from broker.families.routing import unrouted
+from broker.families.shipment import Detail
+from broker.families.targets import aimed, owner_only
+
+
+class ConsentRequestCore(TypedDict):
+    """A request to the owner of a message for leave to pass it on or to use it otherwise. The header names the message."""
+
+    recipients: NotRequired[list[str]]
+    purposes: NotRequired[list[str]]
+    evidential_use: bool
+    legal_aid_ref: NotRequired[str | None]
+    section_names: NotRequired[list[str]]
+    period_from: NotRequired[datetime | None]
+    period_until: datetime
+    due: NotRequired[datetime | None]
+
+
+def _check(sections: Sections) -> list[Finding] | Refusal:
+    return []
+
+
+def _check_marks(message: Message) -> Refusal | None:
+    return None
+
+
+CONSENT_REQUEST = Family(
+    name="consent_request",
+    sections=("core", "detail", "audience"),
+    mandatory=("core", "audience"),
+    types={
+        "core": ConsentRequestCore,
+        "detail": Detail,
+    },
+    routing=unrouted,
+    check=_check,
+    check_marks=_check_marks,
+    about="TARGET",
+)
+
+
+def consent_request(
+    *,
+    subject: str,
+    target: str,
+    target_revision: int | None = None,
+    core: ConsentRequestCore,
+    audience: Audience | None = None,
+    detail: Detail | None = None,
+    valid_until_ms: int | None = None,
+    **labels: Unpack[LabelArguments],
+) -> Message:
+    """A request for the owner's leave: ``target`` is the owner's subject. It goes to the owner."""
+    labels["correlation"] = aimed(labels, target, target_revision)
+    sections = complete_sections(CONSENT_REQUEST.types, {"core": core, "detail": detail})
+    return Message("consent_request", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)

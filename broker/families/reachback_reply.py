@@ -1,0 +1,94 @@
+"""The experts' answer to a reach-back (domain dictionary 2.5).
+
+It is a family of its own and no licence decision of type DETERMINATION: laboratories and regulators answer too, who issue no
+licences; a hazard or "needs a sample" is no decision; and a licence decision must name number, type of licence and destinations,
+which goods in a customs shed do not have. Where a licensing authority does decide formally, ``core.licence_ref`` names that decision.
+"""
+
+from datetime import datetime
+from typing import Literal, NotRequired, TypedDict, Unpack
+
+from broker.errors import Finding, Refusal
+from broker.families.completion import complete_sections
+from broker.families.family import Family
+from broker.families.message import Audience, LabelArguments, Message, Sections
+from broker.families.routing import unrouted
+from broker.families.shipment import Confidence, ControlCode, Detail, LicenceRef
+from broker.families.targets import aimed, owner_only
+
+Determination = Literal["CONTROLLED", "NOT_CONTROLLED", "UNDETERMINED"]
+
+
+class ReachbackReplyCore(TypedDict):
+    """What the experts determined, in short. The header names the request."""
+
+    status: Literal["FULL", "PARTIAL", "NEEDS_SAMPLE", "CANNOT"]
+    conclusion: Determination
+    licence_needed: NotRequired[bool | None]
+    hazardous: NotRequired[bool | None]
+    licence_ref: NotRequired[LicenceRef | None]
+    laboratory: NotRequired[str | None]
+    determined_at: datetime
+
+
+class DeterminedItem(TypedDict):
+    """An item of the request."""
+
+    line: int
+    conclusion: Determination
+    control_codes: NotRequired[list[ControlCode]]
+    hs_code: NotRequired[str | None]
+    hs_edition: NotRequired[int | None]
+    cas: NotRequired[str | None]
+    un_number: NotRequired[str | None]
+    hazard: NotRequired[str | None]
+    confidence: NotRequired[Confidence | None]
+    method: NotRequired[str | None]
+
+
+class ReachbackReplyDetermination(TypedDict):
+    """What was determined of each item."""
+
+    items: list[DeterminedItem]
+
+
+def _check(sections: Sections) -> list[Finding] | Refusal:
+    return []
+
+
+def _check_marks(message: Message) -> Refusal | None:
+    return None
+
+
+REACHBACK_REPLY = Family(
+    name="reachback_reply",
+    sections=("core", "determination", "detail", "audience"),
+    mandatory=("core", "audience"),
+    types={
+        "core": ReachbackReplyCore,
+        "determination": ReachbackReplyDetermination,
+        "detail": Detail,
+    },
+    routing=unrouted,
+    check=_check,
+    check_marks=_check_marks,
+    about="TARGET",
+)
+
+
+def reachback_reply(
+    *,
+    subject: str,
+    target: str,
+    target_revision: int | None = None,
+    core: ReachbackReplyCore,
+    audience: Audience | None = None,
+    determination: ReachbackReplyDetermination | None = None,
+    detail: Detail | None = None,
+    valid_until_ms: int | None = None,
+    **labels: Unpack[LabelArguments],
+) -> Message:
+    """The experts' answer: ``target`` is the question's subject. It goes to the asker."""
+    labels["correlation"] = aimed(labels, target, target_revision)
+    sections = complete_sections(REACHBACK_REPLY.types, {"core": core, "determination": determination, "detail": detail})
+    return Message("reachback_reply", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)

@@ -1,0 +1,64 @@
+"""Answers to recalls (domain dictionary 2.5), counted by the owner until every holder has answered."""
+
+from datetime import datetime
+from typing import Literal, NotRequired, TypedDict, Unpack
+
+from broker.errors import Finding, Refusal
+from broker.families.completion import complete_sections
+from broker.families.family import Family
+from broker.families.message import Audience, LabelArguments, Message, Sections
+from broker.families.routing import unrouted
+from broker.families.shipment import Detail
+from broker.families.targets import aimed, owner_only
+
+RecallAnswer = Literal["STOPPED", "DELETED", "CANNOT"]
+
+
+class RecallReplyCore(TypedDict):
+    """A holder's answer to a recall. The header names the recalled subject and the revision of the recall."""
+
+    answer: RecallAnswer
+    reason_code: NotRequired[str | None]
+    done_at: NotRequired[datetime | None]
+    passed_on_to: NotRequired[list[str]]
+
+
+def _check(sections: Sections) -> list[Finding] | Refusal:
+    return []
+
+
+def _check_marks(message: Message) -> Refusal | None:
+    return None
+
+
+RECALL_REPLY = Family(
+    name="recall_reply",
+    sections=("core", "detail", "audience"),
+    mandatory=("core", "audience"),
+    types={
+        "core": RecallReplyCore,
+        "detail": Detail,
+    },
+    routing=unrouted,
+    check=_check,
+    check_marks=_check_marks,
+    about="TARGET",
+    names_revision=True,
+)
+
+
+def recall_reply(
+    *,
+    subject: str,
+    target: str,
+    target_revision: int,
+    core: RecallReplyCore,
+    audience: Audience | None = None,
+    detail: Detail | None = None,
+    valid_until_ms: int | None = None,
+    **labels: Unpack[LabelArguments],
+) -> Message:
+    """A holder's answer to a recall: ``target`` is the recalled subject, ``target_revision`` the recall's. It goes to the owner."""
+    labels["correlation"] = aimed(labels, target, target_revision)
+    sections = complete_sections(RECALL_REPLY.types, {"core": core, "detail": detail})
+    return Message("recall_reply", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)

@@ -1,0 +1,86 @@
+"""Requests for information (domain dictionary 2.5)."""
+
+from datetime import datetime
+from typing import NotRequired, TypedDict, Unpack
+
+from broker.errors import Finding, Refusal
+from broker.families.completion import complete_sections
+from broker.families.family import Family
+from broker.families.message import Audience, LabelArguments, Message, Sections
+from broker.families.routing import RoutingLabels, routing_labels
+from broker.families.rules import rows
+from broker.families.shipment import Parties, RiskCategory
+from broker.families.targets import aimed, owner_only
+
+
+class RfiCore(TypedDict):
+    """A request for information, without personal data. Purpose, legal basis and urgency are in the header."""
+
+    question_codes: list[str]
+    subject_ids: NotRequired[list[str]]
+    due: datetime
+    third_party_consent: bool
+    risk_category: NotRequired[RiskCategory | None]
+    countries: NotRequired[list[str]]
+
+
+class Question(TypedDict):
+    """A question."""
+
+    question_code: str
+    text: str
+
+
+class RfiQuestions(TypedDict):
+    """The questions in words; may name people."""
+
+    questions: list[Question]
+
+
+def _routing(sections: Sections) -> RoutingLabels:
+    core = sections.get("core", {})
+    return routing_labels([(country, "PLACE") for country in rows(core, "countries")], (), core.get("risk_category"), None)
+
+
+def _check(sections: Sections) -> list[Finding] | Refusal:
+    return []
+
+
+def _check_marks(message: Message) -> Refusal | None:
+    return None
+
+
+RFI = Family(
+    name="rfi",
+    sections=("core", "questions", "parties", "audience"),
+    mandatory=("core", "audience"),
+    types={
+        "core": RfiCore,
+        "questions": RfiQuestions,
+        "parties": Parties,
+    },
+    routing=_routing,
+    check=_check,
+    check_marks=_check_marks,
+    about="MAY_TARGET",
+    own_target=True,
+)
+
+
+def rfi(
+    *,
+    subject: str,
+    target: str | None = None,
+    target_revision: int | None = None,
+    core: RfiCore,
+    audience: Audience | None = None,
+    questions: RfiQuestions | None = None,
+    parties: Parties | None = None,
+    valid_until_ms: int | None = None,
+    **labels: Unpack[LabelArguments],
+) -> Message:
+    """A request for information. It goes to the owner of its target unless an audience is given."""
+    labels.setdefault("urgency", "PRIORITY")
+    labels["correlation"] = aimed(labels, target, target_revision)
+    sections = complete_sections(RFI.types, {"core": core, "questions": questions, "parties": parties})
+    return Message("rfi", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
