@@ -60,10 +60,18 @@ class RegisterStore(SqliteSubscriberStore):
                 self._sql.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in TABLES.split(";\n"):
                 self._sql.execute(statement)
-            self._sql.execute("INSERT INTO register_state VALUES (NULL)")
+            self._sql.execute("INSERT INTO register_state VALUES (NULL, 0)")
             self._sql.execute(f"PRAGMA user_version = {VERSION}")
             self._sql.execute("COMMIT")
             self.restart(0, follow_chains=True)
+
+    def own_position(self) -> int:
+        """The number of the last own message that was taken."""
+        return self._sql.execute("SELECT own FROM register_state").fetchone()[0]
+
+    def own_taken(self, number: int) -> None:
+        """Remember it, in the transaction that takes the message."""
+        self._sql.execute("UPDATE register_state SET own = ?", (number,))
 
     def _note_erasure(self) -> None:
         self._erased = True

@@ -33,6 +33,7 @@ _MOVEMENTS: Final = (
     "SELECT m.subject, s.admitted_at, m.direction, m.at, m.mode FROM movement m JOIN subject s ON s.subject = m.subject "
     "WHERE zone = ? AND container = ? ORDER BY m.at, m.direction, m.subject LIMIT ?"
 )
+_TOTALS: Final = "SELECT line, unit, total FROM used WHERE number = ? AND authority = ? ORDER BY line, unit"
 _LIVE_ALERT: Final = "SELECT subject, admitted_at, valid_until FROM subject WHERE subject = ? AND family = 'alert' AND state = 'LIVE'"
 _INSERT: Final = "INSERT OR IGNORE INTO flag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 

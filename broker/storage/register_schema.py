@@ -8,7 +8,7 @@ VERSION: Final = 1
 """Version of these tables, kept as SQLite's ``user_version``."""
 
 TABLES: Final = """
-CREATE TABLE IF NOT EXISTS register_state (as_of INTEGER);
+CREATE TABLE IF NOT EXISTS register_state (as_of INTEGER, own INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS subject (
     subject TEXT PRIMARY KEY, family TEXT NOT NULL, originator TEXT NOT NULL, revision INTEGER NOT NULL, counter INTEGER NOT NULL,
     leaf BLOB NOT NULL, message_id TEXT NOT NULL, issued_at INTEGER NOT NULL, admitted_at INTEGER NOT NULL, valid_until INTEGER,
