@@ -134,8 +134,8 @@ class Register:
             await asyncio.gather(looking, return_exceptions=True)
 
     async def catch_up(self, wait_s: float = WAIT_S) -> Freshness:
-        """Read what is new, for ``wait_s`` seconds at most; where that cannot be, what is stored is all there is. Raises StoreError where
-        nothing is stored either."""
+        """Read what is new, for ``wait_s`` seconds at most; where that cannot be, what is stored is all there is. Raises
+        ExchangeUnreachable where nothing is stored either."""
         reachable: bool | None = True
         note = ""
         try:
@@ -146,11 +146,16 @@ class Register:
         except StoreInUse:
             reachable, note = None, "another process keeps this register"
         except TimeoutError:
-            reachable, note = False, f"the exchange did not answer in full within {wait_s:g} s: this is what is stored"
+            reachable, note = False, f"the exchange did not answer in full within {wait_s:g} s"
         except (ExchangeUnreachable, NotAuthorised) as error:
-            reachable, note = False, f"this is what is stored: {error}"
+            reachable, note = False, str(error)
         with contextlib.closing(self.reader()) as reader:
-            return Freshness(reader.as_of(), reachable, note)
+            as_of = reader.as_of()
+        if as_of is None and reachable is False:
+            raise ExchangeUnreachable(
+                f"the register is empty, and {note}", advice="try again when the exchange is up, or give a longer --wait"
+            )
+        return Freshness(as_of, reachable, note)
 
     def reader(self) -> RegisterReader:
         """Look-ups in what is stored. The caller closes it. Raises StoreError where nothing is."""
