@@ -29,7 +29,6 @@ DUTIES: Final[Mapping[str, tuple[str, ...]]] = {
     "rfi": ("ACK", "RFI_REPLY"), "recall": ("RECALL_REPLY",), "consent_request": ("CONSENT_REPLY",), "reachback": ("REACHBACK_REPLY",),
 }  # fmt: skip
 """What a recipient owes for a message of each family: the families of its answers, in capitals."""
-_SIDES: Final[tuple[tuple[str, Direction], ...]] = (("inbound", "IN"), ("outbound", "OUT"))
 _CODES: Final = ("level", "refusal_code", "result", "status", "answer", "decision")
 """Where answers have their code."""
 
@@ -122,15 +121,24 @@ def _movements(delivered: Delivered) -> Iterator[MovementRow]:
         direction: Direction = "IN" if core["direction"] == "FZ_IN" else "OUT"
         yield from _passages(core["free_zone_code"], equipment, direction, core["occurred_at"], modes)
     for pair in rows(delivered.sections.get("movements"), "pairs"):
-        for name, way in _SIDES:
-            side = pair[name]
-            if side:
-                yield from _passages(core["free_zone_code"], side, way, side["moved_at"], {core.get("transport_mode")})
+        yield from _pair(core, pair["inbound"], pair["outbound"])
+
+
+def _pair(core: Mapping[str, Any], inbound: Mapping[str, Any], outbound: Mapping[str, Any] | None) -> Iterator[MovementRow]:
+    """Goods are followed by the container that they came in; they may leave in another one."""
+    zone, modes = core["free_zone_code"], {core.get("transport_mode")}
+    yield from _passages(zone, inbound, "IN", inbound["moved_at"], modes)
+    if outbound is not None:
+        other = sorted({key.value for key in keys.equipment_keys(rows(outbound, "units"))})
+        for passage in _passages(zone, inbound, "OUT", outbound["moved_at"], modes):
+            yield replace(passage, left_in="" if other in ([], [passage.container]) else " ".join(other))
 
 
 def _passages(zone: str, holder: Mapping[str, Any] | None, direction: Direction, at: Any, modes: Set[Any]) -> Iterator[MovementRow]:
+    """A row for each container; goods without one go by their papers."""
     mode: Literal["WATER", "AIR"] = "AIR" if modes == {"AIR"} else "WATER"
-    for key in keys.equipment_keys(rows(holder, "units")):
+    found = [*keys.equipment_keys(rows(holder, "units"))] or [*keys.document_keys(rows(holder, "documents"))]
+    for key in found:
         yield MovementRow(zone, key.value, direction, instant_ms(at) or 0, mode)
 
 
@@ -150,4 +158,4 @@ def _duties(delivered: Delivered) -> Iterator[DutyRow]:
     if not delivered.own:
         due = instant_ms(delivered.sections[CORE].get("due"))
         for kind in DUTIES.get(delivered.family, ()):
-            yield DutyRow(kind, delivered.admitted_at, due)
+            yield DutyRow(kind, delivered.admitted_at, None if kind == "ACK" else due)

@@ -176,7 +176,8 @@ def dwell_flags(zone: str, container: str, stays: Sequence[Stay]) -> list[Flag]:
         else:
             subject, others = stay.left.subject, (stay.entered.subject,)
             since = starts_at = max(stay.entered.admitted_at, stay.left.admitted_at)
-            text = f"container {container} was in {zone} for {stay.days} days, over the limit of {limit}"
+            box = f", and left in {stay.left.left_in}" if stay.left.left_in else ""
+            text = f"container {container} was in {zone} for {stay.days} days, over the limit of {limit}{box}"
         starts_at = max(starts_at, since)
         found.append(Flag("DWELL_OVER", f"{zone} {container}", subject, others, (), text, None, since, starts_at, None))
     return found

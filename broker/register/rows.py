@@ -139,13 +139,17 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class MovementRow:
-    """A container that entered or left a free zone. ``mode``: WATER or AIR, which sets how long it may stay."""
+    """A container that entered a free zone, or whose goods left it. ``mode``: WATER or AIR, which sets how long they may stay.
+
+    ``left_in``: the containers, separated by spaces, in which the goods left, where a report pairs them; empty for the same one.
+    """
 
     zone: str
     container: str
     direction: Direction
     at: int
     mode: Literal["WATER", "AIR"]
+    left_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

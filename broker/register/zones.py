@@ -19,13 +19,15 @@ LIMITS: Final = {"WATER": 45, "AIR": 21}
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One movement into or out of a zone, from the report ``subject``. Times in Unix milliseconds."""
+    """One movement into or out of a zone, from the report ``subject``. Times in Unix milliseconds. ``left_in``: in which other containers
+    the goods left, if the report says so."""
 
     subject: str
     admitted_at: int
     direction: Direction
     at: int
     mode: Literal["WATER", "AIR"]
+    left_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,8 +153,8 @@ class SqliteRegister:
             many("INSERT INTO written_off VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             self._write_off(subject, 1)
         if change.movements:
-            passages = [(m.zone, m.container, m.at, m.direction, subject, m.mode) for m in change.movements]
-            many("INSERT OR IGNORE INTO movement VALUES (?, ?, ?, ?, ?, ?)", passages)
+            passages = [(m.zone, m.container, m.at, m.direction, subject, m.mode, m.left_in) for m in change.movements]
+            many("INSERT OR IGNORE INTO movement VALUES (?, ?, ?, ?, ?, ?, ?)", passages)
         if change.links:
             many("INSERT INTO link VALUES (?, ?, ?, ?, ?)", [(subject, k.kind, k.target, k.target_revision, k.note) for k in change.links])
         if change.duties:

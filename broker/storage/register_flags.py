@@ -30,7 +30,7 @@ _HITS: Final = (
     "WHERE link.target = ? AND link.kind = ? ORDER BY s.subject"
 )
 _MOVEMENTS: Final = (
-    "SELECT m.subject, s.admitted_at, m.direction, m.at, m.mode FROM movement m JOIN subject s ON s.subject = m.subject "
+    "SELECT m.subject, s.admitted_at, m.direction, m.at, m.mode, m.left_in FROM movement m JOIN subject s ON s.subject = m.subject "
     "WHERE zone = ? AND container = ? ORDER BY m.at, m.direction, m.subject LIMIT ?"
 )
 _TOTALS: Final = "SELECT line, unit, total FROM used WHERE number = ? AND authority = ? ORDER BY line, unit"

@@ -46,6 +46,12 @@ _DUTIES: Final = (
     "AND a.originator = ? AND (l.target_revision IS NULL OR l.target_revision >= s.revision)) "
     "ORDER BY d.due IS NULL, d.due, d.since, d.subject"
 )
+_STAYS: Final = (
+    "SELECT m.zone, m.container, m.subject, s.admitted_at, m.direction, m.at, m.mode, m.left_in FROM movement m "
+    "JOIN subject s ON s.subject = m.subject WHERE (m.zone, m.container) IN (SELECT zone, container FROM movement WHERE container = :value "
+    "UNION SELECT zone, container FROM movement WHERE subject IN (SELECT subject FROM look WHERE kind = :kind AND value = :value) "
+    "AND instr(' ' || left_in || ' ', ' ' || :value || ' ')) ORDER BY m.zone, m.container, m.at"
+)
 _PREFIXED: Final = frozenset({keys.HS, keys.CONTROL})
 
 Condition = Sequence[tuple[str, str]]
@@ -184,16 +190,11 @@ class RegisterReader:
         return flags_of(self._sql.execute(_FLAGS, (now_ms, now_ms, limit)))
 
     def zone_stays(self, container: str) -> list[ZoneAnswer]:
-        """A container's stays in free zones, zone by zone."""
-        value = keys.comparable(container)
-        query = (
-            "SELECT m.zone, m.subject, s.admitted_at, m.direction, m.at, m.mode FROM movement m JOIN subject s ON s.subject = m.subject "
-            "WHERE container = ? ORDER BY zone, at"
-        )
-        by_zone: dict[str, list[Passage]] = {}
-        for zone, *passage in self._sql.execute(query, (value,)):
-            by_zone.setdefault(zone, []).append(Passage(*passage))
-        return [ZoneAnswer(zone, value, tuple(stays(passages))) for zone, passages in by_zone.items()]
+        """The stays in free zones of a container, and of those whose goods left in it, zone by zone."""
+        by_place: dict[tuple[str, str], list[Passage]] = {}
+        for zone, box, *passage in self._sql.execute(_STAYS, {"kind": keys.CONTAINER, "value": keys.comparable(container)}):
+            by_place.setdefault((zone, box), []).append(Passage(*passage))
+        return [ZoneAnswer(zone, box, tuple(stays(passages))) for (zone, box), passages in by_place.items()]
 
     def duties(self, agency: str) -> list[OpenDuty]:
         """What ``agency``, whose register this is, has not answered yet: those with a time first, the earliest first."""

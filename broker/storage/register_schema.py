@@ -35,9 +35,9 @@ CREATE TABLE IF NOT EXISTS used (
     PRIMARY KEY (number, authority, line, unit)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS movement (
     zone TEXT NOT NULL, container TEXT NOT NULL, at INTEGER NOT NULL, direction TEXT NOT NULL, subject TEXT NOT NULL, mode TEXT NOT NULL,
-    PRIMARY KEY (zone, container, at, direction, subject)) WITHOUT ROWID;
+    left_in TEXT NOT NULL, PRIMARY KEY (zone, container, at, direction, subject)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS movement_subject ON movement (subject);
-CREATE INDEX IF NOT EXISTS movement_container ON movement (container);
+CREATE INDEX IF NOT EXISTS movement_container ON movement (container, zone);
 CREATE TABLE IF NOT EXISTS link (
     subject TEXT NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL, target_revision INTEGER, note TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS link_subject ON link (subject);
