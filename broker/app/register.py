@@ -175,6 +175,7 @@ def take_own(store: RegisterStore, copies: SqliteOwnCopies, rules: Rules) -> int
     agency's own, and its publisher's receipt is kept elsewhere."""
     taken = 0
     while True:
+        copies.forget(store.own_position())
         batch = copies.after(store.own_position(), OWN_BATCH)
         if not batch:
             return taken
@@ -192,4 +193,3 @@ def take_own(store: RegisterStore, copies: SqliteOwnCopies, rules: Rules) -> int
             store.rollback()
             raise
         store.commit()
-        copies.forget(batch[-1][0])

@@ -39,6 +39,8 @@ FLAGS: Final[dict[str, str]] = {
 }
 """Codes of flags, with what they mean and what to do."""
 
+AT_ONCE: Final = 0
+"""When a flag begins that waits for nothing: a clock here that is behind the relay's must not hold it back."""
 NAMED: Final = 200
 """Most alerts or movements of one container that a rule looks at: the first in order of their ids or times."""
 
@@ -61,11 +63,11 @@ def licence_flag(licence: LicenceRow, decided: Standing, citing: Standing) -> Fl
     """
     if _is_agency(citing.cited) and citing.cited != licence.authority:
         return None
-    starts_at = since = max(decided.admitted_at, citing.admitted_at)
+    since, starts_at = max(decided.admitted_at, citing.admitted_at), AT_ONCE
     if licence.status in STOPPED:
         status = licence.status
     elif licence.status in CURRENT and licence.expires_at is not None:
-        status, starts_at = "EXPIRED", max(since, licence.expires_at)
+        status, starts_at = "EXPIRED", licence.expires_at
     else:
         return None
     if citing.valid_until is not None and citing.valid_until <= starts_at:
@@ -99,7 +101,7 @@ def quantity_flags(licence: LicenceRow, decided: Standing, used: Used, last_usag
     since = max(decided.admitted_at, last_usage_at)
 
     def flag(code: str, text: str) -> Flag:
-        return Flag(code, licence.number, decided.subject, (), (licence.authority,), text, None, since, since, None)
+        return Flag(code, licence.number, decided.subject, (), (licence.authority,), text, None, since, AT_ONCE, None)
 
     over = [
         f"line {each.item.line}: {quantity_text(each.used)} of {quantity_text(each.item.granted)} {each.item.unit or ''}".rstrip()
@@ -138,7 +140,7 @@ def container_flag(container: str, alerts: Sequence[Standing]) -> Flag | None:
         text=f"{len(subjects)} live alerts of {len(ends)} owners name container {container}",
         instruction=None,
         since=since,
-        starts_at=since,
+        starts_at=AT_ONCE,
         ends_at=last,
     )
 
@@ -158,7 +160,7 @@ def hit_flag(alert: Standing, seizures: Sequence[Standing]) -> Flag | None:
         text=f"led to {len(ordered)} seizure{'s' if len(ordered) > 1 else ''}",
         instruction=None,
         since=since,
-        starts_at=since,
+        starts_at=AT_ONCE,
         ends_at=None,
     )
 
@@ -175,9 +177,8 @@ def dwell_flags(zone: str, container: str, stays: Sequence[Stay]) -> list[Flag]:
             text = f"container {container} entered {zone} and has not left within {limit} days"
         else:
             subject, others = stay.left.subject, (stay.entered.subject,)
-            since = starts_at = max(stay.entered.admitted_at, stay.left.admitted_at)
+            since, starts_at = max(stay.entered.admitted_at, stay.left.admitted_at), AT_ONCE
             box = f", and left in {stay.left.left_in}" if stay.left.left_in else ""
             text = f"container {container} was in {zone} for {stay.days} days, over the limit of {limit}{box}"
-        starts_at = max(starts_at, since)
         found.append(Flag("DWELL_OVER", f"{zone} {container}", subject, others, (), text, None, since, starts_at, None))
     return found

@@ -191,8 +191,8 @@ class Flag:
     """What follows from several messages together. It stands while its cause does.
 
     ``about``: the licence number, container or alert that joins them; ``subject`` carries the flag, ``others`` are the rest of its
-    cause; ``addressees`` should be told. It holds from ``starts_at`` to ``ends_at`` (None: open); ``since`` is when its cause was
-    complete here.
+    cause; ``addressees`` should be told. It holds from ``starts_at`` (0: at once) to ``ends_at`` (None: open); ``since`` is when its
+    cause was complete here.
     """
 
     code: str

@@ -50,8 +50,9 @@ class SqliteOwnCopies:
 
     def forget(self, number: int) -> None:
         """The register has everything up to this number."""
-        self._sql.execute("DELETE FROM copy WHERE number <= ?", (number,))
-        self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._sql.execute("SELECT 1 FROM copy WHERE number <= ? LIMIT 1", (number,)).fetchone() is not None:
+            self._sql.execute("DELETE FROM copy WHERE number <= ?", (number,))
+            self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """See the port."""

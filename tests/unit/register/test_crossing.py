@@ -36,11 +36,11 @@ def take(kept: Kept, messages: Sequence[Message], order: Sequence[int]) -> None:
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize(("decided", "status"), [("SUSPEND", "SUSPENDED"), ("REVOKE", "REVOKED"), ("ANNUL", "ANNULLED")])
 def test_a_stopped_licence_flags_what_cites_it(kept: Kept, decided: str, status: str, order: tuple[int, ...]) -> None:
-    """Grant, alert, and the decision that stops it, in every order: one flag with the in-transit instruction, since the later of the two."""
+    """Grant, alert, and the decision that stops it, in every order: one flag with the in-transit instruction."""
     take(kept, [decision("GRANT", 1), citing(), decision(decided, 2, retroactive=True)], order)
     (flag,) = kept.reader.flags(NOW + 10)
     assert (flag.code, flag.subject, flag.others, flag.instruction) == (f"LICENCE_{status}", ALERT, ("DE-BAFA/2026/L-0815",), "HOLD")
-    assert (flag.since, flag.starts_at, flag.ends_at) == (NOW + 2, NOW + 2, NOW + 20 * DAY)
+    assert (flag.since, flag.starts_at, flag.ends_at) == (NOW + 2, 0, NOW + 20 * DAY)
     assert kept.reader.find([look.cites_licence("2026-0815")], NOW)[0].flags == (flag,)
     assert kept.reader.licence("2026-0815", NOW + 10)[0].flags == (flag,)
 
@@ -156,7 +156,7 @@ def test_a_seizure_is_the_hit_of_the_alert_it_names(kept: Kept, order: tuple[int
 
 @pytest.mark.parametrize(("mode", "limit"), [("SEA", 45), ("INLAND_WATER", 45), ("AIR", 21)])
 def test_a_stay_in_a_free_zone(kept: Kept, mode: str, limit: int) -> None:
-    """In and out in days; over the limit of the way it came, it is flagged; a container that does not leave is flagged when its time is over."""
+    """In and out in days; over the limit of the way it came, it is flagged; one that does not leave is flagged in time."""
     kept.take(put(zone_event(1, "FZ_IN", day=0, mode=mode)))
     assert codes(kept.reader.flags(NOW + limit * DAY - 1)) == []
     assert codes(kept.reader.flags(NOW + limit * DAY)) == ["DWELL_OVER"]
