@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from broker.register.licences import Balance
 from broker.register.rows import Flag, Key, LicenceRow, SubjectRow
 from broker.register.zones import Stay
 
 
-@dataclass(frozen=True, slots=True)
-class LicenceAnswer:
+class LicenceAnswer(NamedTuple):
     """A licence now. ``status`` counts an end that needed no message; ``in_force`` is false while the decision is still to take effect.
 
     ``flags``: findings about its quantities, and every live alert or shipment that cites it in vain. ``as_of``: the register's age.

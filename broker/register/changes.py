@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from broker.families.rules import instant_ms, rows
 from broker.register import keys
@@ -44,7 +44,7 @@ def change_of(delivered: Delivered) -> Change:
         return Change(_erased(row, str(core["reason"])), duties=tuple(_duties(delivered)))
     return Change(
         subject=row,
-        content={name: plain(section) for name, section in delivered.sections.items()},
+        content=delivered.sections,
         keys=tuple(dict.fromkeys(_keys(delivered))),
         licence=licence_of(delivered),
         usages=usages_of(delivered),
@@ -77,19 +77,17 @@ def _erased(row: SubjectRow, reason: str) -> SubjectRow:
     return replace(row, state="ERASED", reason=reason, erased_at=row.admitted_at)
 
 
-def plain(value: Any) -> Any:
-    """A decoded value as JSON has it: times and days in ISO 8601, decimals as text without loss, bytes in hexadecimal."""
-    if isinstance(value, Mapping):
-        return {name: plain(part) for name, part in cast("Mapping[str, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in cast("list[Any]", value)]
+def plain(value: Any) -> str:
+    """What JSON has no form for, as text: times and days in ISO 8601, decimals without loss, bytes in hexadecimal. Raises TypeError."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
-    return value.hex() if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(f"{type(value).__name__} is no value of a section")
 
 
 def _keys(delivered: Delivered) -> Iterator[Key]:

@@ -33,8 +33,9 @@ _DOTTED: Final = re.compile(r"\s+")
 
 def comparable(text: str) -> str:
     """A number or code without signs and spaces, in capitals. Letters outside of ASCII stay letters, so that none is lost."""
-    folded = unicodedata.normalize("NFKC", text).upper()
-    return _SIGNS.sub("", folded) if folded.isascii() else "".join(c for c in folded if c.isalnum())
+    if text.isascii():
+        return _SIGNS.sub("", text.upper())
+    return "".join(c for c in unicodedata.normalize("NFKC", text).upper() if c.isalnum())
 
 
 def control_code(text: str) -> str:

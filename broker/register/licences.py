@@ -7,9 +7,8 @@ came in. Quantities are whole millionths of a unit, so that sums are exact.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from broker import ids
 from broker.families.rules import instant_ms, rows
@@ -94,8 +93,7 @@ def status_at(licence: LicenceRow, now_ms: int) -> str:
     return "EXPIRED" if ended and licence.status in CURRENT else licence.status
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """An item and what is left of it. ``used`` is the sum of the write-offs seen here; ``remaining`` is granted less used, or what the
     authority says is left where that is less; None for not limited. Below 0: more was written off than granted."""
 

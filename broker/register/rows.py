@@ -1,13 +1,14 @@
 """The rows of the register, as values. Times are Unix milliseconds UTC; quantities are whole millionths of a unit.
 
-A row belongs to the subject whose newest revision it came from, and goes with it.
+A row belongs to the subject whose newest revision it came from, and goes with it. What a look-up makes by the thousand is a named
+tuple: a quarter of the time of a frozen dataclass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 State = Literal["LIVE", "ERASED"]
 Direction = Literal["IN", "OUT"]
@@ -92,8 +93,7 @@ class Key:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LicenceItemRow:
+class LicenceItemRow(NamedTuple):
     """An item of a licence. ``granted`` and ``stated`` (what the authority says is left) in millionths; None is not limited, not said."""
 
     line: int
@@ -105,8 +105,7 @@ class LicenceItemRow:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LicenceRow:
+class LicenceRow(NamedTuple):
     """A licence as its authority's newest decision leaves it. ``number`` is the comparable form of ``licence_no``.
 
     ``items`` is None where the section was not disclosed.
@@ -174,7 +173,8 @@ class DutyRow:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All rows that one message gives. An erased subject has its own row, and the duty to confirm a recall."""
+    """All rows that one message gives, and its sections as ``content``. An erased subject has its own row, and the duty to confirm a
+    recall."""
 
     subject: SubjectRow
     content: Mapping[str, Any] = field(default_factory=dict[str, Any])

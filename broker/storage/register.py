@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
 from broker.errors import StoreError
-from broker.register.changes import CITING, HIT, change_of
+from broker.register.changes import CITING, HIT, change_of, plain
 from broker.register.keys import CONTAINER, LICENCE
 from broker.register.rows import Change, Delivered, SubjectRow
 from broker.storage.register_flags import FlagKeeper
@@ -28,6 +29,8 @@ from broker.storage.subscriber_store import SqliteSubscriberStore
 _RANK: Final = "SELECT revision, counter, leaf FROM subject WHERE subject = ?"
 _SUBJECT: Final = "INSERT OR REPLACE INTO subject VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LICENCE: Final = "INSERT INTO licence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)"
+_SUBJECT_COLUMNS: Final = attrgetter(*(each.name for each in fields(SubjectRow)))
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode
 _DELETE: Final = tuple(f"DELETE FROM {table} WHERE subject = ?" for table in OF_SUBJECT)  # noqa: S608 - names from the schema
 _TOTAL: Final = "SELECT total FROM used WHERE number = ? AND authority = ? AND line = ? AND unit = ?"
 _AS_OF: Final = "UPDATE register_state SET as_of = ? WHERE as_of IS NULL OR as_of < ?"
@@ -141,9 +144,9 @@ class SqliteRegister:
     def _insert(self, change: Change) -> None:
         row = change.subject
         subject, execute, many = row.subject, self._sql.execute, self._sql.executemany
-        execute(_SUBJECT, astuple(row))
+        execute(_SUBJECT, _SUBJECT_COLUMNS(row))
         if change.content:
-            execute("INSERT INTO content VALUES (?, ?)", (subject, json.dumps(change.content, ensure_ascii=False, separators=(",", ":"))))
+            execute("INSERT INTO content VALUES (?, ?)", (subject, _JSON(change.content)))
         if change.keys:
             many("INSERT OR IGNORE INTO look VALUES (?, ?, ?, ?)", [(key.kind, key.value, subject, key.detail) for key in change.keys])
         if change.licence is not None:
@@ -164,7 +167,7 @@ class SqliteRegister:
         licence, row = change.licence, change.subject
         if licence is None:
             return
-        items = None if licence.items is None else json.dumps([astuple(item) for item in licence.items], ensure_ascii=False)
+        items = None if licence.items is None else _JSON(licence.items)
         self._sql.execute(
             _LICENCE,
             (

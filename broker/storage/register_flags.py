@@ -40,11 +40,8 @@ _INSERT: Final = "INSERT OR IGNORE INTO flag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 
 
 def licence_row(row: Sequence[Any]) -> LicenceRow:
     """A licence from its columns, the first twelve of ``row``, in the order of :class:`LicenceRow`."""
-    number, authority, licence_no, kind, decision, status, instruction, effective, published, expires, destinations, items = row[:12]
-    return LicenceRow(
-        number, authority, licence_no, kind, decision, status, instruction, effective, published, expires,
-        tuple(destinations.split()), None if items is None else items_of(items),
-    )  # fmt: skip
+    items = row[11]
+    return LicenceRow(*row[:10], tuple(row[10].split()), None if items is None else items_of(items))
 
 
 def items_of(text: str) -> tuple[LicenceItemRow, ...]:
@@ -68,7 +65,6 @@ class FlagKeeper:
     def licence(self, number: str) -> None:
         """Everything about the licences of a number: who cites them, what was written off."""
         self._delete("LICENCE", number)
-        self._delete("QUANTITY", number)
         for row in self._sql.execute(_LICENCES, (number,)).fetchall():
             licence, decided = licence_row(row), Standing(row[12], row[13], None)
             for citing in self._sql.execute(_CITING, (LICENCE, number, *CITING)).fetchall():
@@ -88,7 +84,7 @@ class FlagKeeper:
         if used:
             last = self._sql.execute("SELECT MAX(admitted_at) FROM written_off WHERE number = ? AND authority = ?", key).fetchone()[0]
             for flag in quantity_flags(licence, decided, used, last or 0):
-                self._add("QUANTITY", flag)
+                self._add("LICENCE", flag)
 
     def citing(self, number: str, subject: str) -> None:
         """What one subject cites, against the licences of that number."""

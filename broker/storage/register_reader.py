@@ -22,17 +22,17 @@ from broker.storage.register_schema import VERSION
 LIMIT: Final = 1000
 """Most subjects of one answer."""
 
+CACHE_KIB: Final = 16_384
+"""Memory for pages of a reader: the inner pages of the look-ups of a million licences fit."""
+
 _LICENCE: Final = (
     "SELECT number, authority, licence_no, licence_type, decision, status, instruction, effective_at, published_at, expires_at, "
     "destinations, items, subject, revision, admitted_at, withheld, used, "
-    "EXISTS (SELECT 1 FROM flag WHERE rule = 'LICENCE' AND about = licence.number) "
-    "OR EXISTS (SELECT 1 FROM flag WHERE rule = 'QUANTITY' AND about = licence.number), "
+    "EXISTS (SELECT 1 FROM flag WHERE rule = 'LICENCE' AND about = licence.number), "
     "(SELECT as_of FROM register_state) FROM licence WHERE number = ?"
 )
 _ACTIVE: Final = "starts_at <= ? AND (ends_at IS NULL OR ends_at > ?)"
-_LICENCE_FLAGS: Final = (
-    f"SELECT {FLAG_COLUMNS} FROM flag WHERE rule IN ('LICENCE', 'QUANTITY') AND about = ? AND {_ACTIVE} ORDER BY rule, code, subject"  # noqa: S608
-)
+_LICENCE_FLAGS: Final = f"SELECT {FLAG_COLUMNS} FROM flag WHERE rule = 'LICENCE' AND about = ? AND {_ACTIVE} ORDER BY code, subject"  # noqa: S608
 _NOW: Final = "starts_at <= :now AND (ends_at IS NULL OR ends_at > :now)"
 _SUBJECT_FLAGS: Final = (
     f"SELECT {FLAG_COLUMNS} FROM flag WHERE subject = :subject AND {_NOW} UNION "  # noqa: S608
@@ -108,6 +108,7 @@ class RegisterReader:
             raise StoreError(f"there is no register at `{path}`", advice="run `broker register follow` while the exchange is up")
         try:
             connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
             raise StoreError(f"the register `{path}` cannot be read: {error}", advice="move it away: it is built again") from error

@@ -72,7 +72,7 @@ def test_any_order_and_any_duplicates(taken: list[int], chance: random.Random) -
 @pytest.mark.soak
 def test_ten_thousand_histories() -> None:
     """The same over 10,000 histories of up to 60 deliveries from a fixed seed; every replica of a set ends in the same state."""
-    chance, ends = random.Random(20260815), {}
+    chance, ends = random.Random(20260815), dict[frozenset[int], dict[str, list[tuple[Any, ...]]]]()
     for _ in range(10_000):
         taken = [chance.randrange(len(pool())) for _ in range(chance.randrange(60))]
         rows = rows_of([pool()[number] for number in taken])

@@ -82,7 +82,7 @@ def zone_event(
     message = changed(
         sample_seizure(f"AE-CUSTOMS/2026/S-{number}"), "core", direction=direction, free_zone_code=zone, occurred_at=moment(NOW, days=day)
     )
-    units = [{"id": container, "observed_raw": None, "size_type": None, "fullness": None, "seals": []}]
+    units: list[dict[str, Any]] = [{"id": container, "observed_raw": None, "size_type": None, "fullness": None, "seals": []}]
     conveyances = [
         {
             "mode": mode,
