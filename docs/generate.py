@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from broker.errors import REFUSALS, STEPS
 from broker.families.catalogue import FAMILIES
 from broker.families.rules import FINDINGS
+from broker.register.crossing import FLAGS
 from broker.schema.avsc import is_list, is_object, read_text
 from broker.schema.catalogue import Catalogue, Section
 from broker.schema.json_form import WRITTEN
@@ -145,6 +146,12 @@ def codes_page() -> str:
         "| code | severity | meaning |\n| --- | --- | --- |",
     ]
     lines += [f"| `{code}` | {severity} | {reason} |" for code, (severity, reason) in FINDINGS.items()]
+    lines += [
+        "\n## Flags\n",
+        "A **flag** stands in an agency's register while its cause does: what follows from several messages together.\n",
+        "| code | meaning |\n| --- | --- |",
+    ]
+    lines += [f"| `{code}` | {meaning} |" for code, meaning in FLAGS.items()]
     return "\n".join(lines) + "\n"
 
 

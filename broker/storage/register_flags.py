@@ -41,7 +41,7 @@ _INSERT: Final = "INSERT OR IGNORE INTO flag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 
 def licence_row(row: Sequence[Any]) -> LicenceRow:
     """A licence from its columns, the first twelve of ``row``, in the order of :class:`LicenceRow`."""
     items = row[11]
-    return LicenceRow(*row[:10], tuple(row[10].split()), None if items is None else items_of(items))
+    return LicenceRow._make((*row[:10], tuple(row[10].split()), None if items is None else items_of(items)))
 
 
 def items_of(text: str) -> tuple[LicenceItemRow, ...]:
