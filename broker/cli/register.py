@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -72,20 +73,44 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
     return 0 if found else 1
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What an alert is found by. Each that is given has to fit."""
+
+    container: str | None = None
+    """Container number, as declared or as found."""
+    document: str | None = None
+    """Number of a transport document, MRN or UCR."""
+    conveyance: str | None = None
+    """Ship by IMO number (9074729, 9074729/017E) or name, flight (SQ12, SQ12/2026-10-01), wagon, plate."""
+    party: str | None = None
+    """Name in any script, with or without Ltd or GmbH, or a number of the party."""
+    licence: str | None = None
+    """Number of a licence that the papers cite."""
+    hs: str | None = None
+    """HS code, or how it begins."""
+    control: str | None = None
+    """Entry of a control list, or how it begins."""
+
+    def conditions(self) -> list[look.Condition]:
+        """As the register takes them. Raises UsageError where there are none, or where one has no letter and no digit."""
+        given = (
+            (self.container, look.container_is), (self.document, look.document_is), (self.conveyance, look.conveyance_is),
+            (self.party, look.party_is), (self.licence, look.cites_licence), (self.hs, look.hs_is), (self.control, look.control_is),
+        )  # fmt: skip
+        found = [form(text) for text, form in given if text is not None]
+        if not found or not all(any(value for _, value in condition) for condition in found):
+            raise UsageError("nothing to look for was given", advice="give --container, --document, --party, --licence or another key")
+        return found
+
+
+NO_KEYS = Keys()
+
+
 @alert.command
 async def find(
-    *,
-    as_: As,
-    container: str | None = None,
-    document: str | None = None,
-    conveyance: str | None = None,
-    party: str | None = None,
-    licence: str | None = None,
-    hs: str | None = None,
-    control: str | None = None,
-    ended: Annotated[bool, Parameter(negative="")] = False,
-    wait: float = WAIT_S,
-    common: Common = COMMON,
+    *, as_: As, keys: Keys = NO_KEYS, ended: Annotated[bool, Parameter(negative="")] = False, wait: float = WAIT_S, common: Common = COMMON
 ) -> int:
     """Find the live alerts that fit everything that is given.
 
@@ -95,32 +120,12 @@ async def find(
     ----------
     as_
         The agency of this home whose register answers.
-    container
-        Container number, as declared or as found.
-    document
-        Number of a transport document, MRN or UCR.
-    conveyance
-        Ship by IMO number (9074729, 9074729/017E) or name, flight (SQ12, SQ12/2026-10-01), wagon, plate.
-    party
-        Name in any script, with or without Ltd or GmbH, or a number of the party.
-    licence
-        Number of a licence that the papers cite.
-    hs
-        HS code, or how it begins.
-    control
-        Entry of a control list, or how it begins.
     ended
         Take in alerts past their time.
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
-    given = (
-        (container, look.container_is), (document, look.document_is), (conveyance, look.conveyance_is), (party, look.party_is),
-        (licence, look.cites_licence), (hs, look.hs_is), (control, look.control_is),
-    )  # fmt: skip
-    conditions = [form(text) for text, form in given if text is not None]
-    if not conditions or not all(any(value for _, value in condition) for condition in conditions):
-        raise UsageError("nothing to look for was given", advice="give --container, --document, --party, --licence or another key")
+    conditions = keys.conditions()
     screen = Screen(as_json=common.json)
     async with _register(common, as_) as register:
         freshness = await register.catch_up(_checked(wait))
