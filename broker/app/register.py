@@ -163,10 +163,11 @@ class Register:
 
 
 async def _follow_own(subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies) -> None:
-    """Own messages come into the register while it is followed, between two batches of the inbox."""
+    """Own messages come into the register while it is followed, between two batches of the inbox; so does what readers held up."""
     while True:
         await asyncio.sleep(OWN_S)
         if not store.transaction.in_transaction:
+            store.scrub()
             take_own(store, copies, subscriber.knowledge.rules)
 
 

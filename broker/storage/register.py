@@ -42,9 +42,10 @@ class RegisterStore(SqliteSubscriberStore):
     def __init__(self, path: Path | None, agency: str) -> None:
         super().__init__(path, agency)
         try:
-            self._erased = False
+            self._erased = True  # a process that ended before it could may have left something
             self._sql.execute("PRAGMA secure_delete = ON")
             self._prepare(path)
+            self.scrub()
             self.register = SqliteRegister(self._sql, self._note_erasure)
         except sqlite3.Error as error:
             self.close()
@@ -80,11 +81,16 @@ class RegisterStore(SqliteSubscriberStore):
         self._erased = True
 
     def commit(self) -> None:
-        """See the port. What was erased is in no file after it, unless a reader holds the write-ahead log: then after a later commit."""
+        """See the port. What was erased is in no file after it, unless a reader is in the middle of an answer: then after :meth:`scrub`."""
         super().commit()
+        self.scrub()
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log if something that was erased is in it still. Does not wait for readers: call it again later."""
         if self._erased:
-            busy = self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            self._erased = bool(busy)
+            self._sql.execute("PRAGMA busy_timeout = 0")
+            self._erased = bool(self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            self._sql.execute("PRAGMA busy_timeout = 5000")
 
 
 @dataclass(slots=True)

@@ -234,6 +234,28 @@ def test_erased_content_is_in_no_byte_of_the_files(tmp_path: Path) -> None:
     assert b"Besenkammer00004" not in bytes_of(path)
 
 
+def test_a_reader_in_the_middle_of_an_answer_delays_the_scrubbing(tmp_path: Path) -> None:
+    """The writer does not wait for it; what was erased is in no byte once the reader is done, or the register is opened again."""
+    path = tmp_path / "register.sqlite"
+    kept = Kept(path)
+    kept.take(put(marked(4, "CSQU3054383")), put(marked(5, "CSQU3054383")))
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        for number in (4, 5):
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM subject").fetchall()
+            kept.take(put(recalled(f"SG-CUSTOMS/2026/{number:06}", 2)))
+            mark = f"Besenkammer{number:05}".encode()
+            assert mark in bytes_of(path)
+            reader.execute("ROLLBACK")
+            if number == 4:
+                kept.store.scrub()
+            else:
+                kept.close()
+                kept = Kept(path)
+            assert mark not in bytes_of(path)
+    kept.close()
+
+
 def test_withheld_sections_are_in_no_byte_of_the_files(tmp_path: Path) -> None:
     """What a recipient may not see never reaches its disk by way of the register."""
     path = tmp_path / "register.sqlite"
