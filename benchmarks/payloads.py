@@ -5,7 +5,7 @@ countries and places, and a readable description. There are :data:`SHAPES` diffe
 tuples as a few weeks of traffic would show it; each message is a subject of its own.
 
 The peers get the same values in one record: the header fields that any program would send, and the same three sections, whose
-schemas are those under ``schemas/alert/v1``. The record is written with ``fastavro.schemaless_writer`` and its parsed schema.
+schemas are the newest under ``schemas/alert``. The record is written with ``fastavro.schemaless_writer`` and its parsed schema.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import fastavro
 from broker.families.alert import ALERT
 from broker.families.completion import complete_sections
 from broker.families.message import Audience, Message
-from broker.shipped import shipped
+from broker.storage.schemas import load_catalogue
 
 _fastavro: Final[Any] = fastavro
 
@@ -123,20 +123,23 @@ def _valid_until() -> datetime:
 
 
 def messages(count: int, originator: str, run: str, agencies: Sequence[str], *, urgency: str = "ROUTINE") -> list[Message]:
-    """``count`` alerts to ``agencies``; ``run`` makes their subjects new."""
+    """``count`` alerts to ``agencies`` and to nobody else (TLP:AMBER+STRICT); ``run`` makes their subjects new."""
     shapes, until = _shapes(), int(_valid_until().timestamp() * 1000)
     audience = Audience(agencies=tuple(agencies))
     return [
-        Message("alert", f"{originator}/{run}/{n:06d}", shapes[n % SHAPES], audience, valid_until_ms=until, urgency=urgency)
+        Message(
+            "alert", f"{originator}/{run}/{n:06d}", shapes[n % SHAPES], audience,
+            valid_until_ms=until, urgency=urgency, tlp="AMBER_STRICT",
+        )
         for n in range(count)
-    ]
+    ]  # fmt: skip
 
 
 def records(count: int, originator: str, run: str, agencies: Sequence[str]) -> list[Record]:
     """The same values as one record each."""
     shapes, until, now = _shapes(), _valid_until(), datetime.now(UTC)
     same: Record = {
-        "originator": originator, "revision": 1, "issued_at": now, "valid_until": until, "urgency": "ROUTINE", "tlp": "AMBER",
+        "originator": originator, "revision": 1, "issued_at": now, "valid_until": until, "urgency": "ROUTINE", "tlp": "AMBER_STRICT",
         "legal_basis": "UNSCR1540", "purposes": ["STC_ENFORCEMENT"], "audience": list(agencies),
     }  # fmt: skip
     return [{"message_id": f"{n:032x}", "subject": f"{originator}/{run}/{n:06d}", **same, **shapes[n % SHAPES]} for n in range(count)]
@@ -161,8 +164,9 @@ def _schema() -> Any:
 
     fields = [*_HEADER]
     for section in SECTIONS:
-        text = (shipped("schemas/alert/v1") / f"{section}.avsc").read_text(encoding="utf-8")
-        fields.append({"name": section, "type": once(json.loads(text))})
+        newest = load_catalogue().current("alert", section)
+        assert newest is not None
+        fields.append({"name": section, "type": once(json.loads(newest.text))})
     return _fastavro.parse_schema({"type": "record", "name": "Alert", "namespace": "broker.alert.v1", "fields": fields})
 
 

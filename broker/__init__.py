@@ -11,23 +11,44 @@ if TYPE_CHECKING:
     from broker.app.connect import connect
     from broker.envelope.receipt import Receipt
     from broker.errors import BrokerError, ExchangeUnreachable, Finding, NotAuthorised, Refusal, RefusedError, StoreError, UsageError
+    from broker.families.ack import ack
     from broker.families.alert import alert
+    from broker.families.consent_reply import consent_reply
+    from broker.families.consent_request import consent_request
+    from broker.families.correction import correction
+    from broker.families.entity_watch import entity_watch
+    from broker.families.feedback import feedback
+    from broker.families.fz_warning import fz_warning
     from broker.families.licence import licence
+    from broker.families.licence_usage import licence_usage
+    from broker.families.licit_movement import licit_movement
     from broker.families.message import Audience, Correlation, Evaluation, Message
+    from broker.families.reachback import reachback
+    from broker.families.reachback_reply import reachback_reply
+    from broker.families.recall import recall
+    from broker.families.recall_reply import recall_reply
+    from broker.families.rfi import rfi
+    from broker.families.rfi_reply import rfi_reply
     from broker.families.seizure import seizure
     from broker.service.publisher import Handle, Publisher
     from broker.service.subscriber import DONE, Delivery, Outcome, Reject, Retry, Subscriber
 
+_FAMILIES: Final = (
+    "alert licence seizure fz_warning entity_watch licit_movement ack feedback licence_usage rfi rfi_reply correction recall recall_reply "
+    "consent_request consent_reply reachback reachback_reply"
+)
 _HOMES: Final = {
-    "app": "Member", "app.connect": "connect", "envelope.receipt": "Receipt", "families.alert": "alert", "families.licence": "licence",
+    "app": "Member", "app.connect": "connect", "envelope.receipt": "Receipt", **{f"families.{name}": name for name in _FAMILIES.split()},
     "errors": "BrokerError ExchangeUnreachable Finding NotAuthorised Refusal RefusedError StoreError UsageError",
-    "families.message": "Audience Correlation Evaluation Message", "families.seizure": "seizure",
+    "families.message": "Audience Correlation Evaluation Message",
     "service.publisher": "Handle Publisher", "service.subscriber": "DONE Delivery Outcome Reject Retry Subscriber",
 }  # fmt: skip
 _HOME_OF: Final = {name: f"broker.{home}" for home, names in _HOMES.items() for name in names.split()}
 __all__ = [  # noqa: RUF022 - in the order of use
     "Member", "connect", "Publisher", "Handle", "Receipt", "Subscriber", "Delivery", "DONE", "Outcome", "Retry", "Reject",
-    "Message", "Audience", "Correlation", "Evaluation", "alert", "licence", "seizure", "Finding", "Refusal", "BrokerError",
+    "Message", "Audience", "Correlation", "Evaluation", "alert", "licence", "seizure", "fz_warning",
+    "entity_watch", "licit_movement", "ack", "feedback", "licence_usage", "rfi", "rfi_reply", "correction", "recall", "recall_reply",
+    "consent_request", "consent_reply", "reachback", "reachback_reply", "Finding", "Refusal", "BrokerError",
     "UsageError", "RefusedError", "ExchangeUnreachable", "NotAuthorised", "StoreError",
 ]  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Write the pages of docs/ that follow from the code: ``python -m docs.generate`` from the root of the repository.
 
-``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings. A test fails while a page
-is not what this program would write.
+``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``dictionary.md`` from the schemas and
+from the cases that the tests run. A test fails while a page is not what this program would write. New schemas are listed as drafts in
+``schemas/released.json`` on the way.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from broker.families.rules import FINDINGS
 from broker.register.crossing import FLAGS
 from broker.schema.avsc import is_list, is_object, read_text
 from broker.schema.catalogue import Catalogue, Section
+from broker.schema.compatibility import CHANGES
 from broker.schema.json_form import WRITTEN
-from broker.storage.schemas import load_catalogue
+from broker.schema.release import list_text, listed
+from broker.storage.schemas import RELEASED, load_catalogue, load_sections, read_released
+from docs.dictionary import dictionary_page
 
 HERE: Final = Path(__file__).parent
 _NOTE: Final = "<!-- Written by `python -m docs.generate`. Do not edit. -->\n"
@@ -147,6 +151,12 @@ def codes_page() -> str:
     ]
     lines += [f"| `{code}` | {severity} | {reason} |" for code, (severity, reason) in FINDINGS.items()]
     lines += [
+        "\n`broker schema check` compares versions of a **schema**. REJECT: the two cannot be in use side by side, and the registrar does",
+        "not announce the new one; a milder case of the same code is a WARN.\n",
+        "| code | severity | what to do |\n| --- | --- | --- |",
+    ]
+    lines += [f"| `{code}` | {severity} | {advice} |" for code, (severity, advice) in CHANGES.items()]
+    lines += [
         "\n## Flags\n",
         "A **flag** stands in an agency's register while its cause does: what follows from several messages together.\n",
         "| code | meaning |\n| --- | --- |",
@@ -155,11 +165,22 @@ def codes_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def released_list(folder: Path | None = None) -> str:
+    """``schemas/released.json`` with what is new listed as a draft."""
+    return list_text(listed(load_sections(folder), read_released(folder)))
+
+
 def pages() -> dict[str, str]:
     """File name to text of every page written here."""
-    return {"messages.md": messages_page(load_catalogue()), "codes.md": codes_page()}
+    catalogue = load_catalogue()
+    return {
+        "messages.md": messages_page(catalogue),
+        "codes.md": codes_page(),
+        "dictionary.md": f"{_NOTE}\n{dictionary_page(catalogue)}",
+    }
 
 
 if __name__ == "__main__":
     for file, text in pages().items():
         (HERE / file).write_text(text, encoding="utf-8")
+    (HERE.parent / "schemas" / RELEASED).write_text(released_list(), encoding="utf-8")

@@ -11,6 +11,7 @@ import os
 from benchmarks.payloads import messages
 from benchmarks.sides.pace import PROBES, Arrivals, at_rate, one_at_a_time, opened
 from benchmarks.sides.side import Meter, Result, Spec, run
+from broker.app import process
 from broker.app.connect import connect
 from broker.app.local import RelayProcess
 from broker.app.parties import Member
@@ -37,6 +38,7 @@ async def _timed(spec: Spec, arrivals: Arrivals, publisher: Publisher) -> Result
 
 async def side(spec: Spec) -> Result:
     """Publish, relay, receive."""
+    process.settle()
     arrivals = Arrivals()
 
     async def handler(delivery: Delivery) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from benchmarks.payloads import messages
 from benchmarks.sides.side import Meter, Result, Spec, run
+from broker.app import process
 from broker.app.connect import connect
 from broker.app.parties import Member
 from broker.families.message import Message
@@ -34,6 +35,7 @@ async def publish_all(publisher: Publisher, waiting: Iterable[Message]) -> None:
 
 async def side(spec: Spec) -> Result:
     """Publish warm-up and messages."""
+    process.settle()
     made = messages(spec.total, spec.agency, spec.run, spec.recipients)
     member = Member(spec.folder, spec.agency, connect, bootstrap=spec.bootstrap)
     transport = member.transport()

@@ -13,6 +13,7 @@ import time
 from typing import Final
 
 from benchmarks.sides.side import Meter, Result, Spec, run
+from broker.app import process
 from broker.app.connect import connect, connect_admin
 from broker.app.parties import Operator
 from broker.errors import BrokerError
@@ -38,6 +39,7 @@ async def _until(worker: RelayWorker, running: asyncio.Task[None], delivered: in
 
 async def side(spec: Spec) -> Result:
     """Drain the outboxes."""
+    process.settle()
     fan_out = len(spec.recipients)
     operator = Operator(spec.folder, connect, connect_admin, bootstrap=spec.bootstrap)
     transport = operator.transport("relay")

@@ -7,6 +7,7 @@ decoded, and handed to a handler within the store's transaction. The handler doe
 from __future__ import annotations
 
 from benchmarks.sides.side import Meter, Result, Spec, run
+from broker.app import process
 from broker.app.connect import connect
 from broker.app.parties import Member
 from broker.errors import BrokerError
@@ -16,6 +17,7 @@ from broker.storage.subscriber_store import SqliteSubscriberStore
 
 async def side(spec: Spec) -> Result:
     """Read the inbox from its beginning."""
+    process.settle()
     member = Member(spec.folder, spec.agency, connect, bootstrap=spec.bootstrap)
     transport = member.transport()
     path = spec.folder / "benchmark" / f"{spec.run}.sqlite"

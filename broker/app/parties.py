@@ -6,7 +6,7 @@ Each is made of services and adaptors by passing them arguments.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +64,10 @@ class Member:
         bootstrap: str | None = None,
         clock: Clock | None = None,
         randomness: Randomness | None = None,
+        schemas: Mapping[tuple[str, str, int], str] | None = None,
     ) -> None:
+        """``schemas``: the program's own, by default those shipped."""
+        self._schemas = schemas
         self.files = AgencyHome(home, agency)
         self._connect, self._bootstrap = connect, bootstrap
         self.clock: Clock = clock or SystemClock()
@@ -76,17 +79,24 @@ class Member:
         principal = ids.principal(settings.agency, settings.generation)
         return self._connect(self._bootstrap or settings.bootstrap, principal, self.files.tls())
 
-    def knowledge(self, transport: Transport) -> Knowledge:
-        """What this agency reads of the exchange's public topics."""
-        return Knowledge(transport, pin_of(self.files.settings()), schema_texts())
+    def knowledge(self, transport: Transport, writing: Mapping[tuple[str, str], int] | None = None) -> Knowledge:
+        """What this agency reads of the exchange's public topics; ``writing`` as :meth:`publisher` has it."""
+        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), writing=writing)
 
-    def publisher(self, transport: Transport, store: Path | None = None) -> Publisher:
-        """A publisher with its store (one process at a time). Raises StoreError where another process has it."""
+    def publisher(
+        self, transport: Transport, store: Path | None = None, *, writing: Mapping[tuple[str, str], int] | None = None
+    ) -> Publisher:
+        """A publisher with its store (one process at a time). Raises StoreError where another process has it.
+
+        ``writing`` chooses the version of a section that is written, by family and section; by default the newest that this program
+        and the exchange both know. Raises UsageError where this program has no such version.
+        """
         agency = self.files.agency
         kept = SqlitePublisherStore(store or self.files.publisher_store, agency, self._randomness.take(16))
         # An agency that keeps a register has its own messages in it too; nobody else's process makes that file.
         copies = SqliteOwnCopies(self.files.own_copies) if self.files.own_copies.exists() else None
-        return Publisher(agency, transport, self.knowledge(transport), self.files.signer(), kept, self.clock, self._randomness, copies)
+        knowledge = self.knowledge(transport, writing)
+        return Publisher(agency, transport, knowledge, self.files.signer(), kept, self.clock, self._randomness, copies)
 
     def subscriber(
         self, transport: Transport, *, families: Sequence[str] | None = None, store: SubscriberStore | None = None
@@ -117,7 +127,10 @@ class Operator:
         *,
         bootstrap: str | None = None,
         clock: Clock | None = None,
+        schemas: Mapping[tuple[str, str, int], str] | None = None,
     ) -> None:
+        """``schemas``: the program's own, by default those shipped."""
+        self._schemas = schemas
         self.home = home
         self.files = ExchangeHome(home)
         self._connect, self._connect_admin, self._bootstrap = connect, connect_admin, bootstrap
@@ -153,7 +166,7 @@ class Operator:
 
     def knowledge(self, transport: Transport) -> Knowledge:
         """What the operator's services read of the public topics."""
-        return Knowledge(transport, pin_of(self.files.settings()), schema_texts())
+        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts())
 
     def relay(self, transport: Transport, member: str) -> RelayWorker:
         """A relay worker; ``member`` is a name that it keeps over restarts."""
@@ -167,7 +180,7 @@ class Operator:
                 shards=settings.shards,
                 relay_spkis=[self.files.relay().spki],
                 bundle=bundle or shipped_bundle(),
-                schemas=schema_texts(),
+                schemas=self._schemas or schema_texts(),
             )
 
     async def admit(self, request_text: str, communities: Sequence[str] = ()) -> Admission:

@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table
 
 from broker import ids
-from broker.app import Operator
+from broker.app import Operator, process
 from broker.app.connect import connect, connect_admin
 from broker.app.local import LocalInstallation
 from broker.app.watch import read_status
@@ -109,6 +109,7 @@ async def relay(*, member: str = "relay-1", common: Common = COMMON) -> int:
     operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
     transport = operator.transport("relay")
     worker = operator.relay(transport, member)
+    process.settle()
     stop = stop_signal()
     if os.environ.get("BROKER_STOP_WITH_STDIN"):
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)

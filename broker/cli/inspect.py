@@ -1,4 +1,4 @@
-"""``broker inspect``: decode and verify a parcel without Kafka, one verdict per admission step."""
+"""``broker inspect``: decode and verify without Kafka: a parcel, one verdict per admission step, or evidence of an equivocation."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from broker.envelope.parcel import SLIP, Parcel, read_parcel
 from broker.envelope.section import body_of
 from broker.errors import STEPS, Refusal, UsageError
 from broker.exchange.admit import Authentic, authenticate, examine
+from broker.exchange.evidence import Proven, is_evidence, prove
 from broker.exchange.receive import DELIVERY_LIMIT, Received, receive
 from broker.exchange.rules import Rules
 from broker.exchange.topology import KAFKA_LIMIT
@@ -85,14 +86,16 @@ def _sections(parcel: Parcel, header: Any, rules: Rules) -> dict[str, Any]:
 
 
 def inspect(file: str, /, *, trust: Path | None = None, recipient: str | None = None, common: Common = COMMON) -> int:
-    """Decode and verify one record value (an outbox parcel, or a captured delivery) without Kafka; exit code 1 if it does not hold.
+    """Decode and verify one record value (an outbox parcel, or a captured delivery), or evidence, without Kafka; exit code 1 if it
+    does not hold.
 
     Example: broker inspect captured/0198c5e0-....parcel --trust .broker/agencies/MY-CUSTOMS
 
     Parameters
     ----------
     file
-        The record's value as bytes, as `broker subscribe --capture` and `broker quarantine export` write it; - is standard input.
+        The record's value as bytes, as `broker subscribe --capture` and `broker quarantine export` write it, or what
+        `broker quarantine export --evidence` writes; - is standard input.
     trust
         Folder with trust.json, the signed directory (default: those of this home).
     recipient
@@ -101,6 +104,8 @@ def inspect(file: str, /, *, trust: Path | None = None, recipient: str | None = 
     screen = Screen(as_json=common.json)
     rules = read_trust([trust] if trust else trust_folders(common.home))
     value = read_bytes(file)
+    if is_evidence(value):
+        return _inspect_evidence(value, rules, screen)
     parcel = read_parcel(value, DELIVERY_LIMIT)
     record: dict[str, Any] = {"bytes": len(value), "digest": hashlib.sha256(value).hexdigest()}
     if isinstance(parcel, Refusal):
@@ -157,4 +162,55 @@ def _told(record: dict[str, Any]) -> str:
     if not good:
         where = f"{record['path']}: " if record["path"] else ""
         lines += [f"  {escape(printable(where + record['reason']))}", f"  [dim]{escape(printable(record['advice']))}[/dim]"]
+    return "\n".join(lines)
+
+
+def _inspect_evidence(value: bytes, rules: Rules, screen: Screen) -> int:
+    """Whether two statements contradict each other, and what each of them says."""
+    found = prove(value, rules)
+    record: dict[str, Any] = {"bytes": len(value), "digest": hashlib.sha256(value).hexdigest()}
+    if isinstance(found, Refusal):
+        record |= {"verdict": found.code, "reason": found.reason, "path": found.path, "advice": _advice(found, rules)}
+        where = f"{found.path} statement: " if found.path else ""
+        lines = [
+            f"[red]{found.code}[/]",
+            f"  {escape(printable(where + found.reason))}",
+            f"  [dim]{escape(printable(record['advice']))}[/dim]",
+        ]
+        screen.result(record, "\n".join(lines))
+        return 1
+    header = found.first.header
+    both = [_statement_json(each, rules) for each in (found.first, found.second)]
+    record |= {
+        "verdict": "proven", "originator": header.originator, "stream": header.stream.hex(), "seq": header.seq, "statements": both,
+    }  # fmt: skip
+    screen.result(record, _told_evidence(record, found))
+    return 0
+
+
+def _statement_json(authentic: Authentic, rules: Rules) -> dict[str, Any]:
+    header, kid = authentic.header, authentic.parcel.statement.kid
+    known = rules.directory.message_key(kid)
+    compromised = known[0].compromised_since_ms if known else None
+    return {
+        "message_id": ids.uuid_text(header.message_id), "family": header.family, "subject": header.subject, "revision": header.revision,
+        "issued_at": iso(header.issued_at), "leaf": authentic.leaf.hex(), "kid": kid.hex(),
+        "key_compromised_since": iso(compromised) if compromised is not None else None, "header": header_json(header),
+    }  # fmt: skip
+
+
+def _told_evidence(record: dict[str, Any], found: Proven) -> str:
+    header = found.first.header
+    said = f"{header.originator} signed two different messages as number {header.seq} of its stream {record['stream']}"
+    lines = [f"[red]proven[/] {escape(said)} [dim]{record['bytes']:,} bytes, SHA-256 {record['digest']}[/dim]"]
+    for name, each in zip(("first", "second"), record["statements"], strict=True):
+        what = f"{each['family']} {each['subject']} revision {each['revision']}"
+        lines += [
+            f"  {name:<6}  {escape(printable(what))} [dim]{each['issued_at']}[/dim]",
+            f"          message {each['message_id']}",
+            f"          leaf {each['leaf']}",
+            f"          key {each['kid']}, signature ok",
+        ]
+        if each["key_compromised_since"]:
+            lines.append(f"          [yellow]the key was reported as compromised since {each['key_compromised_since']}[/]")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, cast
 from cyclopts import Parameter
 from rich.markup import escape
 
-from broker.app import Member
+from broker.app import Member, process
 from broker.app.connect import connect
 from broker.cli.exchange import stop_signal
 from broker.cli.reading import ReadAhead
@@ -144,6 +144,7 @@ async def publish(
         raise UsageError("no file was named", advice="give JSON or JSON Lines files, or - for standard input")
     screen = Screen(as_json=common.json)
     catalogue = load_catalogue()
+    process.settle()
     refused = 0
     async with _publisher(common, as_) as publisher:
         keep_trust(common.home, as_, publisher.knowledge)
@@ -224,10 +225,9 @@ def header_json(header: Header) -> dict[str, Any]:
 
 def delivery_json(delivery: Delivery, catalogue: Catalogue) -> dict[str, Any]:
     """A delivery as ``--json`` shows it."""
-    schemas = {commitment.section: catalogue.by_id(commitment.schema_id) for commitment in delivery.header.commitments}
     sections: dict[str, Any] = {}
     for name, record in delivery.sections.items():
-        schema = schemas[name]
+        schema = catalogue.current(delivery.family, name)
         if schema is not None:
             sections[name] = json_form.to_json(schema, record)
     return {
@@ -268,6 +268,7 @@ async def subscribe(
         Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
     """
     screen, catalogue = Screen(as_json=common.json), load_catalogue()
+    process.settle()
     _check_families(family or ())
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
     transport = member.transport()

@@ -15,6 +15,7 @@ from broker.app.watch import read_all
 from broker.cli.agency import read_directory
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.errors import REFUSALS, UsageError
+from broker.exchange.evidence import evidence_of
 from broker.exchange.quarantine import Quarantined, read_quarantined
 from broker.exchange.topology import QUARANTINE
 from broker.ports import Outgoing
@@ -23,12 +24,17 @@ app = App(name="quarantine", help="Records that the relay refused (operator).")
 
 
 def _json(item: Quarantined) -> dict[str, Any]:
-    return {
+    first = item.first
+    found: dict[str, Any] = {
         "place": item.place, "code": item.code, "step": item.step, "reason": item.reason, "path": item.path,
         "advice": REFUSALS[item.code][1], "topic": item.topic, "partition": item.partition, "offset": item.offset,
         "written_at": iso(item.timestamp_ms), "refused_at": iso(item.at_ms), "originator": item.originator, "subject": item.subject,
-        "leaf": item.leaf.hex() if item.leaf else None, "bytes": len(item.value),
+        "leaf": item.leaf.hex() if item.leaf else None, "bytes": item.size, "kept": len(item.value), "digest": item.digest.hex(),
     }  # fmt: skip
+    if first is not None:
+        place = f"{item.topic}/{item.partition}/{first.offset}" if first.offset is not None else None
+        found["first"] = {"leaf": first.leaf.hex(), "place": place, "evidence": evidence_of(item) is not None}
+    return found
 
 
 async def _items(common: Common) -> list[Quarantined]:
@@ -61,7 +67,7 @@ async def list_(*, code: str | None = None, common: Common = COMMON) -> int:
     screen = Screen(as_json=common.json)
     items = [item for item in await _items(common) if code is None or item.code == code]
     for item in items:
-        head = f"[bold]{item.place}[/]  [red]{item.code}[/] at step {item.step}  [dim]{len(item.value):,} bytes, {iso(item.at_ms)}[/dim]"
+        head = f"[bold]{item.place}[/]  [red]{item.code}[/] at step {item.step}  [dim]{item.size:,} bytes, {iso(item.at_ms)}[/dim]"
         where = f"{item.path}: " if item.path else ""
         screen.result(_json(item), f"{head}\n  {escape(printable(where + item.reason))}")
     if not items:
@@ -86,7 +92,7 @@ async def show(place: str, /, *, common: Common = COMMON) -> int:
 
 
 @app.command
-async def export(place: str, /, *, out: Path, common: Common = COMMON) -> int:
+async def export(place: str, /, *, out: Path, evidence: bool = False, common: Common = COMMON) -> int:
     """Write the refused bytes to a file, untouched: for `broker inspect` (whose keys are brought up to date), or as evidence.
 
     Example: broker quarantine export out.SG-CUSTOMS/0/17 --out refused.parcel
@@ -97,16 +103,43 @@ async def export(place: str, /, *, out: Path, common: Common = COMMON) -> int:
         As `broker quarantine list` prints it.
     out
         The file; it must not exist.
+    evidence
+        For EQUIVOCATION: the two signed statements that contradict each other, without sections, instead of the refused bytes.
+        It holds before anybody who has the directory: `broker inspect` shows both.
     """
     item = await _item(place, common)
+    value = _evidence(item) if evidence else _whole(item)
     await read_directory(common, None)
     try:
         with out.open("xb") as file:
-            file.write(item.value)
+            file.write(value)
     except OSError as error:
         raise UsageError(f"`{out}` cannot be written: {error.strerror}", advice="give another --out") from error
     Screen(as_json=common.json).result(_json(item) | {"file": str(out)})
     return 0
+
+
+def _whole(item: Quarantined) -> bytes:
+    """The refused bytes. Raises UsageError where they were not kept, or not to their end."""
+    if not item.is_whole:
+        raise UsageError(
+            f"of the {item.size:,} bytes from {item.place} {len(item.value):,} were kept",
+            advice="the sender's outbox has them for a week; the digest in `broker quarantine show` tells whether they are the same",
+        )
+    return item.value
+
+
+def _evidence(item: Quarantined) -> bytes:
+    """Both statements. Raises UsageError where there are not two."""
+    if item.code != "EQUIVOCATION":
+        raise UsageError(f"{item.place} was refused as {item.code}, which no second message proves", advice="leave --evidence out")
+    found = evidence_of(item)
+    if found is None:
+        raise UsageError(
+            f"the first message that {item.place} contradicts was not kept with it",
+            advice="read it from the outbox at the place that `broker quarantine show` names, before it is trimmed",
+        )
+    return found
 
 
 @app.command
@@ -127,7 +160,7 @@ async def resubmit(place: str, /, *, common: Common = COMMON) -> int:
     transport = operator.transport("registrar")
     try:
         outlet = await transport.outlet()
-        position = await (await outlet.send(Outgoing(item.topic, None, item.value, item.partition)))
+        position = await (await outlet.send(Outgoing(item.topic, None, _whole(item), item.partition)))
     finally:
         await transport.close()
     record = _json(item) | {"resubmitted": f"{position.topic}/{position.partition}/{position.offset}"}

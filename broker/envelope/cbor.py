@@ -103,6 +103,13 @@ def _write(value: Encodable, depth: int, parts: list[bytes]) -> int:
             raise TypeError("records hold no booleans: write 0 or 1")
         case int():
             parts.append(_integer(value))
+        case list():  # as any other sequence below, and without asking an abstract class: most rows are lists
+            parts.append(head(4, len(value)))
+            below = _deeper(depth)
+            count = 1
+            for entry in value:
+                count += _write(entry, below, parts)
+            return count
         case Tagged(tag, inner):
             if tag != SIGN1_TAG:
                 raise ValueError(f"tag {tag} is not used in records, only tag {SIGN1_TAG}")

@@ -33,7 +33,8 @@ CONTENT_TYPE_LIMIT: Final = 128
 """Longest content type in characters."""
 
 _ALG, _CONTENT_TYPE, _KID = 1, 3, 4
-_PROTECTED_LIMIT: Final = 256
+PROTECTED_LIMIT: Final = 256
+"""Longest protected header in bytes."""
 _SIG_STRUCTURE: Final = b"\x84\x6aSignature1"
 
 
@@ -110,8 +111,13 @@ def read_sign1(item: Item) -> Sign1 | Refusal:
     protected, unprotected, payload, signature = parts
     if not isinstance(protected, bytes) or not isinstance(payload, bytes) or not isinstance(signature, bytes):
         return _bad("protected header, payload and signature are byte strings, each present")
-    if len(protected) > _PROTECTED_LIMIT:
-        return _bad(f"the protected header has over {_PROTECTED_LIMIT} bytes")
+    if len(protected) > PROTECTED_LIMIT:
+        return _bad(f"the protected header has over {PROTECTED_LIMIT} bytes")
+    return sign1_of(protected, unprotected, payload, signature)
+
+
+def sign1_of(protected: bytes, unprotected: Item, payload: bytes, signature: bytes) -> Sign1 | Refusal:
+    """The same from its four parts, of the right types. Refusal: BAD_STATEMENT."""
     labels = _read_protected(protected)
     if isinstance(labels, Refusal):
         return labels

@@ -9,7 +9,7 @@ Nothing here raises on any bytes: a refusal is a value with a stable code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from broker import ids
@@ -27,15 +27,22 @@ AUDIENCE: Final = "audience"
 """The section that only the relay and the originator see: recipients never learn who else received a message."""
 CORE: Final = "core"
 """The section that every family has and that never holds anything personal."""
+UNHEARD: Final = frozenset({"UNKNOWN_SCHEMA", "UNKNOWN_SECTION", "UNKNOWN_FAMILY"})
+"""Refusals that a schema takes back which the exchange has announced and this reader has not read yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authentic:
-    """A parcel whose originator signed these bytes: steps 1 to 3 passed. ``leaf`` is its identity (SHA-256)."""
+    """A parcel whose originator signed these bytes: steps 1 to 3 passed. ``leaf`` is its identity (SHA-256).
+
+    ``records`` are the sections as :func:`examine` has read them on its way: bytes are read once, under the version they were written
+    with, and seen as this program's.
+    """
 
     parcel: Parcel
     header: Header
     leaf: bytes
+    records: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]], compare=False, repr=False)
 
 
 def authenticate(value: bytes, rules: Rules, *, at_ms: int, limit: int = MESSAGE_LIMIT) -> Authentic | Refusal:
@@ -48,8 +55,9 @@ def authenticate(value: bytes, rules: Rules, *, at_ms: int, limit: int = MESSAGE
     return parcel if isinstance(parcel, Refusal) else authenticate_parcel(parcel, rules, at_ms=at_ms)
 
 
-def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int) -> Authentic | Refusal:
-    """Steps 2 and 3, and the header, for a parcel that was read already."""
+def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int | None) -> Authentic | Refusal:
+    """Steps 2 and 3, and the header, for a parcel that was read already. ``at_ms`` None: whoever signed, and whenever; the key's
+    life is not judged (evidence says whose key it was, not that the message was admitted)."""
     statement = parcel.statement
     if statement.content_type != CONTENT_TYPE:
         return Refusal("BAD_STATEMENT", f"content type `{statement.content_type[:60]}` is not {CONTENT_TYPE}")
@@ -58,7 +66,7 @@ def authenticate_parcel(parcel: Parcel, rules: Rules, *, at_ms: int) -> Authenti
     if known is None:
         return Refusal("UNKNOWN_KEY", f"key {statement.kid.hex()} is not in the directory (version {rules.directory.version})")
     entry, key = known
-    if not entry.usable(at_ms):
+    if at_ms is not None and not entry.usable(at_ms):
         return Refusal("KEY_NOT_VALID", f"key {statement.kid.hex()} of {entry.agency} was not valid at admission")
     if statement.alg != key.alg:
         return Refusal("BAD_STATEMENT", f"algorithm {statement.alg} is not the one the directory names for this key ({key.alg})")
@@ -89,10 +97,10 @@ def _why_unverified(parcel: Parcel, key: VerifyKey, rules: Rules) -> Refusal:
 
 def _header(payload: bytes, rules: Rules) -> Header | Refusal:
     schema = rules.schema("header")
-    bad = schema.check(payload)
-    if bad is not None:
-        return Refusal("BAD_HEADER", bad.reason, bad.path)
-    header = header_of(schema.codec.decode(payload, logical=False))
+    record = schema.read(payload, logical=False)
+    if isinstance(record, Refusal):
+        return Refusal("BAD_HEADER", record.reason, record.path)
+    header = header_of(record)
     if header.seq < 1 or header.revision < 1:
         return Refusal("BAD_HEADER", "seq and revision count from 1", "header.seq" if header.seq < 1 else "header.revision")
     if (header.prev is None) != (header.seq == 1):
@@ -100,17 +108,19 @@ def _header(payload: bytes, rules: Rules) -> Header | Refusal:
     return header
 
 
-def examine(authentic: Authentic, rules: Rules, *, complete: bool) -> Refusal | None:
-    """Steps 7 to 9 that need no state. ``complete``: an originator must carry every section it commits to."""
-    header, sections = authentic.header, authentic.parcel.sections
-    mismatch = check_sections(header.commitments, sections, complete=complete)
+def examine(authentic: Authentic, rules: Rules, *, complete: bool, logical: bool = False) -> Refusal | None:
+    """Steps 7 to 9 that need no state. ``complete``: an originator must carry every section it commits to. ``logical``: times in
+    sections become datetimes, not Unix milliseconds."""
+    header = authentic.header
+    mismatch = check_sections(header.commitments, authentic.parcel.sections, complete=complete)
     if mismatch is not None:
         return mismatch
-    return _check_schemas(header, sections, rules, complete=complete) or _check_subject(header)
+    return _check_schemas(authentic, rules, complete=complete, logical=logical) or _check_subject(header)
 
 
-def _check_schemas(header: Header, sections: Any, rules: Rules, *, complete: bool) -> Refusal | None:
-    """Step 8: every committed schema is known and the right one; carried bodies survive the structural walk."""
+def _check_schemas(authentic: Authentic, rules: Rules, *, complete: bool, logical: bool) -> Refusal | None:
+    """Step 8: every committed schema is known and the right one; carried bodies are its canonical Avro."""
+    header, sections = authentic.header, authentic.parcel.sections
     known = rules.catalogue.sections(header.family)
     if not known or header.family in ("header", "slip", "receipt", AUDIENCE):
         return Refusal("UNKNOWN_FAMILY", f"`{header.family[:40]}` is not a family", "header.family")
@@ -128,9 +138,10 @@ def _check_schemas(header: Header, sections: Any, rules: Rules, *, complete: boo
             return Refusal("WRONG_SCHEMA", f"the schema is {schema.family}/{schema.section}", name)
         carried = sections.get(name)
         if carried is not None:
-            bad = schema.check(body_of(carried))
-            if bad is not None:
-                return bad
+            record = rules.catalogue.read(schema, body_of(carried), logical=logical)
+            if isinstance(record, Refusal):
+                return record
+            authentic.records[name] = record
     return None
 
 
@@ -145,11 +156,14 @@ def _check_subject(header: Header) -> Refusal | None:
     return None
 
 
-def open_section(authentic: Authentic, name: str, rules: Rules, *, logical: bool = True) -> dict[str, Any]:
-    """Decode one carried section that :func:`examine` has passed."""
-    for commitment in authentic.header.commitments:
-        if commitment.section == name:
-            schema = rules.catalogue.by_id(commitment.schema_id)
-            if schema is not None:
-                return schema.codec.decode(body_of(authentic.parcel.sections[name]), logical=logical)
-    raise LookupError(f"section {name} is not carried")
+def knows_schemas(header: Header, rules: Rules) -> bool:
+    """Whether every schema that the header names is in the catalogue."""
+    return all(rules.catalogue.by_id(commitment.schema_id) is not None for commitment in header.commitments)
+
+
+def open_section(authentic: Authentic, name: str) -> dict[str, Any]:
+    """The record of one carried section, once :func:`examine` has passed the parcel. Raises LookupError where it is not carried."""
+    record = authentic.records.get(name)
+    if record is None:
+        raise LookupError(f"section {name} is not carried, or the parcel was not examined")
+    return record

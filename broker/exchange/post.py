@@ -11,7 +11,7 @@ from broker.envelope import cose, receipt, slip
 from broker.envelope.batch import Tree
 from broker.envelope.cose import statement_bytes
 from broker.envelope.note import note_of
-from broker.envelope.parcel import SLIP, parcel_bytes
+from broker.envelope.parcel import SLIP, with_extras
 from broker.envelope.tree import SIZE_LIMIT
 from broker.exchange.admit import AUDIENCE, Authentic
 from broker.exchange.records import Outgoing
@@ -42,7 +42,7 @@ class _Delivery:
     def outgoing(self, signed_slip: bytes) -> Outgoing:
         parcel = self.authentic.parcel
         given = {name: parcel.sections[name] for name, _rule in self.release.given}
-        value = parcel_bytes(parcel.statement, given, {SLIP: signed_slip})
+        value = with_extras(parcel, given, {SLIP: signed_slip})
         return Outgoing(ids.inbox(self.release.agency), b"s/" + self.authentic.header.subject.encode(), value)
 
 

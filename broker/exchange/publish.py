@@ -27,6 +27,7 @@ from broker.families.catalogue import FAMILIES, check, check_shape
 from broker.families.message import Message
 from broker.policy.model import Labels
 from broker.schema.codec import FieldError
+from broker.schema.projection import fitted
 
 SALT_BYTES = 16
 
@@ -64,8 +65,13 @@ class Encoded:
     findings: tuple[Finding, ...]
 
 
-def encode_sections(message: Message, originator: str, rules: Rules) -> Encoded | Refusal:
-    """Check a message as its sender and encode its sections: name → (schema id, Avro body)."""
+def encode_sections(message: Message, originator: str, rules: Rules, *, issued_ms: int | None = None) -> Encoded | Refusal:
+    """Check a message as its sender and encode its sections: name → (schema id, Avro body).
+
+    Sections are given in the newest version that this program has. Where the exchange does not know that one yet, an older one is
+    written; a field that the older one has not is a BAD_FIELD refusal if it holds anything but its default. ``issued_ms`` (Unix ms UTC)
+    is about when it will be issued; without it the relay alone judges times against the time of issue.
+    """
     if ids.owner_of(message.subject) != originator:
         return Refusal("NOT_OWNER", f"{message.subject} does not begin with {originator}/", "subject")
     refusal = check_shape(message)
@@ -73,14 +79,16 @@ def encode_sections(message: Message, originator: str, rules: Rules) -> Encoded 
         return refusal
     bodies: dict[str, tuple[bytes, bytes]] = {}
     for name, record in {**message.sections, AUDIENCE: message.audience.record()}.items():
-        schema = rules.schema(AUDIENCE) if name == AUDIENCE else rules.catalogue.current(message.family, name)
-        if schema is None:
-            return Refusal("UNKNOWN_SCHEMA", f"the catalogue has no schema for {message.family}/{name}", name)
+        family = AUDIENCE if name == AUDIENCE else message.family
+        schema, newest = rules.catalogue.written(family, name), rules.catalogue.current(family, name)
+        if schema is None or newest is None:
+            return Refusal("UNKNOWN_SCHEMA", f"the catalogue has no schema for {family}/{name}", name)
         try:
-            bodies[name] = (schema.schema_id, schema.codec.encode(record))
+            given = record if schema is newest else fitted(newest.schema, schema.schema, record, schema.version)
+            bodies[name] = (schema.schema_id, schema.codec.encode(given))
         except FieldError as error:
             return Refusal("BAD_FIELD", error.reason, f"{name}.{error.path}" if error.path else name)
-    found = check(message)
+    found = check(message, issued_ms=issued_ms)
     if isinstance(found, Refusal):
         return found
     return Encoded(bodies, tuple(found))
@@ -133,8 +141,13 @@ def reseat(value: bytes, rules: Rules, seat: Seat, *, alg: int, kid: bytes) -> D
     payload = codec.encode(header_record(header))
     protected = cose.protected_header(alg, kid, CONTENT_TYPE)
     signed_bytes = cose.to_be_signed(protected, rules.aad, payload)
-    audience = rules.schema(AUDIENCE).codec.decode(body_of(parcel.sections[AUDIENCE]), logical=False)
     leaf = cose.leaf_hash(signed_bytes)
+    schema = rules.catalogue.by_id(next(each.schema_id for each in header.commitments if each.section == AUDIENCE))
+    if schema is None:
+        return Refusal("UNKNOWN_SCHEMA", "the audience was written under a schema that this program has no longer", AUDIENCE)
+    audience = rules.catalogue.read(schema, body_of(parcel.sections[AUDIENCE]), logical=False)
+    if isinstance(audience, Refusal):
+        return audience
     return Draft(header, protected, payload, parcel.sections, signed_bytes, leaf, labels_of(header, audience), (), alg, kid)
 
 

@@ -17,7 +17,7 @@ from broker.envelope.header import Header
 from broker.envelope.note import read_note
 from broker.envelope.parcel import SLIP, Parcel, read_parcel
 from broker.errors import Refusal
-from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine, open_section
+from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
 
@@ -27,13 +27,15 @@ DELIVERY_LIMIT = MESSAGE_LIMIT + 65_536
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A verified delivery. ``sections`` are decoded records by name; ``withheld`` maps a section's name to the rule."""
+    """A verified delivery. ``sections`` are decoded records by name, each seen as the newest version that this program has;
+    ``written`` names the version it was written under. ``withheld`` maps a section's name to the rule."""
 
     header: Header
     slip: slip.Slip
     leaf: bytes
     sections: dict[str, dict[str, Any]]
     withheld: dict[str, str]
+    written: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,10 @@ def open_delivery(value: bytes, rules: Rules) -> Opened | Refusal:
     if isinstance(signed, Refusal):
         return Refusal("BAD_SLIP", signed.reason)
     schema = rules.schema("slip")
-    bad = schema.check(signed.payload)
-    if bad is not None:
-        return Refusal("BAD_SLIP", bad.reason, bad.path)
-    return Opened(parcel, slip.slip_of(schema.codec.decode(signed.payload, logical=False)), signed)
+    record = schema.read(signed.payload, logical=False)
+    if isinstance(record, Refusal):
+        return Refusal("BAD_SLIP", record.reason, record.path)
+    return Opened(parcel, slip.slip_of(record), signed)
 
 
 def receive(value: bytes, rules: Rules, *, recipient: str) -> Received | Refusal:
@@ -94,11 +96,16 @@ def accept(opened: Opened, rules: Rules, *, recipient: str) -> Received | Refusa
     if refusal is None:
         committed = {commitment.section for commitment in authentic.header.commitments}
         refusal = _check_disclosure(note, committed, set(opened.parcel.sections))
-    refusal = refusal or examine(authentic, rules, complete=False)
+    refusal = refusal or examine(authentic, rules, complete=False, logical=True)
     if refusal is not None:
         return refusal
-    sections = {name: open_section(authentic, name, rules) for name in sorted(opened.parcel.sections)}
-    return Received(authentic.header, note, authentic.leaf, sections, dict(note.withheld))
+    sections = {name: authentic.records[name] for name in sorted(opened.parcel.sections)}
+    written = {
+        commitment.section: schema.version
+        for commitment in authentic.header.commitments
+        if commitment.section in sections and (schema := rules.catalogue.by_id(commitment.schema_id)) is not None
+    }
+    return Received(authentic.header, note, authentic.leaf, sections, dict(note.withheld), written)
 
 
 def _relay_signed(signed: cose.Sign1, content_type: str, rules: Rules) -> bytes | Refusal:
@@ -144,10 +151,10 @@ def read_receipt(value: bytes, rules: Rules) -> receipt.Receipt | Refusal:
     if isinstance(payload, Refusal):
         return payload
     schema = rules.schema("receipt")
-    bad = schema.check(payload)
-    if bad is not None:
-        return Refusal("BAD_SLIP", bad.reason, bad.path)
-    answer = receipt.receipt_of(schema.codec.decode(payload, logical=False))
+    record = schema.read(payload, logical=False)
+    if isinstance(record, Refusal):
+        return Refusal("BAD_SLIP", record.reason, record.path)
+    answer = receipt.receipt_of(record)
     if (answer.exchange_id, answer.environment) != (rules.exchange_id, rules.environment):
         return Refusal("NOT_FOR_ME", f"the receipt is of {answer.exchange_id} ({answer.environment})")
     return answer

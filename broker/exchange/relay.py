@@ -22,7 +22,7 @@ from broker.envelope.header import Header
 from broker.envelope.parcel import read_parcel
 from broker.errors import Finding, Refusal
 from broker.exchange import sequence
-from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, open_section
+from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, knows_schemas, open_section
 from broker.exchange.content import check_content
 from broker.exchange.decide import labels_of
 from broker.exchange.post import Post
@@ -93,8 +93,8 @@ class Batch:
     """Outbox records taken in under one view of the rules; changes the shard's state as it goes.
 
     If the transaction fails, the state is void with it: the caller discards both and reads ``exchange.state`` again.
-    ``alg`` and ``kid`` are the relay's key. ``patient``: a record whose key is not known, or not valid, is not taken; the caller
-    reads the directory to its end and offers it to a batch that is not patient.
+    ``alg`` and ``kid`` are the relay's key. ``patient``: a record whose key is not known or not valid, or a schema of which is not
+    known, is not taken; the caller reads the public topics to their ends and offers it to a batch that is not patient.
     """
 
     def __init__(
@@ -125,8 +125,10 @@ class Batch:
     def take(self, record: Record, *, now_ms: int) -> bool:
         """Deal with the next record of an outbox; ``now_ms`` is the admission time. False: it was not taken (see ``patient``)."""
         result = authenticate(record.value, self.rules, at_ms=now_ms) if record.value is not None else None
-        if self._patient and isinstance(result, Refusal) and result.code in YOUNG:
-            return False
+        if self._patient and result is not None:
+            young = result.code in YOUNG if isinstance(result, Refusal) else not knows_schemas(result.header, self.rules)
+            if young:
+                return False
         self.shard.move(record, now_ms)
         self._admit(record, result, now_ms)
         return True
@@ -284,7 +286,7 @@ class Batch:
         header = authentic.header
         remarks: list[Finding] = []
         if refusal is None:
-            content = check_content(authentic, self.rules)
+            content = check_content(authentic)
             refusal, remarks = (content, []) if isinstance(content, Refusal) else (None, content)
         answer = self._decide(record, authentic, remarks, now_ms) if refusal is None else self._refuse(record, refusal, authentic, now_ms)
         self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer, record.offset)
@@ -305,7 +307,7 @@ class Batch:
     def _decide(self, record: Record, authentic: Authentic, remarks: list[Finding], now_ms: int) -> Answer:
         """Ask policy: may it be published, and who gets which sections."""
         header = authentic.header
-        labels = labels_of(header, open_section(authentic, AUDIENCE, self.rules, logical=False))
+        labels = labels_of(header, open_section(authentic, AUDIENCE))
         verdict = self.decider.may_publish(labels, now_ms)
         if not verdict.allowed:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")

@@ -41,7 +41,7 @@ class Rules:
         return is_signed(statement, signed, key, exchange_id=self.exchange_id, environment=self.environment, roots=self.roots)
 
     def schema(self, name: str) -> Section:
-        """The current schema of ``header``, ``slip``, ``receipt`` or ``audience``, which every catalogue has."""
+        """This program's schema of ``header``, ``slip`` or ``receipt``, which every catalogue has and a content type names."""
         section = self.catalogue.current(name, name)
         if section is None:
             raise LookupError(f"the catalogue has no schema for {name}")

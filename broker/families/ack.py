@@ -5,9 +5,10 @@ from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
-from broker.families.family import Family
+from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
+from broker.families.rules import bad, check_past, rows
 from broker.families.targets import aimed, owner_only
 
 AckLevel = Literal["L0", "L1", "L2", "L3", "L4"]
@@ -26,11 +27,18 @@ class AckCore(TypedDict):
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:
+    core = sections["core"]
+    if core.get("level") is None and not core.get("refusal_code"):
+        return bad("core.refusal_code", "a negative answer carries a code; a positive one has a level")
+    if core.get("level") is not None and core.get("refusal_code") is not None:
+        return bad("core.level", "either a level was reached, or the message was refused with a code: leave one out")
+    if rows(core, "allowed_moves") and not core.get("refusal_code"):
+        return bad("core.allowed_moves", "moves that would be allowed belong to a negative answer")
     return []
 
 
-def _check_marks(message: Message) -> Refusal | None:
-    return None
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_past(message.sections["core"].get("reached_at"), issued_ms, "core.reached_at") or []
 
 
 ACK = Family(
@@ -42,7 +50,8 @@ ACK = Family(
     },
     routing=unrouted,
     check=_check,
-    check_marks=_check_marks,
+    check_marks=no_mark_rules,
+    check_times=_check_times,
     about="TARGET",
     names_revision=True,
 )

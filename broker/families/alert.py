@@ -1,29 +1,31 @@
 """High-risk shipment alerts (domain dictionary 2.2): typed sections, routing labels, conditional rules, builder."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal, NotRequired, TypedDict, Unpack
+from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
-from broker.families.rules import Findings, bad, found, rows
+from broker.families.rules import Findings, bad, check_filled, found, instant_ms, rows
 from broker.families.shipment import (
     CONTROLLED,
     Confidence,
     ControlCode,
+    Conveyance,
     Equipment,
     LicenceRef,
     Listing,
     Parties,
     RiskCategory,
-    Route,
+    RouteCountry,
+    RoutePlace,
     SourceReport,
     TransportDocument,
     TransportMode,
-    check_filled,
     check_route,
     route_countries,
     time_findings,
@@ -96,6 +98,18 @@ class AlertGoods(TypedDict):
     items: list[GoodsItem]
 
 
+class AlertRoute(TypedDict):
+    """The route section."""
+
+    countries: list[RouteCountry]
+    places: list[RoutePlace]
+    conveyances: NotRequired[list[Conveyance]]
+    free_zone_code: NotRequired[str | None]
+    free_zone_role: NotRequired[Literal["ORIGIN", "STORAGE", "PROCESSING", "TRANSHIPMENT", "DESTINATION", "OTHER"] | None]
+    free_zone_operator: NotRequired[str | None]
+    free_zone_entered_at: NotRequired[datetime | None]
+
+
 class AlertGrounds(TypedDict):
     """The grounds section: why the shipment is suspected. Nominal."""
 
@@ -155,6 +169,10 @@ def _check_identified(sections: Sections) -> Refusal | None:
     return bad("core.documents", reason)
 
 
+def _speaks_of_zone(route: Mapping[str, Any] | None) -> bool:
+    return route is not None and any(route.get(f"free_zone_{name}") is not None for name in ("role", "operator", "entered_at"))
+
+
 def _findings(sections: Sections) -> Findings:
     core, goods, route = sections["core"], sections.get("goods"), sections.get("route")
     items = rows(goods, "items")
@@ -177,7 +195,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
     refusal = (
         _check_core(sections)
         or _check_identified(sections)
-        or check_route(sections.get("route"))
+        or check_route(sections.get("route"), speaks_of_zone=_speaks_of_zone(sections.get("route")))
         or check_filled(sections.get("goods"), "items", "goods.items")
         or check_filled(sections.get("equipment"), "units", "equipment.units")
         or check_filled(sections.get("parties"), "parties", "parties.parties")
@@ -192,6 +210,12 @@ def _check_marks(message: Message) -> Refusal | None:
     return None
 
 
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    """A deadline that nobody can keep any more is told, not refused: the warning still helps."""
+    deadline = instant_ms(message.sections["core"].get("decision_deadline"))
+    return [found("PAST_DEADLINE", "core.decision_deadline")] if deadline is not None and deadline <= issued_ms else []
+
+
 ALERT = Family(
     name="alert",
     sections=("core", "goods", "equipment", "route", "parties", "grounds", "source", "value", "audience"),
@@ -200,7 +224,7 @@ ALERT = Family(
         "core": AlertCore,
         "goods": AlertGoods,
         "equipment": Equipment,
-        "route": Route,
+        "route": AlertRoute,
         "parties": Parties,
         "grounds": AlertGrounds,
         "source": SourceReport,
@@ -209,6 +233,7 @@ ALERT = Family(
     routing=_routing,
     check=_check,
     check_marks=_check_marks,
+    check_times=_check_times,
 )
 
 
@@ -220,7 +245,7 @@ def alert(
     audience: Audience | None = None,
     goods: AlertGoods | None = None,
     equipment: Equipment | None = None,
-    route: Route | None = None,
+    route: AlertRoute | None = None,
     parties: Parties | None = None,
     grounds: AlertGrounds | None = None,
     source: SourceReport | None = None,

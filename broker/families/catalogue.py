@@ -56,7 +56,7 @@ def check_shape(message: Message) -> Refusal | None:
     return None
 
 
-def check(message: Message, issued_ms: int | None = None) -> list[Finding] | Refusal:
+def check(message: Message, *, issued_ms: int | None = None) -> list[Finding] | Refusal:
     """Every rule of the domain that needs no history and no code list, for a whole message with decoded sections.
 
     ``issued_ms`` is the time of issue (Unix ms UTC); without it the rules that compare with it are left out.

@@ -5,9 +5,10 @@ from typing import NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
-from broker.families.family import Family
+from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
+from broker.families.rules import bad, check_future, check_period, check_purposes, rows
 from broker.families.shipment import Detail
 from broker.families.targets import aimed, owner_only
 
@@ -26,11 +27,17 @@ class ConsentRequestCore(TypedDict):
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    core = sections["core"]
+    if not (rows(core, "recipients") or rows(core, "purposes") or core.get("evidential_use")):
+        return bad("core.recipients", "ask for something: a recipient, a purpose, or use in court")
+    refusal = check_purposes(rows(core, "purposes"), "core.purposes")
+    return refusal or check_period(core, "core") or []
 
 
-def _check_marks(message: Message) -> Refusal | None:
-    return None
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    core = message.sections["core"]
+    late = check_future(core.get("period_until"), issued_ms, "core.period_until")
+    return late or check_future(core.get("due"), issued_ms, "core.due") or []
 
 
 CONSENT_REQUEST = Family(
@@ -43,7 +50,8 @@ CONSENT_REQUEST = Family(
     },
     routing=unrouted,
     check=_check,
-    check_marks=_check_marks,
+    check_marks=no_mark_rules,
+    check_times=_check_times,
     about="TARGET",
 )
 

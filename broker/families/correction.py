@@ -1,12 +1,15 @@
 """Corrections (domain dictionary 2.5): a proposal to the owner, or the owner's record of its own correction."""
 
-from typing import Literal, NotRequired, TypedDict, Unpack
+import re
+from typing import Final, Literal, NotRequired, TypedDict, Unpack
 
+from broker import ids
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
+from broker.families.rules import bad, rows
 from broker.families.shipment import Detail
 from broker.families.targets import aimed, owner_only
 
@@ -34,11 +37,36 @@ class CorrectionChanges(TypedDict):
     changes: list[Change]
 
 
+PATH_LIMIT: Final = 512
+_PATH = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*(?:\[[0-9]{1,5}\])?)+")
+
+
 def _check(sections: Sections) -> list[Finding] | Refusal:
+    core = sections["core"]
+    paths = rows(core, "paths")
+    if not paths:
+        return bad("core.paths", "name at least one field")
+    for number, path in enumerate(paths):
+        if len(path) > PATH_LIMIT or not _PATH.fullmatch(path):
+            return bad(f"core.paths[{number}]", "a path is a section and the fields inside it, such as goods.items[0].hs_code")
+    if len(set(paths)) != len(paths):
+        return bad("core.paths", "name each field once")
+    if [change.get("path") for change in rows(sections["changes"], "changes")] != paths:
+        return bad("changes.changes", "give one change for each path of the core, in the same order")
     return []
 
 
 def _check_marks(message: Message) -> Refusal | None:
+    """Only the owner corrects; what anybody else sends is a proposal."""
+    core, links = message.sections.get("core", {}), message.correlation
+    own = ids.owner_of(links.target or "") == ids.owner_of(message.subject)
+    if own != (core.get("correction_kind") == "OWNER_RECORD"):
+        return bad("core.correction_kind", "OWNER_RECORD is for subjects of one's own, PROPOSAL for those of others")
+    corrected, wrong = core.get("corrected_in"), links.target_revision or 0
+    if own and corrected is None:
+        return bad("core.corrected_in", "say in which revision it was corrected")
+    if corrected is not None and not (own and corrected > wrong):
+        return bad("core.corrected_in", "the owner corrects in a revision above the wrong one; a proposal corrects in none")
     return None
 
 

@@ -1,14 +1,14 @@
 """Entity watches (domain dictionary 2.5): somebody or something to watch for, with grounds and a date of review."""
 
 from datetime import date
-from typing import Literal, NotRequired, TypedDict, Unpack
+from typing import Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
-from broker.families.family import Family
+from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
-from broker.families.rules import rows
+from broker.families.rules import bad, check_countries, check_day_past, check_row_countries, check_subject, days_after, first, found, rows
 from broker.families.shipment import Address, Listing, RiskCategory, SourceReport
 
 EntityKind = Literal["PERSON", "COMPANY", "VESSEL", "AIRCRAFT", "ADDRESS", "DEVICE"]
@@ -77,12 +77,40 @@ def _routing(sections: Sections) -> RoutingLabels:
     return routing_labels([(country, "PLACE") for country in rows(core, "countries")], (), core.get("risk_category"), None)
 
 
+REVIEW_DAYS: Final = 366
+"""A person is watched for a year at most before the owner has to look at it again."""
+_WITHOUT_ID: Final = ("PERSON", "ADDRESS")
+"""Kinds of which many have no identification number that an officer would find."""
+
+
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    core, identity, grounds = sections["core"], sections["identity"], sections["grounds"]
+    names = rows(identity, "names")
+    if not any(name.get("name", "").strip() for name in names):
+        return bad("identity.names", "give at least one name: of an address or device, what it is called")
+    if sum(name.get("name_kind") == "PRIMARY" for name in names) != 1:
+        return bad("identity.names", "exactly one name is PRIMARY")
+    if not (grounds.get("proportionality_note") or "").strip():
+        return bad("grounds.proportionality_note", "say why the watch is needed and why no milder means will do")
+    refusal = first(
+        check_countries(rows(core, "countries"), "core.countries"),
+        check_row_countries(rows(identity, "addresses"), "identity.addresses"),
+        *(check_subject(each.get("subject"), f"identity.relations[{n}].subject") for n, each in enumerate(rows(identity, "relations"))),
+    )
+    if refusal is not None:
+        return refusal
+    known = any(identity.get(name) for name in ("lei", "eori", "imo", "other_ids"))
+    return [] if known or core.get("entity_kind") in _WITHOUT_ID else [found("NO_ENTITY_ID", "identity")]
 
 
-def _check_marks(message: Message) -> Refusal | None:
-    return None
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    core = message.sections["core"]
+    days = days_after(core.get("review_date"), issued_ms)
+    if days is not None and days < 0:
+        return bad("core.review_date", "the review lies before the issue")
+    if days is not None and days > REVIEW_DAYS and core.get("entity_kind") == "PERSON":
+        return bad("core.review_date", "a watch for a person is reviewed within a year of its issue")
+    return check_day_past(message.sections["identity"].get("birth_date"), issued_ms, "identity.birth_date") or []
 
 
 ENTITY_WATCH = Family(
@@ -97,7 +125,8 @@ ENTITY_WATCH = Family(
     },
     routing=_routing,
     check=_check,
-    check_marks=_check_marks,
+    check_marks=no_mark_rules,
+    check_times=_check_times,
 )
 
 

@@ -23,6 +23,11 @@ def no_time_rules(message: Message, issued_ms: int) -> list[Finding] | Refusal: 
     return []
 
 
+def no_mark_rules(message: Message) -> Refusal | None:  # noqa: ARG001 (the form of a family's rule)
+    """For a family whose sections and header do not depend on each other."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """One kind of message.

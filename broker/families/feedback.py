@@ -2,13 +2,14 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, NotRequired, TypedDict, Unpack
+from typing import Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
-from broker.families.family import Family
+from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
+from broker.families.rules import bad, check_amount, check_country, check_past, check_subject, first, found
 from broker.families.shipment import Detail
 from broker.families.targets import aimed, owner_only
 
@@ -46,12 +47,32 @@ class FeedbackCore(TypedDict):
     departed_to: NotRequired[NextPlace | None]
 
 
+EXAMINED: Final = ("EXAMINED_NEGATIVE", "EXAMINED_POSITIVE")
+
+
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    core = sections["core"]
+    result, usefulness = core.get("result"), core.get("usefulness")
+    if result in EXAMINED and not core.get("exam_type"):
+        return bad("core.exam_type", f"{result} says how the goods were examined")
+    if result in EXAMINED and core.get("examined_at") is None:
+        return bad("core.examined_at", f"{result} says when the goods were examined")
+    if result == "DEPARTED" and core.get("departed_to") is None:
+        return bad("core.departed_to", "say where the goods went on to, so that the next country can be told")
+    if usefulness is not None and not 1 <= usefulness <= 5:
+        return bad("core.usefulness", "1 (not at all) to 5 (decisive)")
+    refusal = first(
+        check_amount(core.get("hours_spent"), "core.hours_spent"),
+        check_country((core.get("departed_to") or {"country": "XX"}).get("country"), "core.departed_to.country"),
+        check_subject(core.get("linked_seizure"), "core.linked_seizure"),
+    )
+    if refusal is not None:
+        return refusal
+    return [found("NO_SEIZURE", "core.linked_seizure")] if result == "EXAMINED_POSITIVE" and not core.get("linked_seizure") else []
 
 
-def _check_marks(message: Message) -> Refusal | None:
-    return None
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_past(message.sections["core"].get("examined_at"), issued_ms, "core.examined_at") or []
 
 
 FEEDBACK = Family(
@@ -64,7 +85,8 @@ FEEDBACK = Family(
     },
     routing=unrouted,
     check=_check,
-    check_marks=_check_marks,
+    check_marks=no_mark_rules,
+    check_times=_check_times,
     about="TARGET",
     names_revision=True,
 )

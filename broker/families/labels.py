@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from broker import ids
 from broker.errors import Refusal
@@ -21,6 +22,7 @@ from broker.families.message import (
     URGENCIES,
     Audience,
     Correlation,
+    Evaluation,
     Message,
 )  # fmt: skip
 from broker.families.routing import COUNTRY
@@ -47,15 +49,41 @@ def _bad(path: str, reason: str) -> Refusal:
 
 def check_labels(message: Message) -> Refusal | None:
     """The first rule that the message's labels break, as a Refusal with code BAD_LABELS and a path such as ``header.tlp``."""
+    marks = Marks(
+        message.urgency, message.handling, message.handling_caveat, message.tlp, message.pap, message.evaluation, tuple(message.purposes),
+        message.legal_basis, message.onward, message.evidential_use, message.retention, message.language,
+    )  # fmt: skip
+    named = message.audience
     return (
         _check_subject(message)
-        or _check_vocabularies(message)
-        or _check_purposes(message)
-        or _check_handling(message)
+        or _check_marks(marks)
         or _check_times(message)
-        or _check_audience(message.tlp, message.audience)
+        or _check_audience(message.tlp, tuple(named.agencies), tuple(named.communities), tuple(named.countries))
         or _check_correlation(message.correlation)
     )
+
+
+class Marks(NamedTuple):
+    """The labels that are the same in most messages of an agency."""
+
+    urgency: str
+    handling: str
+    handling_caveat: str | None
+    tlp: str
+    pap: str | None
+    evaluation: Evaluation | None
+    purposes: tuple[str, ...]
+    legal_basis: str
+    onward: str
+    evidential_use: bool
+    retention: str
+    language: str | None
+
+
+@lru_cache(maxsize=1024)
+def _check_marks(marks: Marks) -> Refusal | None:
+    """Remembered: the few combinations that an agency uses come again and again."""
+    return _check_vocabularies(marks) or _check_purposes(marks) or _check_handling(marks)
 
 
 def _problem(parse: Callable[[str], str], text: str) -> str | None:
@@ -82,44 +110,44 @@ def _one_of(value: str | None, known: tuple[str, ...], path: str) -> Refusal | N
     return _bad(path, f"use one of {', '.join(known).replace('AMBER_STRICT', 'AMBER+STRICT')}")
 
 
-def _check_vocabularies(message: Message) -> Refusal | None:
-    grades = message.evaluation
+def _check_vocabularies(marks: Marks) -> Refusal | None:
+    grades = marks.evaluation
     return (
-        _one_of(message.urgency, URGENCIES, "header.urgency")
-        or _one_of(message.handling, HANDLING, "header.handling")
-        or _one_of(message.tlp, TLP, "header.tlp")
-        or (None if message.pap is None else _one_of(message.pap, PAP, "header.pap"))
-        or _one_of(message.onward, ONWARD, "header.onward")
-        or _one_of(message.retention, RETENTION, "header.retention")
+        _one_of(marks.urgency, URGENCIES, "header.urgency")
+        or _one_of(marks.handling, HANDLING, "header.handling")
+        or _one_of(marks.tlp, TLP, "header.tlp")
+        or (None if marks.pap is None else _one_of(marks.pap, PAP, "header.pap"))
+        or _one_of(marks.onward, ONWARD, "header.onward")
+        or _one_of(marks.retention, RETENTION, "header.retention")
         or (None if grades is None else _one_of(grades.source, SOURCE_GRADES, "header.evaluation.source"))
         or (None if grades is None else _one_of(grades.information, INFORMATION_GRADES, "header.evaluation.information"))
     )
 
 
-def _check_purposes(message: Message) -> Refusal | None:
-    if not message.purposes:
+def _check_purposes(marks: Marks) -> Refusal | None:
+    if not marks.purposes:
         return _bad("header.purposes", "name at least one purpose: nobody may use the content for none")
-    for number, purpose in enumerate(message.purposes):
+    for number, purpose in enumerate(marks.purposes):
         if purpose not in PURPOSES:
             return _bad(f"header.purposes[{number}]", f"use codes out of {', '.join(PURPOSES)}")
-    if len(set(message.purposes)) != len(message.purposes):
+    if len(set(marks.purposes)) != len(marks.purposes):
         return _bad("header.purposes", "name each purpose once")
-    if not _LEGAL_BASIS.fullmatch(message.legal_basis):
+    if not _LEGAL_BASIS.fullmatch(marks.legal_basis):
         return _bad("header.legal_basis", "give a code and, after a colon, a reference: CMAA:SG-AE, EU2021/821, UNSCR1540")
-    if message.language is not None and not _LANGUAGE.fullmatch(message.language):
+    if marks.language is not None and not _LANGUAGE.fullmatch(marks.language):
         return _bad("header.language", "give the language as two small letters of ISO 639-1, such as en")
     return None
 
 
-def _check_handling(message: Message) -> Refusal | None:
-    caveat = message.handling_caveat
-    if message.handling == "H3" and not (caveat and caveat.strip()):
+def _check_handling(marks: Marks) -> Refusal | None:
+    caveat = marks.handling_caveat
+    if marks.handling == "H3" and not (caveat and caveat.strip()):
         return _bad("header.handling_caveat", "H3 means limits in words: write them")
     if caveat is not None and not readable(caveat, CAVEAT_LIMIT):
         return _bad("header.handling_caveat", f"write at most {CAVEAT_LIMIT} visible characters, without control signs")
-    if message.handling == "H2" and message.onward not in ("NONE", "CONSENT"):
+    if marks.handling == "H2" and marks.onward not in ("NONE", "CONSENT"):
         return _bad("header.onward", "H2 forbids dissemination without leave: use NONE or CONSENT")
-    if message.handling == "H1" and message.evidential_use:
+    if marks.handling == "H1" and marks.evidential_use:
         return _bad("header.evidential_use", "H1 forbids use in court without leave: use false")
     return None
 
@@ -138,7 +166,11 @@ def _check_times(message: Message) -> Refusal | None:
     return None
 
 
-def _check_audience(tlp: str, audience: Audience) -> Refusal | None:
+@lru_cache(maxsize=256)
+def _check_audience(
+    tlp: str, agencies: tuple[str, ...], communities: tuple[str, ...], countries: tuple[str, ...]
+) -> Refusal | None:  # fmt: skip
+    audience = Audience(agencies, communities, countries)
     if tlp == "RED" and not audience.agencies:
         return _bad("header.audience.agencies", "TLP RED is for named recipients: name the agencies")
     if tlp == "RED" and (audience.communities or audience.countries):

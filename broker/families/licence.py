@@ -11,8 +11,8 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
-from broker.families.rules import Findings, bad, check_countries, first, found, instant_ms, rows
-from broker.families.shipment import ControlCode, check_filled
+from broker.families.rules import Findings, bad, check_countries, check_filled, first, found, instant_ms, rows
+from broker.families.shipment import ControlCode
 
 DecisionType = Literal[
     "GRANT", "AMEND", "SUSPEND", "REINSTATE", "REVOKE", "ANNUL", "SUBSTANTIALLY_LIMIT", "DENY", "DENY_REVIEW", "CATCHALL_IMPOSE",

@@ -10,6 +10,7 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
+from broker.families.rules import bad, check_above_zero, check_agency, check_amount, check_day_past, check_lines, rows
 from broker.families.targets import aimed, owner_only
 
 
@@ -42,11 +43,35 @@ def _routing(sections: Sections) -> RoutingLabels:
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    core = sections["core"]
+    lines = rows(core, "lines")
+    if not (core.get("licence_no") or "").strip():
+        return bad("core.licence_no", "give the number of the licence")
+    if not (core.get("mrn") or core.get("declaration_no")):
+        return bad("core.mrn", "name the declaration by its MRN, or by declaration_no where there is none")
+    if not lines:
+        return bad("core.lines", "say what was used, at least one item of the licence")
+    for number, line in enumerate(lines):
+        path = f"core.lines[{number}]"
+        refusal = check_above_zero(line.get("quantity"), f"{path}.quantity") or check_amount(line.get("amount"), f"{path}.amount")
+        if refusal is not None:
+            return refusal
+        if not line.get("unit"):
+            return bad(f"{path}.unit", "a quantity needs its unit, a UN Recommendation 20 code such as KGM")
+        if line.get("amount") is not None and not line.get("currency"):
+            return bad(f"{path}.currency", "an amount needs its currency, an ISO 4217 code")
+    return check_agency(core.get("authority"), "core.authority") or check_lines(lines, "core.lines") or []
 
 
 def _check_marks(message: Message) -> Refusal | None:
+    """What is written off goes back to the authority that issued the licence."""
+    if message.sections.get("core", {}).get("authority") != ids.owner_of(message.correlation.target or ""):
+        return bad("core.authority", "the target is a subject of the authority that issued the licence")
     return None
+
+
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_day_past(message.sections["core"].get("declared_on"), issued_ms, "core.declared_on") or []
 
 
 LICENCE_USAGE = Family(
@@ -59,6 +84,7 @@ LICENCE_USAGE = Family(
     routing=_routing,
     check=_check,
     check_marks=_check_marks,
+    check_times=_check_times,
     about="TARGET",
 )
 

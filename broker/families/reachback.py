@@ -6,10 +6,20 @@ from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
-from broker.families.family import Family
+from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
-from broker.families.rules import rows
+from broker.families.rules import (
+    bad,
+    check_edition,
+    check_filled,
+    check_future,
+    check_lines,
+    check_measure,
+    check_row_countries,
+    first,
+    rows,
+)
 from broker.families.shipment import ControlCode, Detail, Images, RiskCategory, RouteCountry
 from broker.families.targets import aimed, owner_only
 
@@ -68,11 +78,26 @@ def _routing(sections: Sections) -> RoutingLabels:
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    core, items = sections["core"], rows(sections.get("goods"), "items")
+    if not rows(core, "questions"):
+        return bad("core.questions", "ask at least one question: CLASSIFY, LICENCE_NEEDED or HAZARD")
+    if len(set(rows(core, "questions"))) != len(rows(core, "questions")):
+        return bad("core.questions", "ask each question once")
+    if "goods" not in sections and "images" not in sections:
+        return bad("goods", "describe the goods or show pictures: experts judge what they are given")
+    refusal = first(
+        check_lines(items, "goods.items"),
+        *(check_measure(item, f"goods.items[{number}]") for number, item in enumerate(items)),
+        *(check_edition(item, f"goods.items[{number}]") for number, item in enumerate(items)),
+        check_row_countries(rows(core, "countries"), "core.countries"),
+        check_filled(sections.get("goods"), "items", "goods.items"),
+        check_filled(sections.get("images"), "images", "images.images"),
+    )
+    return refusal or []
 
 
-def _check_marks(message: Message) -> Refusal | None:
-    return None
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_future(message.sections["core"].get("due"), issued_ms, "core.due") or []
 
 
 REACHBACK = Family(
@@ -87,7 +112,8 @@ REACHBACK = Family(
     },
     routing=_routing,
     check=_check,
-    check_marks=_check_marks,
+    check_marks=no_mark_rules,
+    check_times=_check_times,
     about="MAY_TARGET",
     own_target=True,
 )

@@ -10,9 +10,10 @@ from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
-from broker.families.family import Family
+from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
+from broker.families.rules import bad, check_edition, check_filled, check_lines, check_past, first, found, rows
 from broker.families.shipment import Confidence, ControlCode, Detail, LicenceRef
 from broker.families.targets import aimed, owner_only
 
@@ -53,11 +54,26 @@ class ReachbackReplyDetermination(TypedDict):
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    core, items = sections["core"], rows(sections.get("determination"), "items")
+    for number, item in enumerate(items):
+        if item.get("conclusion") == "CONTROLLED" and not rows(item, "control_codes"):
+            return bad(f"determination.items[{number}].control_codes", "say under which entry the item is controlled")
+    controlled = any(item.get("conclusion") == "CONTROLLED" for item in items)
+    if items and controlled != (core.get("conclusion") == "CONTROLLED"):
+        return bad("core.conclusion", "the goods are CONTROLLED where one item is, and only then")
+    refusal = first(
+        check_lines(items, "determination.items"),
+        *(check_edition(item, f"determination.items[{number}]") for number, item in enumerate(items)),
+        check_filled(sections.get("determination"), "items", "determination.items"),
+    )
+    if refusal is not None:
+        return refusal
+    answered = core.get("status") in ("FULL", "PARTIAL")
+    return [found("NO_DETERMINATION", "determination")] if answered and not items else []
 
 
-def _check_marks(message: Message) -> Refusal | None:
-    return None
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_past(message.sections["core"].get("determined_at"), issued_ms, "core.determined_at") or []
 
 
 REACHBACK_REPLY = Family(
@@ -71,7 +87,8 @@ REACHBACK_REPLY = Family(
     },
     routing=unrouted,
     check=_check,
-    check_marks=_check_marks,
+    check_marks=no_mark_rules,
+    check_times=_check_times,
     about="TARGET",
 )
 

@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Literal, NotRequired, TypedDict, Unpack
 
+from broker import ids
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
+from broker.families.rules import bad, check_future, check_subject
 
 RecallReason = Literal["ERROR", "WITHDRAWN", "COMPROMISED", "LAW", "EXPIRED"]
 RecallAction = Literal["STOP_USE", "DELETE", "RETURN"]
@@ -23,11 +25,19 @@ class RecallCore(TypedDict):
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    return check_subject(sections["core"].get("replaced_by"), "core.replaced_by") or []
 
 
 def _check_marks(message: Message) -> Refusal | None:
+    """What takes the place of a recalled subject is another one of the same owner."""
+    other = message.sections.get("core", {}).get("replaced_by")
+    if other is not None and (other == message.subject or ids.owner_of(other) != ids.owner_of(message.subject)):
+        return bad("core.replaced_by", "name another subject of your own")
     return None
+
+
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_future(message.sections["core"].get("due"), issued_ms, "core.due") or []
 
 
 RECALL = Family(
@@ -40,6 +50,7 @@ RECALL = Family(
     routing=unrouted,
     check=_check,
     check_marks=_check_marks,
+    check_times=_check_times,
     about="RECALLED",
 )
 

@@ -5,9 +5,10 @@ from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
-from broker.families.family import Family
+from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
+from broker.families.rules import bad, check_past
 from broker.families.shipment import Detail
 from broker.families.targets import aimed, owner_only
 
@@ -24,11 +25,19 @@ class RecallReplyCore(TypedDict):
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:
+    core = sections["core"]
+    answer = core.get("answer")
+    if answer == "CANNOT" and not core.get("reason_code"):
+        return bad("core.reason_code", "who cannot says why: COURT_ORDER, EVIDENCE, LEGAL_HOLD, PASSED_ON, TECHNICAL or another code")
+    if answer != "CANNOT" and core.get("done_at") is None:
+        return bad("core.done_at", f"say when it was {str(answer).lower()}")
+    if answer == "CANNOT" and core.get("done_at") is not None:
+        return bad("core.done_at", "CANNOT was not done: leave the time out")
     return []
 
 
-def _check_marks(message: Message) -> Refusal | None:
-    return None
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_past(message.sections["core"].get("done_at"), issued_ms, "core.done_at") or []
 
 
 RECALL_REPLY = Family(
@@ -41,7 +50,8 @@ RECALL_REPLY = Family(
     },
     routing=unrouted,
     check=_check,
-    check_marks=_check_marks,
+    check_marks=no_mark_rules,
+    check_times=_check_times,
     about="TARGET",
     names_revision=True,
 )

@@ -8,7 +8,7 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
-from broker.families.rules import rows
+from broker.families.rules import bad, check_countries, check_filled, check_future, check_subjects, first, rows
 from broker.families.shipment import Parties, RiskCategory
 from broker.families.targets import aimed, owner_only
 
@@ -43,11 +43,33 @@ def _routing(sections: Sections) -> RoutingLabels:
 
 
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    core, questions = sections["core"], sections.get("questions")
+    codes = rows(core, "question_codes")
+    if not codes:
+        return bad("core.question_codes", "ask at least one question, by its code")
+    for number, question in enumerate(rows(questions, "questions")):
+        if question.get("question_code") not in codes:
+            return bad(f"questions.questions[{number}].question_code", "put the code of each question into the core too")
+    refusal = first(
+        check_subjects(rows(core, "subject_ids"), "core.subject_ids"),
+        check_countries(rows(core, "countries"), "core.countries"),
+        check_filled(questions, "questions", "questions.questions"),
+        check_filled(sections.get("parties"), "parties", "parties.parties"),
+    )
+    return refusal or []
 
 
 def _check_marks(message: Message) -> Refusal | None:
+    """A request is about something: a subject of the exchange, or parties that the asker describes."""
+    core = message.sections.get("core", {})
+    if message.correlation.target is None and not rows(core, "subject_ids") and "parties" not in message.sections:
+        reason = "say what the request is about: a subject as target or in core.subject_ids, or the parties section"
+        return Refusal("BAD_LABELS", reason, "header.correlation.target")
     return None
+
+
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_future(message.sections["core"].get("due"), issued_ms, "core.due") or []
 
 
 RFI = Family(
@@ -62,6 +84,7 @@ RFI = Family(
     routing=_routing,
     check=_check,
     check_marks=_check_marks,
+    check_times=_check_times,
     about="MAY_TARGET",
     own_target=True,
 )

@@ -1,13 +1,14 @@
 """Answers to requests for information (domain dictionary 2.5)."""
 
 from datetime import datetime
-from typing import Literal, NotRequired, TypedDict, Unpack
+from typing import Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
 from broker.families.completion import complete_sections
-from broker.families.family import Family
+from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
+from broker.families.rules import bad, check_agency, check_filled, check_future, first, found
 from broker.families.shipment import Parties
 from broker.families.targets import aimed, owner_only
 
@@ -39,12 +40,37 @@ class RfiReplyAnswers(TypedDict):
     answers: list[ReplyAnswer]
 
 
+_ANSWERING: Final = ("FULL", "PARTIAL")
+
+
 def _check(sections: Sections) -> list[Finding] | Refusal:
-    return []
+    core = sections["core"]
+    status, ground, other = core.get("status"), core.get("refusal_ground"), core.get("redirected_to")
+    if status == "REFUSED" and ground is None:
+        return bad("core.refusal_ground", "a refusal holds its ground: LAW, SOVEREIGNTY, ONGOING_CASE, DISPROPORTIONATE or THIRD_PARTY")
+    if status != "REFUSED" and ground is not None:
+        return bad("core.refusal_ground", f"{status} is no refusal: leave the ground out")
+    if status == "REDIRECTED" and other is None:
+        return bad("core.redirected_to", "say which agency can answer")
+    if status != "REDIRECTED" and other is not None:
+        return bad("core.redirected_to", f"{status} redirects to nobody: leave it out")
+    if core.get("rest_due") is not None and status != "PARTIAL":
+        return bad("core.rest_due", f"only a PARTIAL answer has a rest to come, not {status}")
+    told = next((name for name in ("answers", "parties") if name in sections), None)
+    if status not in _ANSWERING and told is not None:
+        return bad(told, f"{status} gives no answer: leave the section out")
+    refusal = first(
+        check_agency(other, "core.redirected_to"),
+        check_filled(sections.get("answers"), "answers", "answers.answers"),
+        check_filled(sections.get("parties"), "parties", "parties.parties"),
+    )
+    if refusal is not None:
+        return refusal
+    return [found("NO_ANSWERS", "answers")] if status in _ANSWERING and told is None else []
 
 
-def _check_marks(message: Message) -> Refusal | None:
-    return None
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_future(message.sections["core"].get("rest_due"), issued_ms, "core.rest_due") or []
 
 
 RFI_REPLY = Family(
@@ -58,7 +84,8 @@ RFI_REPLY = Family(
     },
     routing=unrouted,
     check=_check,
-    check_marks=_check_marks,
+    check_marks=no_mark_rules,
+    check_times=_check_times,
     about="TARGET",
 )
 

@@ -10,7 +10,18 @@ from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels, well_formed_hs
-from broker.families.rules import Findings, bad, check_country, check_free_zone, check_row_countries, first, found, rows
+from broker.families.rules import (
+    Findings,
+    bad,
+    check_country,
+    check_filled,
+    check_free_zone,
+    check_past,
+    check_row_countries,
+    first,
+    found,
+    rows,
+)
 from broker.families.shipment import (
     ControlCode,
     Conveyance,
@@ -23,7 +34,6 @@ from broker.families.shipment import (
     SourceReport,
     TransportDocument,
     check_conveyances,
-    check_filled,
 )
 
 
@@ -217,6 +227,10 @@ def _check_marks(message: Message) -> Refusal | None:
     return None
 
 
+def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
+    return check_past(message.sections["core"].get("occurred_at"), issued_ms, "core.occurred_at") or []
+
+
 SEIZURE = Family(
     name="seizure",
     sections=("core", "goods", "equipment", "parties", "method", "source", "outcome", "audience"),
@@ -233,6 +247,7 @@ SEIZURE = Family(
     routing=_routing,
     check=_check,
     check_marks=_check_marks,
+    check_times=_check_times,
 )
 
 

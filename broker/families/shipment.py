@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from broker.errors import Refusal
-from broker.families.rules import Findings, bad, check_free_zone, check_row_countries, first, found, instant_ms, rows
+from broker.families.rules import Findings, bad, check_filled, check_free_zone, check_row_countries, first, found, instant_ms, rows
 
 TransportMode = Literal["SEA", "RAIL", "ROAD", "AIR", "MAIL", "MULTIMODAL", "FIXED", "INLAND_WATER", "NOT_APPLICABLE"]
 RiskCategory = Literal[
@@ -106,15 +106,6 @@ class RoutePlace(TypedDict):
     etd: NotRequired[datetime | None]
 
 
-class Route(TypedDict):
-    """The route section."""
-
-    countries: list[RouteCountry]
-    places: list[RoutePlace]
-    conveyances: NotRequired[list[Conveyance]]
-    free_zone_code: NotRequired[str | None]
-
-
 class Address(TypedDict):
     """A postal address."""
 
@@ -196,13 +187,6 @@ def check_conveyances(conveyances: list[Any], path: str) -> Refusal | None:
     return None
 
 
-def check_filled(section: Mapping[str, Any] | None, name: str, path: str) -> Refusal | None:
-    """Refuse a section that is there and whose list is empty."""
-    if section is not None and not section.get(name):
-        return bad(path, "give at least one entry, or leave the section out")
-    return None
-
-
 def time_findings(places: list[Any], path: str) -> Findings:
     """A finding where a place is reached before the place ahead of it on the route was left, or left before it was reached."""
     findings: Findings = []
@@ -217,8 +201,11 @@ def time_findings(places: list[Any], path: str) -> Findings:
     return findings
 
 
-def check_route(route: Mapping[str, Any] | None) -> Refusal | None:
-    """The rules of a route section: a place at least, sound countries, identified conveyances, the code of a zone that is passed."""
+def check_route(route: Mapping[str, Any] | None, *, speaks_of_zone: bool = False) -> Refusal | None:
+    """The rules of a route section: a place at least, sound countries, identified conveyances, the code of a zone that is passed.
+
+    ``speaks_of_zone``: other fields of the section tell of a free zone, so that it needs its code.
+    """
     if route is None:
         return None
     countries, places = rows(route, "countries"), rows(route, "places")
@@ -228,7 +215,7 @@ def check_route(route: Mapping[str, Any] | None) -> Refusal | None:
         check_row_countries(countries, "route.countries"),
         check_row_countries(places, "route.places"),
         check_conveyances(rows(route, "conveyances"), "route.conveyances"),
-        check_free_zone(route.get("free_zone_code"), zone, "route.free_zone_code"),
+        check_free_zone(route.get("free_zone_code"), zone or speaks_of_zone, "route.free_zone_code"),
     )
 
 

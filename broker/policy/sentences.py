@@ -18,7 +18,12 @@ _KINDS: Final[Mapping[str, str]] = {
     "international": "an international body",
     "auditor": "an auditor",
 }
-_FAMILIES: Final[Mapping[str, str]] = {"alert": "alert", "licence": "licence decision", "seizure": "seizure report"}
+_FAMILIES: Final[Mapping[str, str]] = {
+    "licence": "licence decision", "seizure": "seizure report", "fz_warning": "free-zone warning", "ack": "acknowledgement",
+    "rfi": "request for information", "rfi_reply": "reply to a request for information", "recall_reply": "answer to a recall",
+    "reachback": "reach-back", "reachback_reply": "reply to a reach-back", "licence_usage": "write-off of a licence",
+    "licit_movement": "notice of a licit movement", "consent_request": "request for consent", "consent_reply": "answer about consent",
+}  # fmt: skip
 NOT_A_MEMBER: Final = "it is not a member of this exchange"
 BAD_LABELS: Final = "the message's labels are not of the policy schema's vocabulary, so nothing is decided in its favour"
 BAD_MEMBER: Final = "the agency's directory entry is not of the policy schema's vocabulary, so nothing is decided in its favour"

@@ -48,9 +48,10 @@ class DecimalFixed:
 
 @dataclass(frozen=True, slots=True)
 class Enum:
-    """One of the symbols."""
+    """One of the symbols. ``default`` is what a reader takes for a symbol that a later version added."""
 
     symbols: tuple[str, ...]
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,15 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record. ``nominal``: it can name or describe a natural person. ``default`` counts if ``has_default``."""
+    """A field of a record. ``nominal``: it can name or describe a natural person. ``default`` counts if ``has_default``.
+    ``aliases`` are the names it had in earlier versions."""
 
     name: str
     node: Node
     nominal: bool
     has_default: bool
     default: JsonValue
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ class _Reader:
             case "fixed", "decimal":
                 node = DecimalFixed(cast("int", schema["size"]), cast("int", schema["precision"]), cast("int", schema.get("scale", 0)))
             case "enum", None:
-                node = Enum(tuple(cast("list[str]", schema["symbols"])))
+                node = Enum(tuple(cast("list[str]", schema["symbols"])), cast("str | None", schema.get("default")))
             case "record", None:
                 node = Record(name, tuple(self._fields(cast("list[JsonValue]", schema["fields"]), inner)))
             case _:
@@ -200,7 +203,8 @@ class _Reader:
                 raise TypeError
             node = self.node(field["type"], namespace)
             nominal = field.get("nominal") is True
-            yield Field(cast("str", field["name"]), node, nominal, "default" in field, field.get("default"))
+            aliases = tuple(cast("list[str]", field.get("aliases", [])))
+            yield Field(cast("str", field["name"]), node, nominal, "default" in field, field.get("default"), aliases)
 
 
 def leaves(record: Record, prefix: str = "") -> Iterator[tuple[str, Field]]:

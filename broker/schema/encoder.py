@@ -115,9 +115,11 @@ def _shown(text: object) -> str:
     return f"`{str(text)[:60].encode('unicode_escape').decode('ascii')}`"
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     """A zigzag varint (Avro 1.12, "Primitive Types")."""
     raw = (value << 1) ^ (value >> 63)
+    if raw < 0x80:
+        return bytes((raw,))
     out = bytearray()
     while raw > 0x7F:
         out.append(raw & 0x7F | 0x80)
@@ -126,7 +128,7 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-_COUNTS: Final = tuple(_varint(count) for count in range(1_024))
+_COUNTS: Final = tuple(varint(count) for count in range(1_024))
 
 
 def _record(node: Record) -> Encode:
@@ -162,7 +164,7 @@ def _array(write: Encode) -> Encode:
             return
         if len(items) > ITEM_LIMIT:
             raise FieldError("", f"{len(items)} items, at most {ITEM_LIMIT} are allowed")
-        out += _varint(len(items))
+        out += varint(len(items))
         at = 0
         try:
             for item in items:
@@ -219,14 +221,14 @@ def _string(value: object, out: bytearray) -> None:
             raise FieldError("", fault)
     text = value.encode()
     length = len(text)
-    out += _COUNTS[length] if length < 1_024 else _varint(length)
+    out += _COUNTS[length] if length < 1_024 else varint(length)
     out += text
 
 
 def _bytes(value: object, out: bytearray) -> None:
     if not isinstance(value, bytes):
         raise FieldError("", f"bytes are expected, not {_named(value)}")
-    out += _varint(len(value))
+    out += varint(len(value))
     out += value
 
 
@@ -236,7 +238,7 @@ def _whole(low: int, high: int, bits: str) -> Encode:
             raise FieldError("", f"a whole number is expected, not {_named(value)}")
         if not low <= value <= high:
             raise FieldError("", f"the number does not fit into {bits} bits")
-        out += _COUNTS[value] if 0 <= value < 1_024 else _varint(value)
+        out += _COUNTS[value] if 0 <= value < 1_024 else varint(value)
 
     return encode
 
@@ -255,7 +257,7 @@ def _timestamp(value: object, out: bytearray) -> None:
         raise FieldError("", f"a time with its zone is expected, not {_named(value)}")
     if not FIRST_MS <= milliseconds <= LAST_MS:
         raise FieldError("", "the time lies outside the years 1990 to 2100")
-    out += _varint(milliseconds)
+    out += varint(milliseconds)
 
 
 def _date(value: object, out: bytearray) -> None:
@@ -263,7 +265,7 @@ def _date(value: object, out: bytearray) -> None:
         raise FieldError("", f"a date is expected, not {'a time' if isinstance(value, datetime) else _named(value)}")
     if not FIRST_DAY <= value <= LAST_DAY:
         raise FieldError("", "the date lies outside the years 1900 to 2100")
-    out += _varint(value.toordinal() - EPOCH_DAY)
+    out += varint(value.toordinal() - EPOCH_DAY)
 
 
 def _fixed(size: int) -> Encode:
@@ -298,7 +300,7 @@ def _decimal(node: DecimalFixed) -> Encode:
 
 
 def _enum(symbols: tuple[str, ...]) -> Encode:
-    indexes: dict[object, bytes] = {symbol: _varint(index) for index, symbol in enumerate(symbols)}
+    indexes: dict[object, bytes] = {symbol: varint(index) for index, symbol in enumerate(symbols)}
     listed = ", ".join(symbols) if len(symbols) <= 20 else f"{', '.join(symbols[:20])} ..."
 
     def encode(value: object, out: bytearray) -> None:

@@ -112,7 +112,7 @@ def _array(item: Step, cost: int) -> Step:
         raw = body[at]
         at += 1
         if raw >= 0x80:
-            raw, at = _long_varint(body, at - 1)
+            raw, at = long_varint(body, at - 1)
         if not raw:
             return at
         count = raw >> 1
@@ -171,7 +171,7 @@ def _scalar(node: Scalar) -> Step:
             return _ranged(FIRST_DAYS, LAST_DAYS, "the date lies outside the years 1900 to 2100")
 
 
-def _long_varint(body: bytes, at: int) -> tuple[int, int]:
+def long_varint(body: bytes, at: int) -> tuple[int, int]:
     """A varint of one byte or more, zigzag not undone, and the position after it."""
     byte = body[at]
     raw, shift = byte & 0x7F, 7
@@ -197,7 +197,7 @@ def _string(body: bytes, at: int, _budget: list[int]) -> int:
     raw = body[at]
     at += 1
     if raw >= 0x80:
-        raw, at = _long_varint(body, at - 1)
+        raw, at = long_varint(body, at - 1)
     end = at + (raw >> 1)
     if raw & 1 or end > len(body):
         raise WalkError("", "a length is negative or above the bytes that are left")
@@ -210,7 +210,7 @@ def _string(body: bytes, at: int, _budget: list[int]) -> int:
 
 
 def _bytes(body: bytes, at: int, _budget: list[int]) -> int:
-    raw, at = _long_varint(body, at)
+    raw, at = long_varint(body, at)
     end = at + (raw >> 1)
     if raw & 1 or end > len(body):
         raise WalkError("", "a length is negative or above the bytes that are left")
@@ -220,7 +220,7 @@ def _bytes(body: bytes, at: int, _budget: list[int]) -> int:
 def _int(body: bytes, at: int, _budget: list[int]) -> int:
     if body[at] < 0x80:
         return at + 1
-    raw, at = _long_varint(body, at)
+    raw, at = long_varint(body, at)
     if raw > 0xFFFF_FFFF:
         raise WalkError("", "an int exceeds 32 bits")
     return at
@@ -229,12 +229,12 @@ def _int(body: bytes, at: int, _budget: list[int]) -> int:
 def _long(body: bytes, at: int, _budget: list[int]) -> int:
     if body[at] < 0x80:
         return at + 1
-    return _long_varint(body, at)[1]
+    return long_varint(body, at)[1]
 
 
 def _ranged(low: int, high: int, reason: str) -> Step:
     def step(body: bytes, at: int, _budget: list[int]) -> int:
-        raw, at = _long_varint(body, at)
+        raw, at = long_varint(body, at)
         if not low <= (raw >> 1) ^ -(raw & 1) <= high:
             raise WalkError("", reason)
         return at
@@ -273,7 +273,7 @@ def _enum(symbols: int) -> Step:
         raw = body[at]
         at += 1
         if raw >= 0x80:
-            raw, at = _long_varint(body, at - 1)
+            raw, at = long_varint(body, at - 1)
         if raw >= bound or raw & 1:
             raise WalkError("", f"an enum of {symbols} symbols has no such index")
         return at

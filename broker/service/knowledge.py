@@ -21,7 +21,7 @@ from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS
 from broker.policy.bundle import Bundle, bundle_of
 from broker.policy.decide import Decider
 from broker.ports import Inlet, Record, Source, Transport
-from broker.schema.catalogue import Catalogue
+from broker.schema.catalogue import Catalogue, Section
 from broker.trust.directory import Directory
 from broker.trust.keys import VerifyKey
 
@@ -44,15 +44,23 @@ class Pin:
 class Knowledge:
     """The current :class:`Rules` and :class:`Decider`. Call :meth:`load` once, then keep :meth:`follow` running."""
 
-    def __init__(self, transport: Transport, pin: Pin, shipped: Mapping[tuple[str, str, int], str]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        pin: Pin,
+        shipped: Mapping[tuple[str, str, int], str],
+        *,
+        writing: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        """``shipped`` are the schemas of this program, by family, section and version; ``writing`` chooses the versions that a
+        publisher writes, by family and section."""
         self._transport = transport
-        self._texts = dict(shipped)
         registrar = VerifyKey.from_spki(pin.registrar_spki)
         if isinstance(registrar, Refusal):
             raise UsageError(f"the registrar's key in this home cannot be used: {registrar.reason}", advice=registrar.advice)
         self._registrar = registrar
         self._directory = Directory.trusting(pin.registrar_spki, pin.exchange_id, pin.environment)
-        self._catalogue = Catalogue.from_texts(self._texts)
+        self._catalogue = Catalogue.from_texts(shipped).writing(writing or {})
         self._bundle: Bundle | None = None
         self._inlet: Inlet | None = None
         self._decider: Decider | None = None
@@ -183,14 +191,17 @@ class Knowledge:
             return self._ignore("schema", payload)
         try:
             name, text = notices.schema_of(payload)
-            if self._texts.get(name) == text:
-                return False
-            catalogue = Catalogue.from_texts({**self._texts, name: text})
+            section = self._catalogue.named(*name)
+            if section is None or section.text != text:
+                section = Section.from_text(*name, text)
         except UsageError as error:
             return self._ignore("schema", Refusal("BAD_ENTRY", str(error)))
-        self._texts[name] = text
+        catalogue = self._catalogue.announced(section)
+        if isinstance(catalogue, Refusal):
+            return self._ignore("schema", catalogue)
+        changed = catalogue is not self._catalogue
         self._catalogue = catalogue
-        return True
+        return changed
 
     def _ignore(self, what: str, refusal: Refusal) -> bool:
         self.ignored += 1

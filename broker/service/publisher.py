@@ -225,7 +225,7 @@ class Publisher:
             self._copies.close()
 
     def _encoded(self, message: Message) -> Encoded:
-        encoded = encode_sections(message, self.agency, self.knowledge.rules)
+        encoded = encode_sections(message, self.agency, self.knowledge.rules, issued_ms=self._clock.now_ms())
         if isinstance(encoded, Refusal):
             raise RefusedError(encoded)
         return encoded

@@ -6,6 +6,7 @@ to what they must be, a directory entry is written only if it says something new
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 import structlog
 
 from broker import ids
-from broker.errors import BrokerError, Refusal, UsageError
+from broker.errors import BrokerError, Refusal, RefusedError, UsageError
 from broker.exchange import notices
 from broker.exchange.topology import (
     DIRECTORY,
@@ -29,6 +30,7 @@ from broker.exchange.topology import (
 )  # fmt: skip
 from broker.policy.bundle import Bundle, bundle_record
 from broker.ports import Admin, Clock, Inlet, Outgoing, Outlet, Record, Signer, Source, Transport
+from broker.schema.catalogue import Catalogue, Section
 from broker.service.knowledge import Pin
 from broker.trust.directory import (
     AgencyEntry,
@@ -41,6 +43,7 @@ from broker.trust.directory import (
     unsigned_key,
 )  # fmt: skip
 from broker.trust.enrolment import Reply, Request, reply_text, unsigned_reply
+from broker.trust.keys import VerifyKey
 
 _SOURCES: Final[tuple[Source, ...]] = ((DIRECTORY, 0), (POLICY, 0), (SCHEMAS, 0))
 _log = structlog.get_logger("registrar")
@@ -65,6 +68,7 @@ class Registrar:
         self._transport, self._admin, self._signer, self._pin, self._clock = transport, admin, signer, pin, clock
         self._directory = Directory.trusting(pin.registrar_spki, pin.exchange_id, pin.environment)
         self._unread: dict[Source, list[Record]] = {source: [] for source in _SOURCES}
+        self._catalogue = Catalogue(())
         self._inlet: Inlet | None = None
         self._outlet: Outlet | None = None
 
@@ -89,7 +93,7 @@ class Registrar:
         if known is None or replace(known, version=0) != wanted:
             entry = replace(wanted, version=directory.version + 1)
             await self._announce(directory_key(entry), await self._sign(unsigned_exchange(entry, self._signer)))
-        await self._ensure_schemas(schemas)
+        await self.announce(schemas)
         if not await self._read((POLICY, 0)):
             await self.apply(bundle)
         return await self._read_directory()
@@ -183,12 +187,42 @@ class Registrar:
         """Announce a policy bundle. Readers take it only if its version is higher than the one they have."""
         await self._notice(POLICY, b"bundle", notices.POLICY_TYPE, bundle_record(bundle))
 
-    async def _ensure_schemas(self, schemas: Mapping[tuple[str, str, int], str]) -> None:
-        known = {record.key for record in await self._read((SCHEMAS, 0)) if record.value is not None}
+    async def announce(self, schemas: Mapping[tuple[str, str, int], str]) -> list[str]:
+        """Announce the schemas that the exchange does not know yet, by family, section and version; their names as
+        ``alert/v2/route``. What is announced stays: everybody decodes with it for as long as its messages are kept.
+
+        Raises RefusedError (INCOMPATIBLE_SCHEMA), and announces none, where one cannot be in use beside the others of its section,
+        or is another schema than the one announced under its name. Raises UsageError where the lint rejects one.
+        """
+        before = after = await self._read_schemas()
         for name, text in sorted(schemas.items()):
+            added = after.announced(Section.from_text(*name, text))
+            if isinstance(added, Refusal):
+                raise RefusedError(added)
+            after = added
+        news = [section for section in after if before.by_id(section.schema_id) is None]
+        for section in news:
+            name = section.family, section.section, section.version
             key = "{}/{}/v{}".format(*name).encode()
-            if key not in known:
-                await self._notice(SCHEMAS, key, notices.SCHEMA_TYPE, notices.schema_payload(name, text))
+            await self._notice(SCHEMAS, key, notices.SCHEMA_TYPE, notices.schema_payload(name, section.text))
+        self._catalogue = after
+        return [section.name for section in news]
+
+    async def _read_schemas(self) -> Catalogue:
+        """What is announced now. A record that this registrar's key did not sign, or that its readers ignore, does not count."""
+        registrar = VerifyKey.from_spki(self._pin.registrar_spki)
+        aad = notices.context(self._pin.exchange_id, self._pin.environment)
+        for record in await self._read((SCHEMAS, 0)):
+            if record.value is None or isinstance(registrar, Refusal):
+                continue
+            payload = notices.read_notice(record.value, notices.SCHEMA_TYPE, registrar, aad)
+            if isinstance(payload, Refusal):
+                continue
+            with contextlib.suppress(UsageError):
+                name, text = notices.schema_of(payload)
+                known = self._catalogue.announced(Section.from_text(*name, text))
+                self._catalogue = self._catalogue if isinstance(known, Refusal) else known
+        return self._catalogue
 
     async def _notice(self, topic: str, key: bytes, content_type: str, payload: bytes) -> None:
         aad = notices.context(self._pin.exchange_id, self._pin.environment)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -20,9 +20,10 @@ from broker.errors import BrokerError, ExchangeUnreachable, Fenced, OutcomeUnkno
 from broker.exchange.relay import Batch
 from broker.exchange.shard import ShardState
 from broker.exchange.topology import SHARDS, STATE
-from broker.ports import Clock, Inlet, Ledger, Record, ShardClaims, Signer, Source, Start, Transport
+from broker.ports import Clock, Inlet, Ledger, Outgoing, Record, ShardClaims, Signer, Source, Start, Transport
 from broker.service.knowledge import Knowledge
 from broker.service.proofs import ProofReader
+from broker.service.standby import Standby
 
 MAX_BATCH: Final = 500
 """Most records of one transaction: it keeps the time to first delivery and the memory of a batch small."""
@@ -35,11 +36,50 @@ GRACE_S: Final = 5.0
 PAUSE_S: Final = 0.5
 """Wait before a shard is taken again after a failure."""
 REFRESH_S: Final = 1.0
-"""How often at most a key that is not known, or not valid, makes the directory be read to its end before it is refused."""
+"""How often at most a key that is not known or not valid, or an unknown schema, makes the public topics be read to their ends before
+the record is refused."""
 REFRESH_WAIT_S: Final = 2.0
 """How long that may take."""
 
 _log = structlog.get_logger("relay")
+
+
+class _Writing:
+    """At most one commit under way, and its end waited for: whatever it raises is raised by :meth:`put`, or when the block ends."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._commit: asyncio.Task[None] | None = None
+
+    async def put(self, records: Sequence[Outgoing], then: Callable[[], None]) -> None:
+        """Begin to commit, once the commit before has succeeded; ``then`` is called when this one has."""
+        await self._ended()
+
+        async def commit() -> None:
+            await self._ledger.commit(records)
+            then()
+
+        self._commit = asyncio.create_task(commit())
+
+    async def look(self) -> None:
+        """Raise what the commit has ended with, if it has; called in every turn, since nothing may come that would be put."""
+        if self._commit is not None and self._commit.done():
+            await self._ended()
+
+    async def _ended(self) -> None:
+        commit, self._commit = self._commit, None
+        if commit is not None:
+            await commit
+
+    async def __aenter__(self) -> _Writing:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await self._ended()
+        elif self._commit is not None:
+            self._commit.cancel()
+            await asyncio.gather(self._commit, return_exceptions=True)
 
 
 class RelayWorker:
@@ -49,6 +89,7 @@ class RelayWorker:
         self._transport, self._knowledge, self._signer, self._clock = transport, knowledge, signer, clock
         self._member = member
         self._proofs = ProofReader(transport)
+        self._standby = Standby(transport, 0)
         self._refreshed_at = -REFRESH_S
         self._refreshed: set[int] = set()
         self._stopping = asyncio.Event()
@@ -70,7 +111,9 @@ class RelayWorker:
         """Work until :meth:`stop`. Raises UsageError where the exchange has another number of shards than the directory says."""
         await self._knowledge.load()
         shards = await self._check_shard_count()
+        self._standby = Standby(self._transport, shards)
         following = asyncio.create_task(self._knowledge.follow())
+        warming = asyncio.create_task(self._standby.follow())
         try:
             while not self._stopping.is_set():
                 claims = await self._transport.shard_claims(self._member)
@@ -81,9 +124,10 @@ class RelayWorker:
                     await self._finish()
                     await claims.close()
         finally:
-            following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
+            for task in (following, warming):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await self._knowledge.close()
 
     async def _check_shard_count(self) -> int:
@@ -112,6 +156,7 @@ class RelayWorker:
             for number, task in list(self._shards.items()):
                 if task.done():
                     del self._shards[number]
+                    self._standby.release([number])
                     task.result()
 
     async def _finish(self) -> None:
@@ -126,6 +171,7 @@ class RelayWorker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._standby.release(numbers)
 
     async def _keep(self, number: int) -> None:
         """Take the shard, serve it, and take it again after every failure that leaves it ours."""
@@ -170,36 +216,43 @@ class RelayWorker:
 
     async def _read_state(self, number: int) -> ShardState:
         """``exchange.state`` of this shard, to its end. The ledger is open, so nothing can be added behind our back."""
-        state = ShardState(number)
+        warm = self._standby.take(number)
+        state, read = warm.state, 0
         source: Source = (STATE, number)
         inlet = await self._transport.inlet()
         try:
-            await inlet.assign({source: "beginning"})
+            await inlet.assign({source: warm.position})
             end = (await inlet.ends())[source]
             while inlet.position(source) < end:
-                for record in await inlet.poll(max_records=2000, timeout=IDLE_S):
+                records = await inlet.poll(max_records=2000, timeout=IDLE_S)
+                for record in records:
                     state.load(record)
+                read += len(records)
         finally:
             await inlet.close()
+        _log.info("shard state read", shard=number, warm=warm.rows, read=read)
         return state
 
     async def _work(self, state: ShardState, ledger: Ledger, inlet: Inlet) -> None:
-        """Batches until stopped or failed."""
+        """Batches until stopped or failed. While Kafka commits one, the next is taken in: its records are written when the one before
+        is known to be committed, and if that fails, all of it is void together with the state."""
         number, outboxes, records = state.number, list[str](), list[Record]()
         self.serving.add(number)
         _log.info("shard taken", shard=number, agencies=len(self._members(number)), streams=len(state.streams))
-        while not self._stopping.is_set():
-            wanted = [ids.outbox(agency) for agency in self._members(number)]
-            if wanted != outboxes:
-                outboxes = wanted
-                starts: Mapping[Source, Start] = {(topic, 0): state.position(topic) for topic in outboxes}
-                await inlet.assign(starts)
-                records = []  # whatever of them was not taken is read again: the positions are before it
-            records = records or list(await inlet.poll(max_records=MAX_BATCH, timeout=IDLE_S if not state.ready else 0.0))
-            records = records[await self._commit(state, ledger, records) :]
-            await self._trim(state)
+        async with _Writing(ledger) as writing:
+            while not self._stopping.is_set():
+                wanted = [ids.outbox(agency) for agency in self._members(number)]
+                if wanted != outboxes:
+                    outboxes = wanted
+                    starts: Mapping[Source, Start] = {(topic, 0): state.position(topic) for topic in outboxes}
+                    await inlet.assign(starts)
+                    records = []  # whatever of them was not taken is read again: the positions are before it
+                records = records or list(await inlet.poll(max_records=MAX_BATCH, timeout=IDLE_S if not state.ready else 0.0))
+                await writing.look()
+                records = records[await self._process(state, writing, records) :]
+                await self._trim(state)
 
-    async def _commit(self, state: ShardState, ledger: Ledger, records: Sequence[Record]) -> int:
+    async def _process(self, state: ShardState, writing: _Writing, records: Sequence[Record]) -> int:
         """One batch, one transaction. The state is only worth keeping if the commit succeeds. Returns how many were taken."""
         rules, decider = self._knowledge.rules, self._knowledge.decider
         now = asyncio.get_running_loop().time()
@@ -219,21 +272,21 @@ class RelayWorker:
                 await asyncio.sleep(0)
         batch.expire(now_ms=self._clock.now_ms())
         if not batch.empty:
-            await self._write(state, ledger, batch)
+            sealed = await self._sealed(batch)
+            await writing.put(sealed, lambda: self._count(state.number, batch))
         if refresh:
-            # Perhaps the key is in the directory by now. The record comes first in the next batch, which takes it in any case.
+            # Perhaps the key is in the directory by now, or the schema announced. The record comes first in the next batch, which takes
+            # it in any case.
             await self._knowledge.catch_up(REFRESH_WAIT_S)
             self._refreshed_at = asyncio.get_running_loop().time()
             self._refreshed.add(state.number)
         return taken
 
-    async def _write(self, state: ShardState, ledger: Ledger, batch: Batch) -> None:
-        """Fetch what evidence needs, sign, commit."""
+    async def _sealed(self, batch: Batch) -> list[Outgoing]:
+        """Fetch what evidence needs, sign: all records of the transaction."""
         if wanted := batch.wanted:
             batch.found(await self._proofs.read(wanted))
-        signatures = await self._signer.sign(batch.to_be_signed())
-        await ledger.commit(batch.sealed(signatures))
-        self._count(state.number, batch)
+        return batch.sealed(await self._signer.sign(batch.to_be_signed()))
 
     def _count(self, number: int, batch: Batch) -> None:
         tally = batch.tally

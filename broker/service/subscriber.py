@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import structlog
@@ -23,6 +23,7 @@ from broker import ids
 from broker.envelope.header import Header
 from broker.envelope.slip import Slip
 from broker.errors import ExchangeUnreachable, Refusal
+from broker.exchange.admit import UNHEARD
 from broker.exchange.receive import ChainGap, Received, accept, follow_chain, is_receipt, open_delivery, receive
 from broker.exchange.topology import DAY_MS
 from broker.ports import Clock, Held, Inlet, Record, Start, SubscriberStore, Transport
@@ -70,7 +71,9 @@ Outcome = Done | Retry | Reject
 class Delivery:
     """A verified message as disclosed to this agency.
 
-    ``sections`` holds decoded records by section name; ``withheld`` names the sections policy kept back, each with its rule.
+    ``sections`` holds decoded records by section name, always in the newest version that this program has; ``written`` is the version
+    each was written in: if that is higher, ``value`` holds fields that this program cannot show. ``withheld`` names the sections
+    policy kept back, each with its rule.
     ``value`` is the record as it lay in the inbox: the evidence. ``attempt`` counts from 1.
 
     ``transaction`` is a ``sqlite3.Connection`` whose writes commit with the position.
@@ -90,6 +93,7 @@ class Delivery:
     attempt: int
     transaction: Any
     value: bytes
+    written: dict[str, int] = field(default_factory=dict[str, int])
 
 
 Handler = Callable[[Delivery], Awaitable[Outcome | None]]
@@ -165,7 +169,8 @@ class Subscriber:
         while not self._over() and not self._reached(inlet):
             if following.done():
                 following.result()  # whoever no longer hears of revoked keys must not go on
-            await self._try_held(handler)
+            if await self._try_held(handler):
+                last = loop.time()
             records: Sequence[Record] = () if self._over() else await self._poll(inlet, idle_timeout)
             if records:
                 await self._take(records, handler)
@@ -243,13 +248,20 @@ class Subscriber:
         await self._hand_over(received, Held(record, received.header.subject, 0, 0), handler, redelivered=redelivered)
 
     async def _received(self, value: bytes, offset: int) -> Received | Refusal:
-        """Verify a delivery under a view at least as new as the one it was decided under."""
+        """Verify a delivery under a view at least as new as the one it was decided under.
+
+        A schema is announced before the relay delivers what was written with it: one that is not known yet is waited for.
+        """
         opened = open_delivery(value, self.knowledge.rules)
         if isinstance(opened, Refusal):
             return opened
         if not await self.knowledge.at_least(opened.slip.policy_version, opened.slip.directory_version, CATCH_UP_S):
             _log.warning("directory or policy is older than a delivery", offset=offset)
-        return accept(opened, self.knowledge.rules, recipient=self.agency)
+        received = accept(opened, self.knowledge.rules, recipient=self.agency)
+        if isinstance(received, Refusal) and received.code in UNHEARD:
+            await self.knowledge.catch_up(CATCH_UP_S)
+            received = accept(opened, self.knowledge.rules, recipient=self.agency)
+        return received
 
     def _follow(self, received: Received, record: Record) -> None:
         """The relay numbers what it puts into this inbox; a number left out is a delivery somebody dropped."""
@@ -312,13 +324,15 @@ class Subscriber:
             attempt=held.attempts + 1,
             transaction=self._store.transaction,
             value=held.record.value or b"",
+            written=received.written,
         )
 
-    async def _try_held(self, handler: Handler) -> None:
-        """Deliveries whose time for another try has come."""
-        for held in self._store.due(self._clock.now_ms()):
+    async def _try_held(self, handler: Handler) -> bool:
+        """Deliveries whose time for another try has come; whether there were any."""
+        due = self._store.due(self._clock.now_ms())
+        for held in due:
             if self._over():
-                return
+                break
             # Stored before the try: after a crash it counts, and the delivery says that it comes again.
             self._store.hold(replace(held, attempts=held.attempts + 1), "being tried")
             self._store.begin()
@@ -334,6 +348,7 @@ class Subscriber:
                 self._store.rollback()
                 raise
             self._store.commit()
+        return bool(due)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

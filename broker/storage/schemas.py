@@ -1,4 +1,4 @@
-"""The schemas that come with the program, as texts and as a catalogue."""
+"""The schemas that come with the program, as texts and as a catalogue, and the list of those that are released."""
 
 from __future__ import annotations
 
@@ -7,15 +7,34 @@ from pathlib import Path
 from typing import Final
 
 from broker.errors import UsageError
-from broker.schema.catalogue import Catalogue
+from broker.schema.catalogue import Catalogue, Section
+from broker.schema.release import Entry, read_list
 from broker.shipped import shipped
 
+RELEASED: Final = "released.json"
+"""Name of the list of released schemas, in the folder of the schemas."""
 _VERSION: Final = re.compile(r"v([1-9][0-9]{0,3})")
 
 
 def load_catalogue(directory: Path | None = None) -> Catalogue:
     """The catalogue of :func:`schema_texts`. Raises UsageError also where a schema is rejected by the lint."""
     return Catalogue.from_texts(schema_texts(directory))
+
+
+def load_sections(directory: Path | None = None) -> list[Section]:
+    """All of :func:`schema_texts`, each compiled by itself: also where two versions cannot be in one catalogue."""
+    return [Section.from_text(*name, text) for name, text in schema_texts(directory).items()]
+
+
+def read_released(directory: Path | None = None) -> dict[str, Entry]:
+    """The list of released schemas in a directory, by default of those shipped; empty where there is none. Raises UsageError."""
+    path = (shipped("schemas") if directory is None else directory) / RELEASED
+    if not path.exists():
+        return {}
+    try:
+        return read_list(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{path}` cannot be read: {error}", advice="restore the list of released schemas") from error
 
 
 def schema_texts(directory: Path | None = None) -> dict[tuple[str, str, int], str]:

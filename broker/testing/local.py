@@ -17,7 +17,7 @@ import asyncio
 import logging
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,8 @@ from broker.storage import enrol
 from broker.storage.home import TlsFiles
 from broker.testing.memory import MemoryAdmin, MemoryExchange, MemoryTransport
 
+Schemas = Mapping[tuple[str, str, int], str]
+"""Texts of ``.avsc`` files by family, section and version."""
 PATIENCE_S: Final = 10.0
 """How long a call waits for the exchange before it fails: nothing here takes longer."""
 
@@ -86,7 +88,11 @@ class LocalAgency:
 
 
 class LocalExchange:
-    """An exchange in memory with one relay worker. ``memory`` gives access to topics and faults."""
+    """An exchange in memory with one relay worker. ``memory`` gives access to topics and faults.
+
+    ``schemas`` are those of the operator's program, by family, section and version; by default the ones shipped. With fewer of them
+    for one party than for another, a test sees how an agency that has not upgraded yet gets on.
+    """
 
     def __init__(
         self,
@@ -97,13 +103,16 @@ class LocalExchange:
         clock: Clock | None = None,
         randomness: Randomness | None = None,
         bundle: Bundle | None = None,
+        schemas: Schemas | None = None,
     ) -> None:
         self._names = (exchange_id, environment, shards)
         self._folder = tempfile.TemporaryDirectory(prefix="broker-local-")
         self.home = Path(self._folder.name)
         self.memory = MemoryExchange(clock)
         self._clock, self._randomness, self._bundle = self.memory.clock, randomness, bundle
-        self.operator = Operator(self.home, self._connect, self._connect_admin, bootstrap="memory:0", clock=self._clock)
+        self.operator = Operator(
+            self.home, self._connect, self._connect_admin, bootstrap="memory:0", clock=self._clock, schemas=schemas
+        )  # fmt: skip
         self.agencies: dict[str, LocalAgency] = {}
         self.relay: RelayWorker | None = None
         self._running: asyncio.Task[None] | None = None
@@ -139,10 +148,10 @@ class LocalExchange:
             await self._running
         self.relay = self._running = None
 
-    async def join(self, agency: str, kind: str, communities: Sequence[str] = ()) -> LocalAgency:
-        """Enrol an agency: its keys, request, admission and reply, all as in earnest."""
+    async def join(self, agency: str, kind: str, communities: Sequence[str] = (), *, schemas: Schemas | None = None) -> LocalAgency:
+        """Enrol an agency: its keys, request, admission and reply, all as in earnest. ``schemas``: those of its program."""
         await self.operator.add(ids.agency_id(agency), kind, communities)
-        member = Member(self.home, agency, self._connect, clock=self._clock, randomness=self._randomness)
+        member = Member(self.home, agency, self._connect, clock=self._clock, randomness=self._randomness, schemas=schemas)
         self.agencies[agency] = LocalAgency(member, member.transport())
         return self.agencies[agency]
 

@@ -8,9 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from broker.envelope import cose
+from broker.envelope import cose, parcel
+from broker.envelope.batch import Proof
 from broker.envelope.cose import ED25519, Sign1
-from broker.envelope.parcel import Parcel, parcel_bytes, read_parcel
+from broker.envelope.framing import read_framing
+from broker.envelope.parcel import Parcel, parcel_bytes, read_parcel, with_extras
 from broker.envelope.section import Commitment, check_sections, digest
 from broker.errors import Refusal
 
@@ -26,6 +28,7 @@ COMMITMENTS = [Commitment(name, bytes(32), digest(carried), None) for name, carr
 PAYLOAD = b"header " * 9
 TBS = cose.to_be_signed(PROTECTED, AAD, PAYLOAD)
 STATEMENT = Sign1(PROTECTED, PAYLOAD, KEY.sign(TBS), ED25519, KID, TYPE)
+BATCHED = Sign1(PROTECTED, PAYLOAD, b"", ED25519, KID, TYPE, Proof(300, 7, tuple(bytes([number]) * 32 for number in range(9)), bytes(64)))
 VALUE = parcel_bytes(STATEMENT, SECTIONS, {1: b"slip"})
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=32)
@@ -115,3 +118,47 @@ def test_reading_is_the_inverse_of_assembling(sections: dict[str, bytes], extras
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """Random bytes behind the magic ones never raise."""
     assert isinstance(read_parcel(b"XB\x01" + data, LIMIT), (Parcel, Refusal))
+
+
+def _never(_value: bytes) -> None:
+    """Nothing goes the quick way."""
+
+
+def as_cbor(value: bytes) -> Parcel | Refusal:
+    """The parcel read the long way only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parcel, "read_framing", _never)
+        return read_parcel(value, LIMIT)
+
+
+@LAW
+@given(at=st.integers(0, 400), noise=st.binary(max_size=6), cut=st.integers(0, 6), names=st.sets(NAMES, max_size=17))
+def test_the_quick_way_is_the_long_way(at: int, noise: bytes, cut: int, names: set[str]) -> None:
+    """Good parcels and spoilt ones, in both forms: what the quick way reads, the CBOR reader reads the same; the verdicts agree."""
+    statement = BATCHED if at % 2 else STATEMENT
+    sections = {name: name.encode() * (len(name) * at % 300) for name in names}
+    values = [parcel_bytes(statement, SECTIONS, {1: b"slip", 2: b""}), parcel_bytes(statement, sections, {})]
+    for whole in values:
+        spot = at % len(whole)
+        for value in (whole, whole[:spot] + noise + whole[spot + cut :]):
+            assert read_parcel(value, LIMIT) == as_cbor(value)
+            framed = read_framing(value)
+            if framed is not None:
+                found = as_cbor(value)
+                if isinstance(found, Parcel):
+                    assert (framed.sections, framed.extras) == (found.sections, found.extras)
+                    assert with_extras(read(value), found.sections, found.extras) == value
+
+
+def read(value: bytes) -> Parcel:
+    """A parcel that must be readable."""
+    found = read_parcel(value, LIMIT)
+    assert isinstance(found, Parcel)
+    return found
+
+
+def test_good_parcels_go_the_quick_way() -> None:
+    """Both forms, and the most sections that there may be."""
+    many = {f"s{'_' * number}": b"x" for number in range(16)}
+    for value in (VALUE, parcel_bytes(BATCHED, SECTIONS, {}), parcel_bytes(STATEMENT, many, {1: b"slip", 2: b"proof"})):
+        assert read_framing(value) is not None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fastavro import parse_schema, schemaless_writer  # pyright: ignore[reportUnknownVariableType]
 from hypothesis import HealthCheck, given, settings
@@ -18,10 +18,12 @@ from broker.schema.avsc import JsonValue, read_schema
 from broker.schema.canonical import schema_id
 from broker.schema.catalogue import Section
 from broker.schema.codec import Codec
+from broker.schema.encoder import FieldError, compile_encoder
 from broker.schema.json_form import from_json, read_json, to_json
 from broker.schema.limits import BODY_LIMIT, FIRST_DAY, LAST_DAY
 from broker.schema.lint import lint
 from broker.schema.walk import WalkError, compile_walk
+from broker.schema.writer import UNWRITABLE, compile_writer
 from tests.unit.schema.samples import EVERYTHING, TIMESTAMP
 
 Values = st.SearchStrategy[Any]
@@ -225,3 +227,65 @@ def test_the_strategy_reaches_every_kind_of_node() -> None:
     wanted = {"boolean", "int", "long", "string", "bytes", "timestamp-millis", "date", "decimal", "fixed", "enum", "array", "null", "R1"}
     assert wanted <= seen
     assert any(name.startswith("R") and name != "R1" for name in seen)
+
+
+@SLOW
+@given(sample=samples(), noise=st.binary(max_size=120), at=st.integers(0, 200), times=st.booleans())
+def test_the_reader_is_the_walk_and_the_decoder(sample: tuple[Any, Any], noise: bytes, at: int, times: bool) -> None:
+    """For good bytes, any bytes, and good bytes that were spoilt: the reader takes what the walk takes, and gives what fastavro gives."""
+    avsc, value = sample
+    schema = read_schema(avsc)
+    codec, walk = Codec(schema), compile_walk(schema)
+    body = codec.encode(value)
+    spoilt = body[: at % (len(body) + 1)] + noise[:3] + body[at % (len(body) + 1) + len(noise[:2]) :]
+    for candidate in (body, noise, spoilt, body[:-1], body + b"\x00"):
+        try:
+            walk(candidate, BODY_LIMIT)
+        except WalkError:
+            assert codec.read(candidate, logical=times) is None
+        else:
+            read, decoded = codec.read(candidate, logical=times), codec.decode(candidate, logical=times)
+            assert read == decoded
+            assert repr(read) == repr(decoded)
+    assert codec.read(body, logical=times) is not None
+
+
+DAMAGE = st.sampled_from([None, 7, -1, 1 << 70, True, "text", "\u202e", b"bytes", 1.5, [], [1], {}, {"x": 1}, Decimal("1.0000001")])
+
+
+def _spoilt(value: Any, at: int, put: Any) -> Any:
+    """The value with one part of it, the ``at``-th, exchanged."""
+    count = 0
+
+    def again(node: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == at:
+            return put
+        if isinstance(node, dict):
+            return {key: again(part) for key, part in cast("dict[str, Any]", node).items()}
+        return [again(part) for part in cast("list[Any]", node)] if isinstance(node, list) else node
+
+    return again(value)
+
+
+@SLOW
+@given(sample=samples(), at=st.integers(1, 40), put=DAMAGE)
+def test_the_writer_is_the_encoder(sample: tuple[Any, Any], at: int, put: Any) -> None:
+    """For good values and spoilt ones: what the writer writes the encoder writes, and what the encoder refuses it never writes."""
+    avsc, value = sample
+    schema = read_schema(avsc)
+    write, encode = compile_writer(schema), compile_encoder(schema)
+    for candidate in (value, _spoilt(value, at, put)):
+        expected: bytearray | None = bytearray()
+        try:
+            encode(candidate, expected)
+        except FieldError:
+            expected = None
+        try:
+            written: bytearray | None = write(candidate)
+        except UNWRITABLE:
+            written = None
+        if written is not None:
+            assert written == expected
+    assert write(value) == Codec(schema).encode(value)

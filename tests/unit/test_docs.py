@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_nothing_of_one_machine(name: str) -> None:
 def test_pages_that_follow_from_the_code_are_up_to_date() -> None:
     """Run `python -m docs.generate` where this fails."""
     pages = generate.pages()
-    assert set(pages) == {"messages.md", "codes.md"}
+    assert set(pages) == {"messages.md", "codes.md", "dictionary.md"}
     for file, text in pages.items():
         assert (ROOT / "docs" / file).read_text(encoding="utf-8") == text, f"{file} is old"
 
@@ -116,6 +117,19 @@ async def test_the_integrators_examples_run(examples: dict[str, Any]) -> None:
         with sqlite3.connect(emirates.member.files.subscriber_store) as store:
             assert store.execute("SELECT * FROM watch_list").fetchall() == [("CSQU3054383", "SG-CUSTOMS/2026/000123", 1)]
         store.close()
+
+
+async def test_the_integrators_answer_reaches_the_owner(examples: dict[str, Any]) -> None:
+    """Feedback on a delivery, as the page writes it, goes to the alert's owner and to nobody else."""
+    async with LocalExchange(clock=SystemClock()) as exchange:
+        singapore = await exchange.join("SG-CUSTOMS", "customs")
+        emirates = await exchange.join("AE-CUSTOMS", "customs")
+        await examples["warn"](singapore.member)
+        (delivery,) = await emirates.deliveries(1)
+        receipt: broker.Receipt = await examples["report_back"](emirates.member, delivery, datetime.now(UTC).replace(microsecond=0))
+        assert (receipt.outcome, [each.agency for each in receipt.recipients]) == ("ACCEPTED", ["SG-CUSTOMS"])
+        (answer,) = await singapore.deliveries(1)
+        assert (answer.family, answer.header.correlation.target) == ("feedback", "SG-CUSTOMS/2026/000123")
 
 
 async def test_the_example_of_a_test_passes(examples: dict[str, Any]) -> None:

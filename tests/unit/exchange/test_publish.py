@@ -51,10 +51,10 @@ def test_sealed_message_is_admitted() -> None:
     assert isinstance(authentic, Authentic)
     assert examine(authentic, bench.rules, complete=True) is None
     assert authentic.leaf == draft.leaf
-    assert open_section(authentic, "route", bench.rules)["countries"] == message.sections["route"]["countries"]
-    assert open_section(authentic, "audience", bench.rules)["communities"] == list(message.audience.communities)
+    assert open_section(authentic, "route")["countries"] == message.sections["route"]["countries"]
+    assert open_section(authentic, "audience")["communities"] == list(message.audience.communities)
     with pytest.raises(LookupError):
-        open_section(authentic, "weather", bench.rules)
+        open_section(authentic, "weather")
 
 
 def test_same_arguments_give_the_same_bytes_and_other_salts_others() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -15,6 +15,8 @@ from broker.families.catalogue import check
 from broker.families.licence import LicenceParty, licence
 from broker.families.message import Audience, Message
 from broker.families.seizure import seizure
+from broker.testing.sample_answers import SAMPLES
+from broker.testing.samples import START_MS
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 UNTIL_MS = 1_797_724_800_000
@@ -70,6 +72,8 @@ def good_alert() -> Message:
                 {"mode": "AIR", "flight": "EK353", "flight_date": date(2026, 12, 1)},
             ],
             "free_zone_code": "SGSIN-03",
+            "free_zone_role": "STORAGE",
+            "free_zone_entered_at": datetime(2026, 11, 29, tzinfo=UTC),
         },
         parties={"parties": [{"role": "CONSIGNEE", "name": "Example Trading FZE", "person_type": "2", "address": {"country": "AE"}}]},
         grounds={"narrative": "the consignee was founded last month", "listings": [{"list": "UN", "reference": "QDe.001"}]},
@@ -171,7 +175,10 @@ def good_seizure() -> Message:
     )
 
 
-GOOD = {"alert": good_alert, "licence": good_licence, "seizure": good_seizure}
+GOOD: dict[str, Callable[[], Message]] = {**SAMPLES, "alert": good_alert, "licence": good_licence, "seizure": good_seizure}
+"""A good message of each family with every section it may have."""
+ISSUED_MS = dict.fromkeys(GOOD, START_MS) | dict.fromkeys(("alert", "licence", "seizure"), int(NOW.timestamp() * 1000) - 1)
+"""The time at which each of them may be issued, Unix milliseconds."""
 
 
 def changed(message: Message, changes: Mapping[str, Any]) -> Message:

@@ -63,6 +63,30 @@ def test_a_seizure_is_routed_by_place_route_and_both_hs_codes() -> None:
     )
 
 
+def test_other_families_are_routed_by_what_their_sections_say() -> None:
+    """A zone's country is its host without being listed; a watch names where its entity acts; notices follow their route."""
+    assert routing_of(GOOD["fz_warning"]()) == RoutingLabels(
+        (("AE", "DESTINATION"), ("DE", "ORIGIN"), ("SG", "ZONE_HOST")), ("90",), "DUAL_USE", "SGSIN-03"
+    )
+    assert routing_of(GOOD["entity_watch"]()) == RoutingLabels((("AE", "PLACE"), ("SG", "PLACE")), (), "SANCTIONS_DIVERSION")
+    assert routing_of(GOOD["licit_movement"]()) == RoutingLabels((("DE", "EXPORT"), ("SG", "DESTINATION")), ("29",), "CBRN_C")
+    assert routing_of(GOOD["reachback"]()) == RoutingLabels((("AE", "DESTINATION"), ("DE", "EXPORT")), ("84",), "CBRN_C")
+    assert routing_of(GOOD["rfi"]()) == RoutingLabels((("AE", "PLACE"),), (), "DUAL_USE")
+    assert routing_of(GOOD["licence_usage"]()) == RoutingLabels((("DE", "LICENCE_ISSUER"),))
+    answers = (
+        "ack",
+        "feedback",
+        "rfi_reply",
+        "correction",
+        "recall",
+        "recall_reply",
+        "consent_request",
+        "consent_reply",
+        "reachback_reply",
+    )
+    assert {routing_of(GOOD[family]()) for family in answers} == {RoutingLabels()}
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_derived_labels_pass_the_check(family: str) -> None:
     """What a family derives from a good message is what the relay accepts."""

@@ -1,118 +1,20 @@
-"""The conditional rules of the three families, one broken rule at a time."""
+"""The conditional rules of all families, one broken rule at a time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from broker.errors import Refusal
-from broker.families.catalogue import FAMILIES, check
+from broker.families.catalogue import FAMILIES, check, check_shape
 from broker.families.message import Evaluation, Message
 from broker.families.rules import FINDINGS
-from tests.unit.families.samples import GOOD, NOW, REMOVE, changed, findings, good_alert, good_licence, good_seizure, refused
+from tests.unit.families.cases import FOUND, IN_TIME, MARKED, REFUSED, TIMED, UNMARKED, identity
+from tests.unit.families.samples import GOOD, ISSUED_MS, NOW, REMOVE, changed, findings, good_alert, good_licence, good_seizure, refused
 
 GRADED = Evaluation("A", "I2")
-UNNAMED: dict[str, Any] = {
-    "core.documents": [], "core.mrn": None, "core.ucr": None, "equipment": REMOVE, "route.conveyances": [], "parties": REMOVE,
-}  # fmt: skip
-"""Takes from the good alert everything by which one could find the shipment."""
-
-REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("alert", {"core.indicators": []}, "core.indicators"),
-    ("alert", {"core.indicators": [{"code": "R1", "text": None}] * 51}, "core.indicators"),
-    ("alert", {"core.requested_actions": []}, "core.requested_actions"),
-    ("alert", {"core.risk_score": 101}, "core.risk_score"),
-    ("alert", {"core.risk_score": -1}, "core.risk_score"),
-    ("alert", {"core.decision_deadline": None}, "core.decision_deadline"),
-    ("alert", {"core.requested_actions": ["DO_NOT_LOAD"], "core.decision_deadline": None}, "core.decision_deadline"),
-    ("alert", {"core.deadline_anchor": None}, "core.deadline_anchor"),
-    ("alert", UNNAMED, "core.documents"),
-    ("alert", {**UNNAMED, "core.alert_type": "ROUTE", "route": REMOVE, "route.conveyances": REMOVE}, "core.documents"),
-    ("alert", {**UNNAMED, "core.alert_type": "COMMODITY", "goods": REMOVE}, "core.documents"),
-    ("alert", {"goods.items": []}, "goods.items"),
-    ("alert", {"equipment.units": []}, "equipment.units"),
-    ("alert", {"parties.parties": []}, "parties.parties"),
-    ("alert", {"route.places": []}, "route.places"),
-    ("alert", {"route.countries[3].country": "ae"}, "route.countries[3].country"),
-    ("alert", {"route.places[0].country": "Т\N{CYRILLIC CAPITAL LETTER EN}"}, "route.places[0].country"),
-    ("alert", {"route.free_zone_code": None}, "route.free_zone_code"),
-    ("alert", {"route.free_zone_code": "somewhere"}, "route.free_zone_code"),
-    ("alert", {"route.conveyances[0].imo": None}, "route.conveyances[0].imo"),
-    ("alert", {"route.conveyances[1].flight": ""}, "route.conveyances[1].flight"),
-    ("licence", {"core.authority": "BAFA"}, "core.authority"),
-    ("licence", {"core.authority": "FR-SBDU"}, "core.authority"),
-    ("licence", {"core.licence_no": ""}, "core.licence_no"),
-    ("licence", {"core.destinations": []}, "core.destinations"),
-    ("licence", {"core.destinations": ["AE", "U"]}, "core.destinations[1]"),
-    ("licence", {"core.transit_countries": ["sg"]}, "core.transit_countries[0]"),
-    *(
-        ("licence", {"core.decision_type": kind, "core.retroactive": True, "core.shipments_in_transit_instruction": None},
-         "core.shipments_in_transit_instruction")
-        for kind in ("SUSPEND", "REVOKE", "ANNUL")
-    ),
-    ("licence", {"core.decision_type": "ANNUL"}, "core.retroactive"),
-    ("licence", {"core.decision_type": "REINSTATE"}, "core.final_assessment"),
-    ("licence", {"core.decision_type": "DENY", "denial": REMOVE}, "denial"),
-    ("licence", {"denial.valid_until": datetime(2029, 11, 26, tzinfo=UTC)}, "denial.valid_until"),
-    ("licence", {"items.items": []}, "items.items"),
-    ("licence", {"items.items[0].quantity_granted": Decimal(-1), "items.items[0].quantity_remaining": None},
-     "items.items[0].quantity_granted"),
-    ("licence", {"items.items[0].quantity_remaining": Decimal(-1)}, "items.items[0].quantity_remaining"),
-    ("licence", {"items.items[0].quantity_remaining": Decimal("40.000001")}, "items.items[0].quantity_remaining"),
-    ("licence", {"items.items[0].unit": None}, "items.items[0].unit"),
-    ("licence", {"items.items[0].hs_edition": None}, "items.items[0].hs_edition"),
-    ("licence", {"parties.exporter": None}, "parties.exporter"),
-    ("seizure", {"core.event_no": ""}, "core.event_no"),
-    ("seizure", {"core.place.country": "Dubai"}, "core.place.country"),
-    ("seizure", {"core.place.grid_latitude": None}, "core.place.grid_latitude"),
-    ("seizure", {"core.place.grid_longitude": None}, "core.place.grid_longitude"),
-    ("seizure", {"core.place.grid_latitude": 900}, "core.place.grid_latitude"),
-    ("seizure", {"core.place.grid_longitude": -1801}, "core.place.grid_longitude"),
-    ("seizure", {"core.route[0].country": ""}, "core.route[0].country"),
-    ("seizure", {"core.free_zone_code": None}, "core.free_zone_code"),
-    ("seizure", {"core.free_zone_code": None, "core.direction": "IMPORT"}, "core.free_zone_code"),
-    ("seizure", {"method.alert_id": None}, "method.alert_id"),
-    ("seizure", {"method.alert_id": "../../etc"}, "method.alert_id"),
-    ("seizure", {"goods.items": []}, "goods.items"),
-    ("seizure", {"goods.items[0].quantity": Decimal(-12)}, "goods.items[0].quantity"),
-    ("seizure", {"parties.parties": []}, "parties.parties"),
-    ("seizure", {"equipment.conveyances[0].plate": None}, "equipment.conveyances[0].plate"),
-    ("seizure", {"outcome.penalty_currency": None}, "outcome.penalty_currency"),
-]  # fmt: skip
-
-FOUND: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
-    ("alert", {"goods": REMOVE}, [("NO_GOODS", "goods")]),
-    ("alert", {"route": REMOVE}, [("NO_ROUTE", "route")]),
-    ("alert", {"route.countries": [{"country": "TH", "role": "ORIGIN"}]}, [("SHORT_ROUTE", "route.countries")]),
-    ("alert", {"goods.items[0].control_codes": []}, [("NO_CONTROL_CODE", "goods.items")]),
-    ("alert", {"goods.items[0].control_codes": [], "core.catch_all_basis": "WMD"}, []),
-    ("alert", {"goods.items[0].control_codes": [], "core.risk_category": "OTHER"}, []),
-    ("alert", {"goods.items[0].hs_code": "7701"}, [("BAD_HS", "goods.items[0].hs_code")]),
-    ("alert", {"route.places[1].eta": datetime(2026, 11, 24, tzinfo=UTC)}, [("ETA_BEFORE_ETD", "route.places[1].eta")]),
-    ("alert", {"route.places[1].etd": datetime(2026, 11, 27, tzinfo=UTC)}, [("ETA_BEFORE_ETD", "route.places[1].etd")]),
-    ("alert", {**UNNAMED, "core.alert_type": "COMMODITY"}, []),
-    ("alert", {**UNNAMED, "core.alert_type": "ROUTE"}, []),
-    ("alert", {**UNNAMED, "core.ucr": "UCR-1"}, []),
-    ("licence", {"items": REMOVE}, [("NO_ITEMS", "items")]),
-    ("licence", {"parties": REMOVE}, [("NO_PARTIES", "parties")]),
-    ("licence", {"parties.exporter": None, "core.licence_type": "GENERAL"}, []),
-    ("licence", {"parties.exporter.eori": None}, [("NO_EXPORTER_ID", "parties.exporter")]),
-    ("licence", {"parties.end_users": []}, [("NO_END_USER", "parties")]),
-    ("licence", {"reason": REMOVE}, [("NO_REASON", "reason")]),
-    ("licence", {"core.effective_at": datetime(2026, 11, 23, 2, tzinfo=UTC)}, [("BACKDATED", "core.effective_at")]),
-    ("licence", {"core.effective_at": datetime(2026, 11, 23, 3, tzinfo=UTC)}, []),
-    ("licence", {"items.items[0].hs_codes": ["848180", "0x"]}, [("BAD_HS", "items.items[0].hs_codes[1]")]),
-    ("licence", {"denial": REMOVE}, []),
-    ("seizure", {"goods": REMOVE}, [("NO_GOODS", "goods")]),
-    ("seizure", {"method": REMOVE}, [("NO_METHOD", "method")]),
-    ("seizure", {"goods.items[0].declared.hs_code": "99999"}, [("BAD_HS", "goods.items[0].declared.hs_code")]),
-    ("seizure", {"goods.items[0].declared": None}, []),
-    ("seizure", {"method.detection_method": "DOG", "method.alert_id": None}, []),
-]
 
 
 def graded(family: str) -> Message:
@@ -125,7 +27,7 @@ def test_the_good_message_has_no_finding(family: str) -> None:
     assert findings(graded(family)) == []
 
 
-@pytest.mark.parametrize(("family", "changes", "path"), REFUSED, ids=[f"{f}-{p}-{n}" for n, (f, _, p) in enumerate(REFUSED)])
+@pytest.mark.parametrize(("family", "changes", "path"), REFUSED, ids=[identity(*case) for case in enumerate(REFUSED)])
 def test_a_broken_rule_is_refused_at_its_field(family: str, changes: dict[str, Any], path: str) -> None:
     """Each conditional rule refuses with BAD_FIELD and the path of the field that the sender has to correct."""
     changes = {where: value for where, value in changes.items() if not (where.startswith("route.") and changes.get("route") is REMOVE)}
@@ -133,15 +35,52 @@ def test_a_broken_rule_is_refused_at_its_field(family: str, changes: dict[str, A
     assert (refusal.code, refusal.path) == ("BAD_FIELD", path)
 
 
-@pytest.mark.parametrize(("family", "changes", "expected"), FOUND, ids=[f"{f}-{n}" for n, (f, _, _) in enumerate(FOUND)])
+@pytest.mark.parametrize(("family", "changes", "expected"), FOUND, ids=[identity(*case) for case in enumerate(FOUND)])
 def test_what_lessens_a_message_is_a_finding(family: str, changes: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     """What is missing but not fatal is told with its path, and nothing else is."""
     assert findings(changed(graded(family), changes)) == expected
 
 
+@pytest.mark.parametrize(("family", "changes", "path"), TIMED, ids=[identity(*case) for case in enumerate(TIMED)])
+def test_an_impossible_time_is_refused_at_its_field(family: str, changes: dict[str, Any], path: str) -> None:
+    """What happened lies before the issue, what is to be done after it; the good message keeps both."""
+    assert not isinstance(check(graded(family), issued_ms=ISSUED_MS[family]), Refusal)
+    refusal = check(changed(graded(family), changes), issued_ms=ISSUED_MS[family])
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.path) == ("BAD_FIELD", path)
+
+
+@pytest.mark.parametrize(("family", "changes"), IN_TIME, ids=[identity(*case) for case in enumerate(IN_TIME)])
+def test_what_is_just_in_time_passes(family: str, changes: dict[str, Any]) -> None:
+    """The other side: clocks may differ by five minutes, days by a zone, and only watches for persons end within a year."""
+    assert check(changed(graded(family), changes), issued_ms=ISSUED_MS[family]) == []
+
+
+@pytest.mark.parametrize(("message", "code", "path"), MARKED, ids=[f"{case[0].family}-{case[2]}-{n}" for n, case in enumerate(MARKED)])
+def test_sections_and_header_agree(message: Message, code: str, path: str) -> None:
+    """A message about another's subject names it, with its revision where that matters, and never one that it may not speak of."""
+    refusal = refused(message)
+    assert (refusal.code, refusal.path) == (code, path)
+
+
+@pytest.mark.parametrize("message", UNMARKED, ids=[f"{message.family}-{n}" for n, message in enumerate(UNMARKED)])
+def test_what_header_and_sections_may_say(message: Message) -> None:
+    """The other side: an owner records its own correction, a request may ask about parties alone or about one's own subject."""
+    assert findings(message) == []
+
+
+def test_a_deadline_that_nobody_can_keep_is_told() -> None:
+    """A warning whose deadline is over at its issue still warns; its sender learns that it came too late."""
+    deadline = int(NOW.timestamp() * 1000)
+    told = check(graded("alert"), issued_ms=deadline)
+    assert not isinstance(told, Refusal)
+    assert [(finding.code, finding.path) for finding in told] == [("PAST_DEADLINE", "core.decision_deadline")]
+    assert check(graded("alert"), issued_ms=deadline - 1) == []
+
+
 def test_every_finding_can_happen() -> None:
     """No code is in the table of findings that no test has seen."""
-    seen = {code for _, _, expected in FOUND for code, _ in expected} | {"NO_EVALUATION"}
+    seen = {code for _, _, expected in FOUND for code, _ in expected} | {"NO_EVALUATION", "PAST_DEADLINE"}
     assert seen == set(FINDINGS)
 
 
@@ -177,6 +116,24 @@ def test_a_source_without_grades_is_a_finding() -> None:
     """Intelligence that nobody graded is let through and remarked on."""
     assert findings(good_alert()) == [("NO_EVALUATION", "header.evaluation")]
     assert findings(good_licence()) == []
+
+
+NEEDED = [(family.name, section) for family in FAMILIES.values() for section in family.mandatory if section != "audience"]
+
+
+@pytest.mark.parametrize(("family", "section"), NEEDED, ids=[f"{family}-{section}" for family, section in NEEDED])
+def test_a_section_that_every_message_has_may_not_be_missing(family: str, section: str) -> None:
+    """Without a mandatory section the message is refused, and the refusal names it."""
+    refusal = refused(changed(GOOD[family](), {section: REMOVE}))
+    assert (refusal.code, refusal.path) == ("MISSING_SECTION", section)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_other_sections_may_be_left_out(family: str) -> None:
+    """A message with its mandatory sections alone has the shape of its family; what it then lacks are findings or rules between fields."""
+    good = GOOD[family]()
+    bare = replace(good, sections={name: part for name, part in good.sections.items() if name in FAMILIES[family].mandatory})
+    assert check_shape(bare) is None
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from broker.families.catalogue import FAMILIES
 from broker.policy.bundle import Bundle
 from broker.policy.model import Labels, Member
 from broker.policy.scenarios import Scenario, read_scenarios
@@ -14,11 +15,7 @@ FOLDER = Path(__file__).parents[3] / "deploy" / "policies"
 NOW_MS = 1_795_521_600_000
 """2026-11-24T12:00:00Z."""
 
-SECTIONS = {
-    "alert": ("core", "goods", "equipment", "route", "parties", "grounds", "source", "value"),
-    "licence": ("core", "items", "value", "parties", "reason", "denial"),
-    "seizure": ("core", "goods", "equipment", "parties", "method", "source", "outcome"),
-}
+SECTIONS = {family.name: tuple(family.types) for family in FAMILIES.values()}
 
 
 def schema_text() -> str:

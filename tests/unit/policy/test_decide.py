@@ -109,8 +109,9 @@ def test_labels_outside_the_vocabulary_deny_everybody(labels: Labels) -> None:
 
 def test_unknown_family_or_kind_has_no_rule() -> None:
     """A family of the vocabulary for which nothing is written is denied by default, to publish; and reads beyond the core too."""
-    decider = Decider(bundle(), ALL)
-    labels = alert(family="reachback")
+    schema = schema_text().replace('"licence_usage"', '"licence_usage", "rumour"')
+    decider = Decider(Bundle.from_texts(1, schema, policy_texts()), ALL)
+    labels = alert(family="rumour")
     assert decider.may_publish(labels, NOW_MS).rules == (DEFAULT_DENY,)
     assert _release(decider.distribute(labels, NOW_MS), "SG-CUSTOMS").given == (("core", "read-core"),)
 

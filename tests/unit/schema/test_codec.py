@@ -139,9 +139,9 @@ def test_large_records_are_refused_by_bytes_and_by_values() -> None:
     assert len(text.encode({"a": "x" * (BODY_LIMIT - 3)})) == BODY_LIMIT
     with pytest.raises(FieldError, match="bytes once encoded"):
         text.encode({"a": "x" * (BODY_LIMIT - 2)})
-    cells = {"type": "array", "items": record("Cell", *(field(f"f{number}", "int") for number in range(9)))}
+    cells = {"type": "array", "items": record("Cell", *(field(f"f{number}", "int") for number in range(24)))}
     table = Codec(read_schema(record("Table", field("left", cells), field("right", cells | {"items": "Cell"}))))
-    cell = {f"f{number}": 0 for number in range(9)}
-    table.encode({"left": [cell] * 2_500, "right": [cell] * 2_500})
+    cell = {f"f{number}": 0 for number in range(24)}
+    table.encode({"left": [cell] * 5_000, "right": [cell] * 5_000})
     with pytest.raises(FieldError, match="too many values"):
-        table.encode({"left": [cell] * 2_500, "right": [cell] * 2_501})
+        table.encode({"left": [cell] * 5_000, "right": [cell] * 5_001})

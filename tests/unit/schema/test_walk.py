@@ -104,7 +104,7 @@ def test_arrays_of_records_share_one_budget() -> None:
     """Arrays in arrays cannot multiply: the values of all of them count against one budget before any is read."""
     inner = record("In", *(field(f"f{number}", ["null", "int"]) for number in range(10)))
     avsc = record("Out", field("rows", {"type": "array", "items": record("Row", field("cells", {"type": "array", "items": inner}))}))
-    row = varint(500) + bytes(5_000) + b"\x00"
+    row = varint(2_500) + bytes(25_000) + b"\x00"
     compile_walk(avsc)(varint(9) + row * 9 + b"\x00", BODY_LIMIT)
     assert refusal(avsc, varint(10) + row * 10 + b"\x00").path == "rows[9].cells"
 

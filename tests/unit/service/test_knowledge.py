@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from broker.exchange import notices
 from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS
 from broker.policy.bundle import bundle_record
 from broker.ports import Inlet, Record
+from broker.schema.avsc import read_text
+from broker.schema.canonical import schema_id
 from broker.service.knowledge import Knowledge, Pin
 from broker.storage.keys import FileSigner
 from broker.storage.schemas import schema_texts
@@ -128,24 +131,39 @@ async def test_last_good_bundle_is_found_at_the_start_too(world: World) -> None:
     await ended(knowledge, task)
 
 
+def with_field(text: str, name: str, kind: Any, **more: Any) -> str:
+    """A schema with one more field."""
+    schema: Any = json.loads(text)
+    schema["fields"].append({"name": name, "type": kind, "doc": "Something new.", **more})
+    return json.dumps(schema)
+
+
 async def test_new_schema_is_taken_and_a_bad_one_is_not(world: World) -> None:
-    """A schema that the registrar announces is known at once by its content id; a forged one, one that the lint rejects, and one that
-    is no schema are ignored."""
+    """A schema that the registrar announces is known at once by its content id, and what the program itself writes and shows stays as
+    it was; a forged one, one that the lint rejects, one that is no schema, one that cannot stand beside the version known, and
+    another under a name that is taken are ignored."""
     knowledge, task = await followed(world)
     known = len(knowledge.rules.catalogue)
     text = schema_texts()["alert", "value", 1]
-    new = text.replace('"doc": "', '"doc": "Second version. ', 1).replace("AlertValue", "AlertWorth")
-    assert new != text
+    new, taken = with_field(text, "insured", ["null", "string"], default=None), with_field(text, "insured", "string", default="")
+    bad = with_field(text, "insured", "string")
     write(world, SCHEMAS, notice(world, notices.schema_payload(("alert", "value", 2), new), notices.SCHEMA_TYPE, by=key("mallory")))
     write(world, SCHEMAS, notice(world, notices.schema_payload(("alert", "value", 2), "{}"), notices.SCHEMA_TYPE))
     write(world, SCHEMAS, notice(world, b"[]", notices.SCHEMA_TYPE))
-    await eventually(lambda: knowledge.ignored == 3)
+    write(world, SCHEMAS, notice(world, notices.schema_payload(("alert", "value", 2), bad), notices.SCHEMA_TYPE))
+    write(world, SCHEMAS, notice(world, notices.schema_payload(("alert", "value", 1), new), notices.SCHEMA_TYPE))
+    await eventually(lambda: knowledge.ignored == 5)
     assert len(knowledge.rules.catalogue) == known
     write(world, SCHEMAS, notice(world, notices.schema_payload(("alert", "value", 2), new), notices.SCHEMA_TYPE))
     await eventually(lambda: len(knowledge.rules.catalogue) == known + 1)
-    current = knowledge.rules.catalogue.current("alert", "value")
-    assert current is not None
-    assert current.version == 2
+    catalogue = knowledge.rules.catalogue
+    announced = catalogue.by_id(schema_id(read_text(new)))
+    assert announced is not None
+    assert announced.name == "alert/v2/value"
+    assert catalogue.current("alert", "value") == catalogue.written("alert", "value") == catalogue.named("alert", "value", 1)
+    write(world, SCHEMAS, notice(world, notices.schema_payload(("alert", "value", 2), taken), notices.SCHEMA_TYPE))
+    await eventually(lambda: knowledge.ignored == 6)
+    assert knowledge.rules.catalogue.by_id(schema_id(read_text(taken))) is None
     await ended(knowledge, task)
 
 

@@ -93,7 +93,11 @@ async def test_now_passes_over_what_is_there(world: World) -> None:
 async def test_family_filter_passes_over_the_rest(world: World) -> None:
     """Only the families asked for reach the handler; the rest counts as read and leaves no gap."""
     sg = world.agency()
-    seizure = replace(changed(good_seizure(), {"core.place.country": "SG"}), subject="SG-CUSTOMS/2026/S-1", audience=world.alert().audience)
+    seizure = replace(
+        changed(good_seizure(), {"core.place.country": "SG", "core.occurred_at": world.now}),
+        subject="SG-CUSTOMS/2026/S-1",
+        audience=world.alert().audience,
+    )
     await send(world, 1)
     assert (await sg.publish(_timely(world, seizure))).outcome == "ACCEPTED"
     await send(world, 2)

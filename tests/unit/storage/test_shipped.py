@@ -10,7 +10,7 @@ import pytest
 from broker.errors import UsageError
 from broker.shipped import shipped
 from broker.storage.schemas import load_catalogue
-from tests.unit.schema.samples import one
+from tests.unit.schema.samples import field, one
 
 
 def _write(path: Path, content: str | bytes) -> None:
@@ -37,8 +37,9 @@ def test_shipped_schemas_load() -> None:
 
 def test_a_directory_of_schemas_loads(tmp_path: Path) -> None:
     """Versions are read as numbers, and other files are left alone."""
+    newer = one("int") | {"fields": [*one("int")["fields"], field("b", ["null", "string"], default=None)]}
     _write(tmp_path / "notice/v2/core.avsc", json.dumps(one("int")))
-    _write(tmp_path / "notice/v10/core.avsc", json.dumps(one("long")))
+    _write(tmp_path / "notice/v10/core.avsc", json.dumps(newer))
     _write(tmp_path / "README.md", "words")
     current = load_catalogue(tmp_path).current("notice", "core")
     assert current is not None
