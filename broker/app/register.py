@@ -87,10 +87,10 @@ def own_of(value: bytes, admitted_at: int, rules: Rules) -> Delivered | Refusal:
     authentic = authenticate_parcel(parcel, rules, at_ms=admitted_at)
     if isinstance(authentic, Refusal):
         return authentic
-    refusal = examine(authentic, rules, complete=True)
+    refusal = examine(authentic, rules, complete=True, logical=True)
     if refusal is not None:
         return refusal
-    sections = {name: open_section(authentic, name, rules) for name in sorted(parcel.sections) if name != AUDIENCE}
+    sections = {name: open_section(authentic, name) for name in sorted(parcel.sections) if name != AUDIENCE}
     return _delivered(authentic.header, 0, authentic.leaf, admitted_at, sections, ())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -13,6 +14,7 @@ from broker.errors import ExchangeUnreachable, StoreError, StoreInUse
 from broker.families.message import Audience, Message
 from broker.ports import Transport
 from broker.storage import register_reader as look
+from broker.testing.sample_answers import sample_licence_usage, sample_recall
 from broker.testing.sample_reports import sample_licence
 from tests.support.deliveries import bytes_of
 from tests.support.eventually import eventually
@@ -162,6 +164,40 @@ async def test_own_messages_are_in_the_register(world: World) -> None:
     assert answer.items is not None
     await bafa.member.register(bafa.transport).catch_up()
     assert b"hot isostatic press" not in bytes_of(bafa.member.files.own_copies)
+
+
+async def test_the_authority_finds_its_licence_overdrawn(world: World) -> None:
+    """A customs service reports that it wrote off nine of four: the finding is in the register of the authority, whose own decision the
+    licence is."""
+    bafa = await world.exchange.join("DE-BAFA", "licensing", [COMMUNITY])
+    de = await world.exchange.join("DE-CUSTOMS", "customs", [COMMUNITY])
+    await bafa.member.register(bafa.transport).catch_up()
+    assert (await bafa.publish(decided("GRANT", 1))).outcome == "ACCEPTED"
+    usage = sample_licence_usage(now_ms=world.now)
+    (row,) = usage.sections["core"]["lines"]
+    receipt = await de.publish(changed(usage, "core", lines=[{**row, "quantity": Decimal(9)}]))
+    assert receipt.outcome == "ACCEPTED"
+    await bafa.member.register(bafa.transport).catch_up()
+    with closing(bafa.member.register(bafa.transport).reader()) as reader:
+        (answer,) = reader.licence("2026-0815", world.now)
+    assert [(flag.code, flag.addressees) for flag in answer.flags] == [("QUANTITY_OVERDRAWN", ("DE-BAFA",))]
+
+
+async def test_a_recall_erases_at_once(world: World) -> None:
+    """Through the whole exchange: the alert's content is in no byte of the register after the recall was taken."""
+    my = world.agency("MY-CUSTOMS")
+    await world.agency().publish(world.alert(1))
+    await my.member.register(my.transport).catch_up()
+    assert b"Example Trading" in bytes_of(my.member.files.register_store)
+    recall = sample_recall("SG-CUSTOMS/2026/000001", agencies=["MY-CUSTOMS"], now_ms=world.now, revision=2)
+    assert (await world.agency().publish(recall)).outcome == "ACCEPTED"
+    await my.member.register(my.transport).catch_up()
+    assert b"Example Trading" not in bytes_of(my.member.files.register_store)
+    with closing(my.member.register(my.transport).reader()) as reader:
+        answer = reader.subject("SG-CUSTOMS/2026/000001", world.now)
+        assert [duty.kind for duty in reader.duties("MY-CUSTOMS")] == ["RECALL_REPLY"]
+    assert answer is not None
+    assert (answer.row.state, answer.row.revision, answer.row.reason) == ("ERASED", 2, "ERROR")
 
 
 async def test_withheld_sections_never_reach_the_disk(world: World) -> None:
