@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from broker.exchange.records import Outgoing as Outgoing
 from broker.exchange.records import Record as Record
 from broker.exchange.topology import Grant, Quota, TopicSpec
+from broker.families.codelists import CodeLists
 
 Source = tuple[str, int]
 """A topic and a partition number."""
@@ -371,6 +372,17 @@ class SubscriberStore(Protocol):
 
     def close(self) -> None:
         """Release the store. Safe to call twice."""
+        ...
+
+
+class CodeListSource(Protocol):
+    """Where the operator keeps code lists."""
+
+    def poll(self) -> CodeLists:
+        """The lists of now: the same object where nothing changed. Reads files, so it is called in a thread of its own.
+
+        Never raises for a list that cannot be read: the last good one stays, and :meth:`CodeLists.remarks` tells of it.
+        """
         ...
 
 

@@ -1,8 +1,8 @@
 """Write the pages of docs/ that follow from the code: ``python -m docs.generate`` from the root of the repository.
 
-``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``dictionary.md`` from the schemas and
-from the cases that the tests run. A test fails while a page is not what this program would write. New schemas are listed as drafts in
-``schemas/released.json`` on the way.
+``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``identifiers.md`` from the kinds of
+identifiers, the coded fields and the code lists, ``dictionary.md`` from the schemas and from the cases that the tests run. A test fails
+while a page is not what this program would write. New schemas are listed as drafts in ``schemas/released.json`` on the way.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from broker.errors import REFUSALS, STEPS
 from broker.families.catalogue import FAMILIES
+from broker.families.coded import FIELDS, OBSERVED
+from broker.families.codelists import BUILT_IN, LIST_FILES
+from broker.families.identifiers.kinds import KINDS, NONE
 from broker.families.rules import FINDINGS
 from broker.register.crossing import FLAGS
 from broker.schema.avsc import is_list, is_object, read_text
@@ -146,7 +149,8 @@ def codes_page() -> str:
         lines.append(f"| {step} {STEPS[step]} | `{code}` | {advice} |")
     lines += [
         "\nA **finding** is a remark on a message that was accepted: it is delivered, and its receipt says what it lacks. Besides these,",
-        "the exchange notes `LATE`, `EXPIRED` and `REVISION_GAP`.\n",
+        "the exchange notes `LATE`, `EXPIRED` and `REVISION_GAP`. By what identifiers and codes are judged: see",
+        "[identifiers.md](identifiers.md).\n",
         "| code | severity | meaning |\n| --- | --- | --- |",
     ]
     lines += [f"| `{code}` | {severity} | {reason} |" for code, (severity, reason) in FINDINGS.items()]
@@ -170,12 +174,66 @@ def released_list(folder: Path | None = None) -> str:
     return list_text(listed(load_sections(folder), read_released(folder)))
 
 
+def _code(text: str) -> str:
+    """A value as code in a table."""
+    return f"`{text}`" if text else "(empty)"
+
+
+def identifiers_page() -> str:
+    """Kinds of identifiers with examples and what is said of them, the fields that hold them, and the files of code lists."""
+    lines = [
+        _NOTE,
+        "# Identifiers, codes and code lists\n",
+        "Every identifier in a message is judged by the form of its scheme and its check digit, every code by the code lists that the",
+        "operator or the agency has installed. A wrong one is a **finding** on the message, and nothing is repaired: the finding names",
+        "the right check digit or the normal form, and the sender decides. Only a country or free zone that policy decides by is refused",
+        "where its form is wrong. The findings are listed in [codes.md](codes.md).\n",
+        "## Kinds\n",
+        "| kind | scheme | valid | not valid | said of the first invalid one |\n| --- | --- | --- | --- | --- |",
+    ]
+    for name, kind in KINDS.items():
+        valid, invalid = (", ".join(map(_code, examples)) for examples in (kind.valid, kind.invalid))
+        lines.append(f"| {name} | {kind.scheme} | {valid} | {invalid} | {kind.judge(kind.invalid[0]).reason} |")
+    lines += [
+        "\n## What check digits find\n",
+        "A check digit finds most slips, and not all. Where a scheme misses some, a number that passes may still be another one.\n",
+        "| kind | one wrong character | two neighbours changed about |\n| --- | --- | --- |",
+    ]
+    lines += [f"| {name} | {kind.single} | {kind.swaps} |" for name, kind in KINDS.items() if kind.single != NONE]
+    lines += [
+        "\n## Fields\n",
+        "Fields are known by their names, in every family. *Or longer*: also a field whose longer name ends so, such as",
+        f"`penalty_currency`. What lies in {', '.join(f'`{name}`' for name in sorted(OBSERVED))} was read off the goods: findings say",
+        "that it stays as found.\n",
+        "| field | in | holds | or longer |\n| --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{each.name}` | {_code(each.within) if each.within else 'any'} | {each.kind} | {'yes' if each.prefixed else ''} |"
+        for each in FIELDS
+    ]
+    lines += [
+        "\n## Code lists\n",
+        "`--codelists DIR`, or `BROKER_CODELISTS`, names a folder with any of these files, directly or in a folder below it. They are CSV",
+        "with a heading line, in UTF-8. A list that is not installed is told once a run as `NO_LIST`; its codes are then judged by form",
+        "only. When a file changes it is read again within seconds, without a restart; one that cannot be read leaves the last list in",
+        "use and is told as `BROKEN_LIST`. With no folder named, nothing is told, and form and check digits are judged.",
+        'The edition of a list is the date of its file, or what `codelists.json` beside it says: `{"unlocode.csv": "2024-10-14"}`.\n',
+        "| file | lists |\n| --- | --- |",
+    ]
+    lines += [
+        f"| `{file}` | {what}{'; an edition comes with the program' if file in BUILT_IN else ''} |" for file, what in LIST_FILES.items()
+    ]
+    lines.append("| `hs2017.csv`, `hs2028.csv` | other editions of the Harmonized System, in the shape of `hs2022.csv` |")
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> dict[str, str]:
     """File name to text of every page written here."""
     catalogue = load_catalogue()
     return {
         "messages.md": messages_page(catalogue),
         "codes.md": codes_page(),
+        "identifiers.md": identifiers_page(),
         "dictionary.md": f"{_NOTE}\n{dictionary_page(catalogue)}",
     }
 

@@ -19,6 +19,7 @@ from broker.kafka.node import EmbeddedNode
 from broker.kafka.tls import TlsFiles as KafkaTlsFiles
 from broker.storage import enrol
 from broker.storage.clock import SystemClock
+from broker.storage.codelists import CodeListFolder
 from broker.storage.home import ExchangeHome
 
 READY_S: Final = 60.0
@@ -37,9 +38,12 @@ class RelayProcess:
         self._process, self.member = process, member
 
     @classmethod
-    async def start(cls, home: Path, member: str, *, bootstrap: str, log_level: str = "warning") -> RelayProcess:
+    async def start(
+        cls, home: Path, member: str, *, bootstrap: str, log_level: str = "warning", codelists: Path | None = None
+    ) -> RelayProcess:  # fmt: skip
         """Start a worker and wait for its ready line. Raises NodeError with what it said if it ends instead."""
         command = (sys.executable, "-m", "broker", "relay", "--home", str(home), "--member", member, "--bootstrap", bootstrap, "--json")
+        command += ("--codelists", str(codelists)) if codelists else ()
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,  # its end tells the worker that we are gone, however we went
@@ -86,11 +90,15 @@ class RelayProcess:
 class LocalInstallation:
     """Everything of an exchange that one machine can hold, in one home. Start it, admit agencies, stop it, start it again."""
 
-    def __init__(self, home: Path, *, bootstrap: str | None = None, log_level: str = "warning") -> None:
+    def __init__(
+        self, home: Path, *, bootstrap: str | None = None, log_level: str = "warning", codelists: Path | None = None
+    ) -> None:  # fmt: skip
+        if codelists is not None:
+            CodeListFolder(codelists)  # a folder that is none is told here, not by every worker
         self.home = home
         self.node: EmbeddedNode | None = None
         self.workers: list[RelayProcess] = []
-        self._given, self._log_level = bootstrap, log_level
+        self._given, self._log_level, self._codelists = bootstrap, log_level, codelists
 
     @property
     def operator(self) -> Operator:
@@ -147,7 +155,7 @@ class LocalInstallation:
 
     async def add_worker(self, member: str) -> RelayProcess:
         """Start one more relay worker."""
-        worker = await RelayProcess.start(self.home, member, bootstrap=self.bootstrap, log_level=self._log_level)
+        worker = await RelayProcess.start(self.home, member, bootstrap=self.bootstrap, log_level=self._log_level, codelists=self._codelists)
         self.workers.append(worker)
         return worker
 

@@ -25,6 +25,7 @@ from broker.service.subscriber import Subscriber
 from broker.shipped import shipped
 from broker.storage import enrol
 from broker.storage.clock import SystemClock, SystemRandomness
+from broker.storage.codelists import CodeListFolder
 from broker.storage.home import AgencyHome, ExchangeHome, ExchangeSettings, TlsFiles
 from broker.storage.own_copies import SqliteOwnCopies
 from broker.storage.publisher_store import SqlitePublisherStore
@@ -53,7 +54,10 @@ def shipped_bundle(version: int = 1) -> Bundle:
 
 
 class Member:
-    """An agency's side, from its home: joined to an exchange, able to publish and to subscribe."""
+    """An agency's side, from its home: joined to an exchange, able to publish and to subscribe.
+
+    ``codelists`` is a folder of code lists (:mod:`broker.storage.codelists`); UsageError where it is none.
+    """
 
     def __init__(
         self,
@@ -65,10 +69,12 @@ class Member:
         clock: Clock | None = None,
         randomness: Randomness | None = None,
         schemas: Mapping[tuple[str, str, int], str] | None = None,
+        codelists: Path | None = None,
     ) -> None:
         """``schemas``: the program's own, by default those shipped."""
         self._schemas = schemas
         self.files = AgencyHome(home, agency)
+        self._codelists = CodeListFolder(codelists) if codelists else None
         self._connect, self._bootstrap = connect, bootstrap
         self.clock: Clock = clock or SystemClock()
         self._randomness: Randomness = randomness or SystemRandomness()
@@ -80,8 +86,8 @@ class Member:
         return self._connect(self._bootstrap or settings.bootstrap, principal, self.files.tls())
 
     def knowledge(self, transport: Transport, writing: Mapping[tuple[str, str], int] | None = None) -> Knowledge:
-        """What this agency reads of the exchange's public topics; ``writing`` as :meth:`publisher` has it."""
-        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), writing=writing)
+        """What this agency reads of the exchange's public topics, and its code lists; ``writing`` as :meth:`publisher` has it."""
+        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), self._codelists, writing=writing)
 
     def publisher(
         self, transport: Transport, store: Path | None = None, *, writing: Mapping[tuple[str, str], int] | None = None
@@ -128,10 +134,12 @@ class Operator:
         bootstrap: str | None = None,
         clock: Clock | None = None,
         schemas: Mapping[tuple[str, str, int], str] | None = None,
+        codelists: Path | None = None,
     ) -> None:
         """``schemas``: the program's own, by default those shipped."""
         self._schemas = schemas
         self.home = home
+        self._codelists = CodeListFolder(codelists) if codelists else None
         self.files = ExchangeHome(home)
         self._connect, self._connect_admin, self._bootstrap = connect, connect_admin, bootstrap
         self.clock: Clock = clock or SystemClock()
@@ -165,8 +173,8 @@ class Operator:
             await transport.close()
 
     def knowledge(self, transport: Transport) -> Knowledge:
-        """What the operator's services read of the public topics."""
-        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts())
+        """What the operator's services read of the public topics, and the code lists."""
+        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), self._codelists)
 
     def relay(self, transport: Transport, member: str) -> RelayWorker:
         """A relay worker; ``member`` is a name that it keeps over restarts."""

@@ -74,7 +74,7 @@ async def up(
         raise UsageError(f"`{environment}` is not an environment", advice=f"use one of {', '.join(ids.ENVIRONMENTS)}")
     wanted = read_agencies(agencies) if agencies else []
     screen = Screen(as_json=common.json)
-    installation = LocalInstallation(common.home, bootstrap=common.bootstrap, log_level=common.log_level)
+    installation = LocalInstallation(common.home, bootstrap=common.bootstrap, log_level=common.log_level, codelists=common.codelists)
     stop = stop_signal()
     try:
         with screen.fetching() as bar:
@@ -106,7 +106,7 @@ async def relay(*, member: str = "relay-1", common: Common = COMMON) -> int:
         A name that the worker keeps over restarts.
     """
     screen = Screen(as_json=common.json)
-    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
+    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap, codelists=common.codelists)
     transport = operator.transport("relay")
     worker = operator.relay(transport, member)
     process.settle()

@@ -27,7 +27,7 @@ from broker.families.message_json import message_from_json
 from broker.policy.model import Distribution, Verdict
 from broker.schema import json_form
 from broker.schema.catalogue import Catalogue
-from broker.service.publisher import Publisher
+from broker.service.publisher import Handle, Publisher
 from broker.service.subscriber import DONE, Delivery, Outcome
 from broker.storage.schemas import load_catalogue
 
@@ -45,8 +45,12 @@ def message_of(value: object, catalogue: Catalogue) -> Message | Refusal:
     return message_from_json(value, section)
 
 
-def _finding(finding: Finding) -> dict[str, str]:
-    return {"severity": finding.severity, "code": finding.code, "path": finding.path, "reason": finding.reason}
+def _findings(*sources: Sequence[Finding]) -> list[dict[str, str]]:
+    """Findings of publisher and relay, each code and path once: the two may have other code lists, and mostly say the same."""
+    told: dict[tuple[str, str], Finding] = {}
+    for finding in (finding for source in sources for finding in source):
+        told.setdefault((finding.code, finding.path), finding)
+    return [{"severity": each.severity, "code": each.code, "path": each.path, "reason": each.reason} for each in told.values()]
 
 
 def _refused(message: Message | None, refusal: Refusal) -> dict[str, Any]:
@@ -57,18 +61,18 @@ def _refused(message: Message | None, refusal: Refusal) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _answered(message_id: str, receipt: Receipt) -> dict[str, Any]:
+def _answered(handle: Handle, receipt: Receipt) -> dict[str, Any]:
     accepted = receipt.outcome == "ACCEPTED"
     return {
-        "message_id": message_id, "subject": receipt.subject, "revision": receipt.revision,
+        "message_id": handle.message_id, "subject": receipt.subject, "revision": receipt.revision,
         "outcome": "accepted" if accepted else "quarantined", "code": receipt.code or None, "step": receipt.step or None,
         "path": receipt.path, "reason": receipt.reason, "advice": receipt.advice, "admitted_at": iso(receipt.admitted_at),
-        "findings": [_finding(finding) for finding in receipt.findings],
+        "findings": _findings(handle.findings, receipt.findings),
         "recipients": [{"agency": r.agency, "sections": list(r.sections), "withheld": list(r.withheld)} for r in receipt.recipients],
     }  # fmt: skip
 
 
-def _previewed(message: Message, verdict: Verdict, distribution: Distribution) -> dict[str, Any]:
+def _previewed(message: Message, verdict: Verdict, distribution: Distribution, findings: Sequence[Finding]) -> dict[str, Any]:
     recipients = [
         {
             "agency": release.agency, "rule": release.rule, "sections": [name for name, _ in release.given],
@@ -80,7 +84,8 @@ def _previewed(message: Message, verdict: Verdict, distribution: Distribution) -
         "message_id": None, "subject": message.subject, "revision": message.revision,
         "outcome": "would be accepted" if verdict.allowed else "refused", "code": None if verdict.allowed else "MAY_NOT_PUBLISH",
         "step": None if verdict.allowed else 9, "reason": "" if verdict.allowed else verdict.reason, "advice": "",
-        "rule": verdict.rules[0] if verdict.rules else None, "findings": [], "recipients": recipients if verdict.allowed else [],
+        "rule": verdict.rules[0] if verdict.rules else None, "findings": _findings(findings),
+        "recipients": recipients if verdict.allowed else [],
         "denied": [{"agency": d.agency, "rule": d.rule, "reason": d.reason} for d in distribution.denials] if verdict.allowed else [],
     }  # fmt: skip
 
@@ -106,7 +111,7 @@ def _told(record: dict[str, Any]) -> str:
 
 @asynccontextmanager
 async def _publisher(common: Common, agency: str) -> AsyncGenerator[Publisher]:
-    member = Member(common.home, agency, connect, bootstrap=common.bootstrap)
+    member = Member(common.home, agency, connect, bootstrap=common.bootstrap, codelists=common.codelists)
     transport = member.transport()
     try:
         async with member.publisher(transport) as publisher:
@@ -198,11 +203,11 @@ async def _one(publisher: Publisher, value: object, catalogue: Catalogue, *, dry
         return _refused(None, message) | {"subject": subject if isinstance(subject, str) else None}
     try:
         if dry_run:
-            return _previewed(message, *publisher.preview(message))
+            return _previewed(message, *publisher.preview(message), publisher.findings(message))
         handle = await publisher.publish(message)
     except RefusedError as error:
         return _refused(message, error.refusal)
-    return _answered(handle.message_id, await handle.receipt(timeout))
+    return _answered(handle, await handle.receipt(timeout))
 
 
 def header_json(header: Header) -> dict[str, Any]:

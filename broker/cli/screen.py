@@ -34,6 +34,8 @@ class Common:
     """Folder with certificates, keys, stores and the embedded node's data."""
     bootstrap: Annotated[str | None, Parameter(env_var="BROKER_BOOTSTRAP")] = None
     """`HOST:PORT` of a Kafka that is already there."""
+    codelists: Annotated[Path | None, Parameter(env_var="BROKER_CODELISTS")] = None
+    """Folder with code lists (`unlocode.csv`, `hs2022.csv` and others); they are read again when they change."""
     json: Annotated[bool, Parameter(negative="")] = False
     """Print JSON Lines on standard output, and nothing else there."""
     log_level: Annotated[str, Parameter(env_var="BROKER_LOG_LEVEL")] = "warning"

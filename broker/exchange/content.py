@@ -8,6 +8,7 @@ from __future__ import annotations
 from broker.envelope.header import Header
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic
+from broker.exchange.rules import Rules
 from broker.families import catalogue
 from broker.families.message import Correlation, Evaluation, Message, Sections, audience_of
 from broker.families.routing import RoutingLabels, check_routing
@@ -41,7 +42,7 @@ def message_of(header: Header, sections: Sections, audience: dict[str, object]) 
     )
 
 
-def check_content(authentic: Authentic) -> list[Finding] | Refusal:
+def check_content(authentic: Authentic, rules: Rules) -> list[Finding] | Refusal:
     """Findings on a whole message that passed steps 1 to 9, or the refusal of a rule that it breaks."""
     header = authentic.header
     family = catalogue.FAMILIES.get(header.family)
@@ -56,4 +57,4 @@ def check_content(authentic: Authentic) -> list[Finding] | Refusal:
         return refusal
     if labels != family.routing(decoded):
         return Refusal("BAD_LABELS", "the routing labels are not those that follow from the sections", "header.routing")
-    return catalogue.check(message_of(header, decoded, audience), issued_ms=header.issued_at)
+    return catalogue.check(message_of(header, decoded, audience), rules.codelists, issued_ms=header.issued_at)

@@ -24,6 +24,7 @@ from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
 from broker.exchange.verify import root_to_be_signed
 from broker.families.catalogue import FAMILIES, check, check_shape
+from broker.families.code_findings import bounded
 from broker.families.message import Message
 from broker.policy.model import Labels
 from broker.schema.codec import FieldError
@@ -88,10 +89,10 @@ def encode_sections(message: Message, originator: str, rules: Rules, *, issued_m
             bodies[name] = (schema.schema_id, schema.codec.encode(given))
         except FieldError as error:
             return Refusal("BAD_FIELD", error.reason, f"{name}.{error.path}" if error.path else name)
-    found = check(message, issued_ms=issued_ms)
+    found = check(message, rules.codelists, issued_ms=issued_ms)
     if isinstance(found, Refusal):
         return found
-    return Encoded(bodies, tuple(found))
+    return Encoded(bodies, bounded(found))
 
 
 def prepare(

@@ -32,6 +32,7 @@ from broker.exchange.rules import Rules
 from broker.exchange.sequence import Consumed, Parked, Stream
 from broker.exchange.shard import STREAMS_LIMIT, Answer, ShardState, SubjectState
 from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, MESSAGE_LIMIT, QUARANTINE
+from broker.families.code_findings import bounded
 from broker.policy.decide import Decider
 from broker.policy.model import Release
 
@@ -57,8 +58,8 @@ UNREADABLE: Final = b"r/-"
 TEXT_LIMIT: Final = 500
 """Longest reason and path of a refusal in characters: both may quote what a hostile sender wrote."""
 
-FINDINGS_LIMIT: Final = 100
-"""Most findings of one receipt: who got so many looks at the message again."""
+FINDING_BYTES: Final = 256
+"""What a finding adds to a receipt, about."""
 
 
 @dataclass(slots=True)
@@ -286,7 +287,7 @@ class Batch:
         header = authentic.header
         remarks: list[Finding] = []
         if refusal is None:
-            content = check_content(authentic)
+            content = check_content(authentic, self.rules)
             refusal, remarks = (content, []) if isinstance(content, Refusal) else (None, content)
         answer = self._decide(record, authentic, remarks, now_ms) if refusal is None else self._refuse(record, refusal, authentic, now_ms)
         self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer, record.offset)
@@ -422,10 +423,10 @@ class Batch:
             recipients=tuple(
                 receipt.Disclosure(r.agency, tuple(name for name, _ in r.given), tuple(name for name, _ in r.withheld)) for r in releases
             ),
-            findings=findings[:FINDINGS_LIMIT],
+            findings=bounded(findings),
         )
         key = b"r/" + subject.encode() if subject else UNREADABLE
-        self._weight += RECEIPT_BYTES * (1 + len(releases) // 8)
+        self._weight += RECEIPT_BYTES * (1 + len(releases) // 8) + FINDING_BYTES * len(note.findings)
         return self._post.answer(key, note)
 
     def to_be_signed(self) -> list[bytes]:

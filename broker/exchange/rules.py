@@ -1,4 +1,4 @@
-"""What admission and decision need to know at one moment: the exchange's name, the directory, the schemas, the policy."""
+"""What admission and decision need to know at one moment: the exchange's name, the directory, the schemas, the policy, code lists."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from broker.envelope import cose
 from broker.exchange.verify import Roots, is_signed
+from broker.families.codelists import NO_LISTS, CodeLists
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
 from broker.policy.model import Member
@@ -28,13 +29,14 @@ class Rules:
     catalogue: Catalogue
     aad: bytes
     policy_version: int
+    codelists: CodeLists = NO_LISTS
     roots: Roots = field(default_factory=Roots, init=False, compare=False, repr=False)
 
     @classmethod
-    def of(cls, directory: Directory, catalogue: Catalogue, policy_version: int) -> Rules:
+    def of(cls, directory: Directory, catalogue: Catalogue, policy_version: int, codelists: CodeLists = NO_LISTS) -> Rules:
         """The view for the exchange that the directory is pinned to."""
         exchange_id, environment = directory.exchange_id, directory.environment
-        return cls(exchange_id, environment, directory, catalogue, cose.context(exchange_id, environment), policy_version)
+        return cls(exchange_id, environment, directory, catalogue, cose.context(exchange_id, environment), policy_version, codelists)
 
     def signed_by(self, statement: cose.Sign1, signed: bytes, key: VerifyKey) -> bool:
         """Whether this key signed the statement for this exchange and environment; ``signed`` is its Sig_structure."""

@@ -8,6 +8,8 @@ from typing import Final
 from broker.errors import Finding, Refusal
 from broker.families.ack import ACK
 from broker.families.alert import ALERT
+from broker.families.coded import check_codes
+from broker.families.codelists import NO_LISTS, CodeLists
 from broker.families.consent_reply import CONSENT_REPLY
 from broker.families.consent_request import CONSENT_REQUEST
 from broker.families.correction import CORRECTION
@@ -56,13 +58,14 @@ def check_shape(message: Message) -> Refusal | None:
     return None
 
 
-def check(message: Message, *, issued_ms: int | None = None) -> list[Finding] | Refusal:
-    """Every rule of the domain that needs no history and no code list, for a whole message with decoded sections.
+def check(message: Message, codelists: CodeLists = NO_LISTS, *, issued_ms: int | None = None) -> list[Finding] | Refusal:
+    """Every rule of the domain that needs no history, for a whole message with decoded sections.
 
     ``issued_ms`` is the time of issue (Unix ms UTC); without it the rules that compare with it are left out.
 
-    Returns the findings (an empty list is the normal case) or the first Refusal: UNKNOWN_FAMILY, UNKNOWN_SECTION,
-    MISSING_SECTION, BAD_LABELS or BAD_FIELD, with a path. Sections must have passed their schema before.
+    Identifiers and codes are judged by form and check digit, and by the code lists that are given; they never refuse. Returns the
+    findings (an empty list is the normal case) or the first Refusal: UNKNOWN_FAMILY, UNKNOWN_SECTION, MISSING_SECTION, BAD_LABELS
+    or BAD_FIELD, with a path. Sections must have passed their schema before.
     """
     refusal = check_shape(message) or check_labels(message)
     if refusal is not None:
@@ -83,4 +86,6 @@ def check(message: Message, *, issued_ms: int | None = None) -> list[Finding] | 
     findings += timed
     if "source" in message.sections and message.evaluation is None:
         findings.append(found("NO_EVALUATION", "header.evaluation"))
-    return findings
+    coded = check_codes(message.family, message.sections, codelists)
+    told = {(finding.code, finding.path) for finding in coded}  # the walk says more of a bad HS code than a family's rules do
+    return [finding for finding in findings if (finding.code, finding.path) not in told] + coded

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from broker import ids
 from broker.errors import Finding, Refusal
+from broker.families.code_findings import CODE_FINDINGS
 from broker.families.message import PURPOSES
 from broker.families.routing import COUNTRY, FREE_ZONE
 
@@ -22,7 +23,7 @@ FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "SHORT_ROUTE": ("WARN", "the route lists fewer than two countries"),
     "NO_CONTROL_CODE": ("WARN", "the risk is a controlled list, and neither a control code nor a catch-all basis is given"),
     "ETA_BEFORE_ETD": ("WARN", "the expected arrival is before the departure that leads to it"),
-    "BAD_HS": ("WARN", "an HS code is 6 or 8 digits in chapters 01 to 99 without 77"),
+    **CODE_FINDINGS,
     "NO_ITEMS": ("WARN", "the licence has no items section: nobody can tell what it covers"),
     "NO_PARTIES": ("WARN", "the licence has no parties section: nobody can tell who holds it"),
     "NO_REASON": ("WARN", "the decision has no reason section"),

@@ -1,4 +1,5 @@
-"""What a process knows of the exchange: directory, policy, schemas, read from the public topics and followed while it lives.
+"""What a process knows of the exchange: directory, policy, schemas, read from the public topics and followed while it lives; and
+the operator's code lists, which are looked at again every few seconds.
 
 Everything read is signed and checked against the registrar's key that this home pins. A bad entry is logged and ignored:
 the last good view stays. Nobody works before the topics were read to their ends.
@@ -14,13 +15,14 @@ from typing import Final
 
 import structlog
 
-from broker.errors import ExchangeUnreachable, Refusal, UsageError
+from broker.errors import ExchangeUnreachable, Finding, Refusal, UsageError
 from broker.exchange import notices
 from broker.exchange.rules import Rules, decider_of
 from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS
+from broker.families.codelists import NO_LISTS, CodeLists
 from broker.policy.bundle import Bundle, bundle_of
 from broker.policy.decide import Decider
-from broker.ports import Inlet, Record, Source, Transport
+from broker.ports import CodeListSource, Inlet, Record, Source, Transport
 from broker.schema.catalogue import Catalogue, Section
 from broker.trust.directory import Directory
 from broker.trust.keys import VerifyKey
@@ -29,6 +31,8 @@ _SOURCES: Final[tuple[Source, ...]] = ((SCHEMAS, 0), (DIRECTORY, 0), (POLICY, 0)
 _BATCH: Final = 2000
 LOOK_S: Final = 0.01
 """How often :meth:`Knowledge.catch_up` looks."""
+LISTS_S: Final = 2.0
+"""How often the files of the code lists are looked at."""
 _log = structlog.get_logger("knowledge")
 
 
@@ -49,6 +53,7 @@ class Knowledge:
         transport: Transport,
         pin: Pin,
         shipped: Mapping[tuple[str, str, int], str],
+        codelists: CodeListSource | None = None,
         *,
         writing: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
@@ -64,6 +69,11 @@ class Knowledge:
         self._bundle: Bundle | None = None
         self._inlet: Inlet | None = None
         self._decider: Decider | None = None
+        self._source = codelists
+        self._codelists: CodeLists = NO_LISTS
+        self._looked_at = -LISTS_S
+        self._told: set[Finding] = set()
+        self._untold: list[Finding] = []
         self._change = asyncio.Event()
         self.rules = Rules.of(self._directory, self._catalogue, 0)
         self.ignored = 0
@@ -93,6 +103,7 @@ class Knowledge:
 
     async def load(self) -> None:
         """Read the public topics to their ends. Raises ExchangeUnreachable, and UsageError where there is no exchange."""
+        await self._look_at_lists()
         self._inlet = await self._transport.inlet()
         await self._inlet.assign(dict.fromkeys(_SOURCES, "beginning"))
         ends = await self._inlet.ends()
@@ -105,8 +116,9 @@ class Knowledge:
         if self._inlet is None:
             await self.load()
         while self._inlet is not None:
+            await self._look_at_lists()
             try:
-                self._take(await self._inlet.poll(max_records=_BATCH, timeout=5.0))
+                self._take(await self._inlet.poll(max_records=_BATCH, timeout=5.0 if self._source is None else LISTS_S))
             except ExchangeUnreachable as error:
                 _log.warning("directory and policy not readable", reason=str(error))
                 await asyncio.sleep(1.0)
@@ -123,6 +135,29 @@ class Knowledge:
                 while any(inlet.position(source) < end for source, end in ends.items()):
                     await self.wait_for_change(LOOK_S)
                 await asyncio.sleep(LOOK_S)  # the last records may have left the inlet and not be taken yet
+
+    async def _look_at_lists(self) -> None:
+        """Take the code lists of now, if it is time; what a run should be told of them is logged, each thing once."""
+        now = asyncio.get_running_loop().time()
+        if self._source is None or now - self._looked_at < LISTS_S:
+            return
+        self._looked_at = now
+        lists = await asyncio.to_thread(self._source.poll)
+        if lists is self._codelists:
+            return
+        self._codelists = lists
+        for remark in lists.remarks():
+            if remark not in self._told:
+                self._told.add(remark)
+                self._untold.append(remark)
+                tell = _log.warning if remark.severity == "WARN" else _log.info
+                tell("code list", code=remark.code, file=remark.path, reason=remark.reason)
+        self._renew()
+
+    def list_remarks(self) -> tuple[Finding, ...]:
+        """What this run was not told yet of its code lists: not installed, or not readable. Each remark is given once."""
+        untold, self._untold = tuple(self._untold), []
+        return untold
 
     async def close(self) -> None:
         """Stop reading."""
@@ -209,7 +244,7 @@ class Knowledge:
         return False
 
     def _renew(self) -> None:
-        self.rules = Rules.of(self._directory, self._catalogue, self._bundle.version if self._bundle else 0)
+        self.rules = Rules.of(self._directory, self._catalogue, self._bundle.version if self._bundle else 0, self._codelists)
         if self._bundle is not None:
             self._decider = decider_of(self._bundle, self._directory)
         self._change.set()

@@ -21,13 +21,14 @@ import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 
 from broker import ids
 from broker.envelope.receipt import Receipt
-from broker.errors import BrokerError, ExchangeUnreachable, Refusal, RefusedError, UsageError
+from broker.errors import BrokerError, ExchangeUnreachable, Finding, Refusal, RefusedError, UsageError
 from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
@@ -58,13 +59,14 @@ _log = structlog.get_logger("publisher")
 
 
 class Handle:
-    """A published message: its ids, and the way to the relay's answer."""
+    """A published message: its ids, what the publisher remarks on it, and the way to the relay's answer."""
 
-    def __init__(self, stored: Stored, answer: asyncio.Future[Receipt]) -> None:
+    def __init__(self, stored: Stored, answer: asyncio.Future[Receipt], findings: tuple[Finding, ...] = ()) -> None:
         self.message_id = ids.uuid_text(stored.message_id)
         self.subject = stored.subject
         self.revision = stored.revision
         self.leaf = stored.leaf
+        self.findings = findings
         self._answer = answer
 
     async def receipt(self, timeout: float | None = None) -> Receipt:
@@ -95,7 +97,7 @@ class _Waiting:
     def confirm(self) -> None:
         """Kafka has it. The answer may have come before."""
         if self.stored is not None and self.answer is not None and not self.acked.done():
-            self.acked.set_result(Handle(self.stored, self.answer))
+            self.acked.set_result(Handle(self.stored, self.answer, self.encoded.findings))
 
     def fail(self, error: BrokerError) -> None:
         """Tell the caller, unless it went away."""
@@ -194,6 +196,11 @@ class Publisher:
         decider = self.knowledge.decider
         return decider.may_publish(labels, now_ms), decider.distribute(labels, now_ms)
 
+    def findings(self, message: Message) -> tuple[Finding, ...]:
+        """What would be remarked on a message, without sending it; the first answer of a run begins with remarks on the code lists
+        themselves. Raises RefusedError."""
+        return self._remarked(self._encoded(message)).findings
+
     async def close(self) -> None:
         """Send what was accepted, then stop. Records without a receipt stay in the store for the next start."""
         if self._tasks:
@@ -230,6 +237,11 @@ class Publisher:
             raise RefusedError(encoded)
         return encoded
 
+    def _remarked(self, encoded: Encoded) -> Encoded:
+        """With what the run was not told yet of its code lists, so that it is told once, on the first message."""
+        remarks = self.knowledge.list_remarks()
+        return replace(encoded, findings=(*remarks, *encoded.findings)) if remarks else encoded
+
     def _checked(self, message: Message) -> Encoded:
         """Everything that can be refused here rather than at the relay."""
         if not self._tasks:
@@ -242,7 +254,7 @@ class Publisher:
         verdict = self.knowledge.decider.may_publish(labels, now_ms)
         if not verdict.allowed:
             raise RefusedError(Refusal("MAY_NOT_PUBLISH", verdict.reason, "family"))
-        return encoded
+        return self._remarked(encoded)
 
     async def _encode_loop(self) -> None:
         """Take what waits, give each its place in the stream, sign all at once, store all at once, send in order."""

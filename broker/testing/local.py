@@ -88,7 +88,8 @@ class LocalAgency:
 
 
 class LocalExchange:
-    """An exchange in memory with one relay worker. ``memory`` gives access to topics and faults.
+    """An exchange in memory with one relay worker. ``memory`` gives access to topics and faults; relay and agencies read the code lists
+    of ``codelists``, a folder.
 
     ``schemas`` are those of the operator's program, by family, section and version; by default the ones shipped. With fewer of them
     for one party than for another, a test sees how an agency that has not upgraded yet gets on.
@@ -104,14 +105,15 @@ class LocalExchange:
         randomness: Randomness | None = None,
         bundle: Bundle | None = None,
         schemas: Schemas | None = None,
+        codelists: Path | None = None,
     ) -> None:
         self._names = (exchange_id, environment, shards)
         self._folder = tempfile.TemporaryDirectory(prefix="broker-local-")
         self.home = Path(self._folder.name)
         self.memory = MemoryExchange(clock)
-        self._clock, self._randomness, self._bundle = self.memory.clock, randomness, bundle
+        self._clock, self._randomness, self._bundle, self._codelists = self.memory.clock, randomness, bundle, codelists
         self.operator = Operator(
-            self.home, self._connect, self._connect_admin, bootstrap="memory:0", clock=self._clock, schemas=schemas
+            self.home, self._connect, self._connect_admin, bootstrap="memory:0", clock=self._clock, schemas=schemas, codelists=codelists
         )  # fmt: skip
         self.agencies: dict[str, LocalAgency] = {}
         self.relay: RelayWorker | None = None
@@ -151,7 +153,10 @@ class LocalExchange:
     async def join(self, agency: str, kind: str, communities: Sequence[str] = (), *, schemas: Schemas | None = None) -> LocalAgency:
         """Enrol an agency: its keys, request, admission and reply, all as in earnest. ``schemas``: those of its program."""
         await self.operator.add(ids.agency_id(agency), kind, communities)
-        member = Member(self.home, agency, self._connect, clock=self._clock, randomness=self._randomness, schemas=schemas)
+        member = Member(
+            self.home, agency, self._connect,
+            clock=self._clock, randomness=self._randomness, schemas=schemas, codelists=self._codelists,
+        )  # fmt: skip
         self.agencies[agency] = LocalAgency(member, member.transport())
         return self.agencies[agency]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Unpack
+from typing import Final, Unpack
 
 from broker.families.entity_watch import entity_watch
-from broker.families.fz_warning import fz_warning
+from broker.families.fz_warning import ZoneItem, fz_warning
 from broker.families.licence import licence
 from broker.families.licit_movement import licit_movement
 from broker.families.message import Audience, Evaluation, LabelArguments, Message
@@ -111,6 +111,20 @@ def sample_seizure(
     )
 
 
+_ZONE_GOODS: Final[ZoneItem] = {
+    "inbound": {"hs_code": "902620", "hs_edition": 2022, "description": "pressure transducers", "country": "DE"},
+    "outbound": {
+        "hs_code": "902610",
+        "hs_edition": 2022,
+        "description": "flow meters",
+        "country": "MY",
+        "quantity": Decimal(40),
+        "unit": "H87",
+    },
+    "control_codes": [{"scheme": "EU_ANNEX_I", "code": "2B230", "edition": "2025"}],
+}
+
+
 def sample_fz_warning(
     subject: str = "SG-CUSTOMS/2026/Z-4",
     *,
@@ -154,22 +168,7 @@ def sample_fz_warning(
                 }
             ]
         },
-        goods={
-            "items": [
-                {
-                    "inbound": {"hs_code": "902620", "hs_edition": 2022, "description": "pressure transducers", "country": "DE"},
-                    "outbound": {
-                        "hs_code": "902610",
-                        "hs_edition": 2022,
-                        "description": "flow meters",
-                        "country": "MY",
-                        "quantity": Decimal(40),
-                        "unit": "H87",
-                    },
-                    "control_codes": [{"scheme": "EU_ANNEX_I", "code": "2B230", "edition": "2025"}],
-                }
-            ]
-        },
+        goods={"items": [_ZONE_GOODS]},
         tenants={"operator": "Example Zone Services Pte", "tenant_ids": ["T-0417"], "hold_requested": True},
         parties={"parties": [{"role": "CONSIGNEE", "name": "Example Trading FZE", "person_type": "2", "address": {"country": "AE"}}]},
         source={"source_type": "OFFICIAL_RECORD"},

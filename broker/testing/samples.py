@@ -49,7 +49,7 @@ def sample_alert(
                     "hs_edition": 2022,
                     "description": description,
                     "gross_mass_kg": Decimal("4200.500000"),
-                    "control_codes": [{"scheme": "EU", "code": "2B004", "edition": "2025"}],
+                    "control_codes": [{"scheme": "EU_ANNEX_I", "code": "2B004", "edition": "2025"}],
                 }
             ]
         },

@@ -99,7 +99,7 @@ def code_at_relay(value: bytes, rules: Rules, owner: str) -> str:
     refusal = examine(found, rules, complete=True)
     if refusal is not None:
         return refusal.code
-    content = check_content(found)
+    content = check_content(found, rules)
     return content.code if isinstance(content, Refusal) else ""
 
 

@@ -163,7 +163,7 @@ def good_seizure() -> Message:
                 }
             ]
         },
-        equipment={"units": [{"id": "MSKU9070323", "observed_raw": "MSKU9070328"}], "conveyances": [{"mode": "ROAD", "plate": "D 12345"}]},
+        equipment={"units": [{"id": "MSKU9070323", "observed_raw": "MSKU9070386"}], "conveyances": [{"mode": "ROAD", "plate": "D 12345"}]},
         parties={"parties": [{"role": "DRIVER", "name": "N. N.", "person_type": "1"}]},
         method={
             "detection_method": "ALERT",
