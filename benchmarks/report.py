@@ -42,7 +42,20 @@ def _cpu(found: Found, name: str) -> float | None:
 
 
 def _rounded(value: float) -> float:
+    if abs(value) < 1:
+        return round(value, 4)
     return round(value, 1) if abs(value) < 1000 else round(value)
+
+
+def _latencies(found: Found) -> dict[str, float]:
+    """Median and 99th percentile of every side, in ms, over all rounds."""
+    told: dict[str, float] = {}
+    for name, results in found.results.items():
+        ordered = sorted(latency for result in results for latency in result.latencies)
+        if ordered:
+            told[f"{name}_p50_ms"] = round(ordered[len(ordered) // 2], 4)
+            told[f"{name}_p99_ms"] = round(ordered[max(0, math.ceil(len(ordered) * 0.99) - 1)], 4)
+    return told
 
 
 def lines(found: Found) -> list[dict[str, Any]]:
@@ -98,7 +111,8 @@ def keep(path: Path, facts: dict[str, Any], found: Sequence[Found]) -> None:
     """Write the results; rows that were not run keep what the file said of them."""
     rows = [line for each in found for line in details(each)]
     profiles = {each.contest.name: each.profile for each in found if each.profile}
-    before: dict[str, Any] = {"rows": [], "profiles": {}}
+    told = {each.contest.name: {**each.facts, **_latencies(each)} for each in found if each.facts}
+    before: dict[str, Any] = {"rows": [], "profiles": {}, "facts": {}}
     if path.exists():
         before.update(json.loads(path.read_text(encoding="utf-8")))
     ran = {line["row"] for line in rows}
@@ -108,6 +122,7 @@ def keep(path: Path, facts: dict[str, Any], found: Sequence[Found]) -> None:
         "machine": facts,
         "rows": sorted(kept + rows, key=lambda line: (line["row"], line["peer"])),
         "profiles": {**before["profiles"], **profiles},
+        "facts": {**before["facts"], **told},
     }
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -120,6 +135,9 @@ def show(console: Console, found: Sequence[Found]) -> None:
             table.add_row(*(_cell(line[name]) for name in COLUMNS))
     console.print(table)
     for each in found:
+        if each.facts:
+            facts = {**each.facts, **_latencies(each)}
+            console.print(f"{each.contest.name}: " + ", ".join(f"{name} {value:,}" for name, value in facts.items()), highlight=False)
         if each.profile:
             console.print(
                 f"where our time goes: {each.contest.name} ({each.profile['samples']} samples of processor time)", highlight=False

@@ -17,6 +17,8 @@ from broker.errors import BrokerError
 
 LIMIT_S: Final = 240.0
 """How long a side may take."""
+FILL_S: Final = 1200.0
+"""How long it may take to fill a register."""
 COPYING: Final = ("aiokafka_copy", "aiokafka_latency")
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -31,9 +33,10 @@ class Found:
     rows: list[Row]
     results: dict[str, list[Result]] = field(default_factory=dict[str, list[Result]])
     profile: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
 
 
-async def measure(program: str, spec: Spec) -> Result:
+async def measure(program: str, spec: Spec, limit_s: float = LIMIT_S) -> Result:
     """One side in a process of its own. Raises BrokerError with what it said where it fails or takes too long."""
     said = spec.folder / "benchmark.log"
     with said.open("wb") as log:
@@ -42,9 +45,9 @@ async def measure(program: str, spec: Spec) -> Result:
             cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
         )  # fmt: skip
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
+        out, _ = await asyncio.wait_for(process.communicate(), limit_s)
     except TimeoutError:
-        raise BrokerError(f"{program} was not done after {LIMIT_S:g} s; it said: {_last_words(said)}") from None
+        raise BrokerError(f"{program} was not done after {limit_s:g} s; it said: {_last_words(said)}") from None
     finally:
         if process.returncode is None:
             process.kill()
@@ -71,7 +74,7 @@ class Rounds:
         """All rounds of one contest, then a profile of our side, which is not measured."""
         sides = {"ours": contest.ours, **{name: side for row in rows for name, side in row.peers.items()}}
         found = Found(contest, list(rows), {name: [] for name in sides})
-        await self._prepare(contest, list(sides.values()))
+        found.facts = await self._prepare(contest, list(sides.values()))
         names = list(sides)
         for number in range(rounds):
             for name in names[number % len(names) :] + names[: number % len(names)]:
@@ -99,6 +102,7 @@ class Rounds:
             copies=copies,
             rate=contest.rate,
             urgency=contest.urgency,
+            held=max(2000, int(contest.held * self._scale)) if contest.held else 0,
         )
 
     async def _side(self, contest: Contest, side: Side, *, profile: bool = False) -> Result:
@@ -109,8 +113,8 @@ class Rounds:
             await measure("ours_publish", replace(spec, run=f"{spec.run}-fill", count=spec.total, warm=0, profile=False))
         return await measure(side.program, spec)
 
-    async def _prepare(self, contest: Contest, sides: Sequence[Side]) -> None:
-        """Members, topics, and what the sides read."""
+    async def _prepare(self, contest: Contest, sides: Sequence[Side]) -> dict[str, Any] | None:
+        """Members, topics, and what the sides read; the facts about that, where there are any."""
         self._tell(f"{contest.name}: preparing")
         await self._ground.join([ORIGINATOR, *contest.recipients])
         specs = [self._spec(contest, side) for side in sides]
@@ -119,9 +123,11 @@ class Rounds:
             spec = self._spec(contest, contest.ours)
             await measure("ours_publish", replace(spec, count=spec.total, warm=0))
             await measure("ours_relay", spec)
+        facts = (await measure("fill_register", specs[0], FILL_S)).facts if contest.held else None
         for side, spec in zip(sides, specs, strict=True):
             missing = spec.total - self._filled.get(spec.topic, 0)
             if side.topic.startswith("bench.raw") and missing > 0:
                 filler = "confluent_publish" if side.topic.endswith("signed") else "aiokafka_publish"
                 await measure(filler, replace(spec, count=missing, warm=0))
                 self._filled[spec.topic] = spec.total
+        return facts

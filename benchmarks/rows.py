@@ -39,7 +39,7 @@ class Contest:
 
     ``outbox``: the relay needs a full outbox before each run of ours. ``inbox``: ours reads this agency's inbox, filled once.
     ``p99``: compared are 99th percentiles of latency, at ``rate`` messages a second or, for 0, one at a time; lower is better.
-    A row without peers is compared with nobody: its peer is called ``self``.
+    A row without peers is compared with nobody: its peer is called ``self``. ``held``: licences in a register that is filled once.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Contest:
     p99: bool = False
     rate: float = 0.0
     urgency: str = "ROUTINE"
+    held: int = 0
 
 
 CONTESTS: Final = (
@@ -80,6 +81,10 @@ CONTESTS: Final = (
     Contest(
         "urgent", Side("ours_latency"), (Row("urgent", {}),),
         "ms p99", 100, 10, recipients=("TH-CUSTOMS",), p99=True, urgency="IMMEDIATE",
+    ),
+    Contest(
+        "register", Side("ours_register"), (Row("register", {"sqlite": Side("sqlite_register")}),),
+        "ms p99", 50_000, 5_000, recipients=(), p99=True, held=1_000_000,
     ),
     Contest(
         "publish", Side("ours_publish"),

@@ -11,7 +11,8 @@
     ├── Fenced                  another worker took this shard: discard its state, rejoin
     ├── OutcomeUnknown          a commit may or may not have taken place: take the shard again from the start
     ├── NodeError               the embedded Kafka node cannot start, or died
-    └── StoreError              a local store cannot be opened, or belongs to another process
+    └── StoreError              a local store cannot be opened, or is damaged
+        └── StoreInUse          another process has it
 
 A :class:`Refusal` says which admission step (design: admission 1-10) refused and what the sender should do. Its code is stable:
 programs may branch on it, documents may cite it.
@@ -86,6 +87,10 @@ class StoreError(BrokerError):
     """A local store cannot be used: locked by another process, of another agency, or damaged."""
 
     code = "STORE"
+
+
+class StoreInUse(StoreError):
+    """Another process has the store open for writing."""
 
 
 STEPS: Final = (

@@ -267,6 +267,18 @@ class Held:
     due_ms: int
 
 
+class OwnCopies(Protocol):
+    """Where a publisher leaves a copy of what was accepted, for the agency's own register: nobody gets his own messages back."""
+
+    def keep(self, copies: Sequence[tuple[bytes, int]]) -> None:
+        """Store record values with their admission times (Unix ms), durably and at once. The same may come again."""
+        ...
+
+    def close(self) -> None:
+        """Release the store. Safe to call twice."""
+        ...
+
+
 class SubscriberStore(Protocol):
     """A subscriber's own memory: position, what was seen, the delivery chains, what waits, what was refused.
 

@@ -18,6 +18,7 @@ from broker.families.coded import FIELDS, OBSERVED
 from broker.families.codelists import BUILT_IN, LIST_FILES
 from broker.families.identifiers.kinds import KINDS, NONE
 from broker.families.rules import FINDINGS
+from broker.register.crossing import FLAGS
 from broker.schema.avsc import is_list, is_object, read_text
 from broker.schema.catalogue import Catalogue, Section
 from broker.schema.compatibility import CHANGES
@@ -161,6 +162,12 @@ def codes_page() -> str:
         "| code | severity | what to do |\n| --- | --- | --- |",
     ]
     lines += [f"| `{code}` | {severity} | {advice} |" for code, (severity, advice) in CHANGES.items()]
+    lines += [
+        "\n## Flags\n",
+        "A **flag** stands in an agency's register while its cause does: what follows from several messages together.\n",
+        "| code | meaning |\n| --- | --- |",
+    ]
+    lines += [f"| `{code}` | {meaning} |" for code, meaning in FLAGS.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -24,7 +24,8 @@ from broker.storage.home import AgencyHome
 class Spec:
     """What a side is to do. ``topic`` is what a peer reads or writes, ``copies`` where its copy loop writes to.
 
-    ``count`` messages are measured after ``warm`` others; ``run`` makes subjects, stores and groups of this run its own.
+    ``count`` messages are measured after ``warm`` others; ``run`` makes subjects, stores and groups of this run its own. ``held``
+    licences lie in the register.
     """
 
     home: str
@@ -39,6 +40,7 @@ class Spec:
     copies: tuple[str, ...] = ()
     rate: float = 0.0
     urgency: str = "ROUTINE"
+    held: int = 0
     profile: bool = False
 
     @property
@@ -62,13 +64,14 @@ class Spec:
 
 @dataclass
 class Result:
-    """What a side measured: messages, seconds, seconds of processor time; latencies in ms where it takes any."""
+    """What a side measured: messages, seconds, seconds of processor time; latencies in ms where it takes any; facts to tell."""
 
     messages: int
     seconds: float
     cpu: float
     latencies: list[float] = field(default_factory=list[float])
     profile: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
 
 
 class Meter:

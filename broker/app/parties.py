@@ -13,6 +13,7 @@ from typing import Final
 from cryptography import x509
 
 from broker import ids
+from broker.app.register import Register
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.policy.bundle import Bundle
 from broker.ports import Admin, Clock, Randomness, SubscriberStore, Transport
@@ -26,6 +27,7 @@ from broker.storage import enrol
 from broker.storage.clock import SystemClock, SystemRandomness
 from broker.storage.codelists import CodeListFolder
 from broker.storage.home import AgencyHome, ExchangeHome, ExchangeSettings, TlsFiles
+from broker.storage.own_copies import SqliteOwnCopies
 from broker.storage.publisher_store import SqlitePublisherStore
 from broker.storage.schemas import schema_texts
 from broker.storage.subscriber_store import SqliteSubscriberStore
@@ -97,7 +99,10 @@ class Member:
         """
         agency = self.files.agency
         kept = SqlitePublisherStore(store or self.files.publisher_store, agency, self._randomness.take(16))
-        return Publisher(agency, transport, self.knowledge(transport, writing), self.files.signer(), kept, self.clock, self._randomness)
+        # An agency that keeps a register has its own messages in it too; nobody else's process makes that file.
+        copies = SqliteOwnCopies(self.files.own_copies) if self.files.own_copies.exists() else None
+        knowledge = self.knowledge(transport, writing)
+        return Publisher(agency, transport, knowledge, self.files.signer(), kept, self.clock, self._randomness, copies)
 
     def subscriber(
         self, transport: Transport, *, families: Sequence[str] | None = None, store: SubscriberStore | None = None
@@ -106,6 +111,11 @@ class Member:
         agency = self.files.agency
         kept = store or SqliteSubscriberStore(self.files.subscriber_store, agency)
         return Subscriber(agency, transport, self.knowledge(transport), kept, self.clock, families=families)
+
+    def register(self, transport: Transport) -> Register:
+        """The agency's register: keeps itself up to date through this connection, and answers with or without it."""
+        files = self.files
+        return Register(files.agency, files.register_store, files.own_copies, lambda store: self.subscriber(transport, store=store))
 
     def passing_store(self) -> SubscriberStore:
         """A store that lives as long as its process: for looking at an inbox without moving the agency's own position."""

@@ -33,7 +33,7 @@ from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encod
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
-from broker.ports import Clock, Inlet, Outgoing, Outlet, Position, PublisherStore, Randomness, Signer, Stored, Transport
+from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.knowledge import Knowledge
 from broker.service.streams import EARLY, Again, Ignored, Moved, Settled, Streams
 
@@ -117,8 +117,10 @@ class Publisher:
         store: PublisherStore,
         clock: Clock,
         randomness: Randomness,
+        copies: OwnCopies | None = None,
     ) -> None:
         self.agency = ids.agency_id(agency)
+        self._copies = copies
         self._transport, self.knowledge, self._signer = transport, knowledge, signer
         self._store, self._clock, self._randomness = store, clock, randomness
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE)
@@ -227,6 +229,8 @@ class Publisher:
             if part is not None:
                 await part.close()
         self._store.close()
+        if self._copies is not None:
+            self._copies.close()
 
     def _encoded(self, message: Message) -> Encoded:
         encoded = encode_sections(message, self.agency, self.knowledge.rules, issued_ms=self._clock.now_ms())
@@ -436,6 +440,7 @@ class Publisher:
 
     def _settle(self, receipts: dict[bytes, tuple[Receipt, bytes]], position: int) -> None:
         """Keep answers, and tell those who wait for them; reading goes on at ``position``."""
+        self._keep_copies(receipts)
         notes = [(digest, note) for digest, (_, note) in receipts.items()]
         for digest in self._store.settle(notes, position):
             answer = self._answers.pop(digest, None)
@@ -444,6 +449,15 @@ class Publisher:
             self._heal_s = RESEND_S
             if self._more:
                 self._stalled.set()  # what comes behind those has to follow them, and no refusal will ask for it
+
+    def _keep_copies(self, receipts: dict[bytes, tuple[Receipt, bytes]]) -> None:
+        """Before the answers are stored, and with them the records let go: a crash between the two keeps a copy twice, never none."""
+        if self._copies is None:
+            return
+        accepted = [(self._store.awaited(digest), receipt) for digest, (receipt, _) in receipts.items() if receipt.outcome == "ACCEPTED"]
+        copies = [(found[1].value, receipt.admitted_at) for found, receipt in accepted if found is not None]
+        if copies:
+            self._copies.keep(copies)
 
     async def _heed(self, receipt: Receipt, note: bytes, receipts: dict[bytes, tuple[Receipt, bytes]]) -> None:
         """Take it among the answers, or do what else it asks for."""

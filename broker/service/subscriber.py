@@ -130,6 +130,7 @@ class Subscriber:
         self._source = (ids.inbox(self.agency), 0)
         self._stopping = asyncio.Event()
         self._limit: int | None = None
+        self._end: int | None = None
         self.counts = Counts()
 
     def stop(self) -> None:
@@ -143,9 +144,11 @@ class Subscriber:
         start: Literal["beginning", "now", "committed"] = "committed",
         limit: int | None = None,
         idle_timeout: float | None = None,
+        until_end: bool = False,
     ) -> Counts:
-        """Hand deliveries to ``handler`` until :meth:`stop`, until ``limit`` were handed over, or until nothing came for
-        ``idle_timeout`` seconds. ``committed`` goes on where this store left off (the beginning, for a new store)."""
+        """Hand deliveries to ``handler`` until :meth:`stop`, until ``limit`` were handed over, until nothing came for
+        ``idle_timeout`` seconds, or, with ``until_end``, until all is read that the inbox held when reading began. ``committed`` goes
+        on where this store left off (the beginning, for a new store)."""
         self._limit = limit
         async with contextlib.AsyncExitStack() as opened:
             opened.callback(self._store.close)
@@ -156,13 +159,14 @@ class Subscriber:
             inlet = await self._transport.inlet()
             opened.push_async_callback(inlet.close)
             await inlet.assign({self._source: await self._start(inlet, start)})
+            self._end = (await inlet.ends())[self._source] if until_end else None
             await self._read(inlet, handler, following, idle_timeout)
         return self.counts
 
     async def _read(self, inlet: Inlet, handler: Handler, following: asyncio.Task[None], idle_timeout: float | None) -> None:
         loop = asyncio.get_running_loop()
         last = loop.time()
-        while not self._over():
+        while not self._over() and not self._reached(inlet):
             if following.done():
                 following.result()  # whoever no longer hears of revoked keys must not go on
             if await self._try_held(handler):
@@ -176,6 +180,9 @@ class Subscriber:
 
     def _over(self) -> bool:
         return self._stopping.is_set() or (self._limit is not None and self.counts.delivered >= self._limit)
+
+    def _reached(self, inlet: Inlet) -> bool:
+        return self._end is not None and inlet.position(self._source) >= self._end
 
     async def _start(self, inlet: Inlet, start: str) -> Start:
         position = self._store.position()

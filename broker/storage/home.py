@@ -6,6 +6,7 @@
                      request.json                          what `broker agency init` made for the operator
                      certificate.pem ca.pem exchange.json  what the operator's reply brought
                      publisher.sqlite subscriber.sqlite    stores of publisher and subscriber
+                     register.sqlite own.sqlite            what is true now, and own messages on their way into it
     exchange/        exchange.json ca.pem ca-key.pem registrar.pem relay.pem
                      tls/<name>.pem tls/<name>-key.pem     node, relay, registrar
                      kafka/                                the embedded node's data
@@ -83,6 +84,8 @@ class AgencyHome:
         self.settings_file = self.folder / "exchange.json"
         self.publisher_store = self.folder / "publisher.sqlite"
         self.subscriber_store = self.folder / "subscriber.sqlite"
+        self.register_store = self.folder / "register.sqlite"
+        self.own_copies = self.folder / "own.sqlite"
 
     @property
     def joined(self) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from broker.errors import StoreError
+from broker.errors import StoreError, StoreInUse
 
 MEMORY: Final = None
 """Instead of a path: a store that lives as long as its process (tests, one-off readers)."""
@@ -81,7 +81,7 @@ def _locked(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise StoreError(
+        raise StoreInUse(
             f"another process uses `{path.with_suffix('')}`", advice="end the other one, or give this one a store of its own"
         ) from error
     return descriptor

@@ -1,0 +1,196 @@
+"""An agency's register: a subscriber that keeps it, and look-ups with or without the exchange.
+
+The register has its own file and its own position in the inbox, so that nothing another subscriber of the agency reads or skips can
+be missing from it. One process keeps it; any number read it meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from broker.envelope.header import Header
+from broker.envelope.parcel import read_parcel
+from broker.errors import ExchangeUnreachable, NotAuthorised, Refusal, StoreInUse
+from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine, open_section
+from broker.exchange.rules import Rules
+from broker.exchange.topology import MESSAGE_LIMIT
+from broker.ids import uuid_text
+from broker.ports import SubscriberStore
+from broker.register.rows import Delivered
+from broker.service.subscriber import DONE, Counts, Delivery, Outcome, Subscriber
+from broker.storage.own_copies import SqliteOwnCopies
+from broker.storage.register import RegisterStore
+from broker.storage.register_reader import RegisterReader
+
+WAIT_S: Final = 5.0
+"""How long a look-up waits for the exchange before it answers from what is stored."""
+OWN_S: Final = 0.5
+"""How often own messages are looked for while a register is followed."""
+OWN_BATCH: Final = 200
+"""Most own messages of one transaction."""
+
+_log = structlog.get_logger("register")
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old an answer is. ``as_of``: the latest admission time of what was seen, Unix ms, None for nothing. ``reachable``: whether the
+    exchange answered; None where another process keeps the register and this one did not ask. ``note`` says so to a person."""
+
+    as_of: int | None
+    reachable: bool | None
+    note: str
+
+
+def _delivered(
+    header: Header, counter: int, leaf: bytes, admitted_at: int, sections: Mapping[str, Mapping[str, Any]], withheld: Iterable[str]
+) -> Delivered:
+    return Delivered(
+        family=header.family,
+        originator=header.originator,
+        subject=header.subject,
+        revision=header.revision,
+        counter=counter,
+        leaf=leaf,
+        message_id=uuid_text(header.message_id),
+        issued_at=header.issued_at,
+        admitted_at=admitted_at,
+        valid_until=header.valid_until,
+        urgency=header.urgency,
+        tlp=header.tlp,
+        handling=header.handling,
+        target=header.correlation.target,
+        target_revision=header.correlation.target_revision,
+        sections=sections,
+        withheld=tuple(sorted(withheld)),
+    )
+
+
+def delivered_of(delivery: Delivery) -> Delivered:
+    """A delivery as the register takes it."""
+    slip = delivery.slip
+    return _delivered(delivery.header, slip.counter, slip.leaf, slip.admitted_at, delivery.sections, delivery.withheld)
+
+
+def own_of(value: bytes, admitted_at: int, rules: Rules) -> Delivered | Refusal:
+    """An own message as the register takes it: with all its sections, but for the audience, which is no content."""
+    parcel = read_parcel(value, MESSAGE_LIMIT)
+    if isinstance(parcel, Refusal):
+        return parcel
+    authentic = authenticate_parcel(parcel, rules, at_ms=admitted_at)
+    if isinstance(authentic, Refusal):
+        return authentic
+    refusal = examine(authentic, rules, complete=True, logical=True)
+    if refusal is not None:
+        return refusal
+    sections = {name: open_section(authentic, name) for name in sorted(parcel.sections) if name != AUDIENCE}
+    return _delivered(authentic.header, 0, authentic.leaf, admitted_at, sections, ())
+
+
+class Register:
+    """The register of one agency, by the paths of its files and a way to subscribe."""
+
+    def __init__(self, agency: str, path: Path, own: Path, subscriber: Callable[[SubscriberStore], Subscriber]) -> None:
+        self._agency, self._path, self._own, self._subscriber = agency, path, own, subscriber
+        self._running: Subscriber | None = None
+
+    def stop(self) -> None:
+        """End :meth:`follow` after the batch under way is committed."""
+        if self._running is not None:
+            self._running.stop()
+
+    async def follow(self, *, until_end: bool = False) -> Counts:
+        """Keep the register up to date until :meth:`stop`, or up to the inbox's present end. Raises StoreInUse where another process keeps
+        it, ExchangeUnreachable, NotAuthorised."""
+        store = RegisterStore(self._path, self._agency)
+        try:
+            with contextlib.closing(SqliteOwnCopies(self._own)) as copies:  # from now on the publisher leaves its copies there
+                self._running = subscriber = self._subscriber(store)
+                counts = await self._run(subscriber, store, copies, until_end=until_end)
+                with contextlib.closing(RegisterStore(self._path, self._agency)) as again:  # a subscriber closes its store
+                    take_own(again, copies, subscriber.knowledge.rules)
+                return counts
+        finally:
+            self._running = None
+            store.close()
+
+    async def _run(self, subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies, *, until_end: bool) -> Counts:
+        async def keep(delivery: Delivery) -> Outcome:
+            store.register.take(delivered_of(delivery))
+            return DONE
+
+        looking = asyncio.create_task(_follow_own(subscriber, store, copies))
+        try:
+            return await subscriber.run(keep, until_end=until_end)
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def catch_up(self, wait_s: float = WAIT_S) -> Freshness:
+        """Read what is new, for ``wait_s`` seconds at most; where that cannot be, what is stored is all there is. Raises
+        ExchangeUnreachable where nothing is stored either."""
+        reachable: bool | None = True
+        note = ""
+        try:
+            async with asyncio.timeout(wait_s):
+                counts = await self.follow(until_end=True)
+            if counts.refused or counts.gaps:
+                note = f"{counts.refused} deliveries refused, {counts.gaps} gaps: see the log lines, and keep this home for an auditor"
+        except StoreInUse:
+            reachable, note = None, "another process keeps this register"
+        except TimeoutError:
+            reachable, note = False, f"the exchange did not answer in full within {wait_s:g} s"
+        except (ExchangeUnreachable, NotAuthorised) as error:
+            reachable, note = False, str(error)
+        with contextlib.closing(self.reader()) as reader:
+            as_of = reader.as_of()
+        if as_of is None and reachable is False:
+            raise ExchangeUnreachable(
+                f"the register is empty, and {note}", advice="try again when the exchange is up, or give a longer --wait"
+            )
+        return Freshness(as_of, reachable, note)
+
+    def reader(self) -> RegisterReader:
+        """Look-ups in what is stored. The caller closes it. Raises StoreError where nothing is."""
+        return RegisterReader.open(self._path)
+
+
+async def _follow_own(subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies) -> None:
+    """Own messages come into the register while it is followed, between two batches of the inbox; so does what readers held up."""
+    while True:
+        await asyncio.sleep(OWN_S)
+        if not store.transaction.in_transaction:
+            store.scrub()
+            take_own(store, copies, subscriber.knowledge.rules)
+
+
+def take_own(store: RegisterStore, copies: SqliteOwnCopies, rules: Rules) -> int:
+    """Take the copies that the publisher left, and let them go; how many. A copy that cannot be read is logged and let go: it is this
+    agency's own, and its publisher's receipt is kept elsewhere."""
+    taken = 0
+    while True:
+        copies.forget(store.own_position())
+        batch = copies.after(store.own_position(), OWN_BATCH)
+        if not batch:
+            return taken
+        store.begin()
+        try:
+            for number, value, admitted_at in batch:
+                own = own_of(value, admitted_at, rules)
+                if isinstance(own, Refusal):
+                    _log.error("an own message cannot be read", code=own.code, reason=own.reason)
+                else:
+                    store.register.take(own)
+                    taken += 1
+                store.own_taken(number)
+        except BaseException:
+            store.rollback()
+            raise
+        store.commit()

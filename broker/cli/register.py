@@ -1,0 +1,207 @@
+"""``broker licence show``, ``broker alert find``, ``broker register``: what an agency's register says is true now.
+
+Each look-up first reads what is new in the inbox, for a bounded time; where the exchange cannot be reached it answers from what is
+stored, and says how old that is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.markup import escape
+
+from broker.app import Member
+from broker.app.connect import connect
+from broker.app.register import WAIT_S, Freshness, Register
+from broker.cli.exchange import stop_signal
+from broker.cli.register_forms import flag_json, flag_told, freshness_json, licence_json, licence_told, subject_json, subject_told
+from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.errors import UsageError
+from broker.storage import register_reader as look
+from broker.storage.clock import SystemClock
+
+licence = App(name="licence", help="Licences as this agency's register knows them.")
+alert = App(name="alert", help="Live alerts in this agency's register.")
+app = App(name="register", help="This agency's register: what is true now, from its inbox.")
+
+As = Annotated[str, Parameter(name="--as")]
+
+
+@asynccontextmanager
+async def _register(common: Common, agency: str) -> AsyncGenerator[Register]:
+    member = Member(common.home, agency, connect, bootstrap=common.bootstrap)
+    transport = member.transport()
+    try:
+        yield member.register(transport)
+    finally:
+        await transport.close()
+
+
+@licence.command
+async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> int:
+    """Show a licence: status, in-transit instruction, what is left of it, and what cites it in vain.
+
+    Example: broker licence show 2026-0815 --as AE-CUSTOMS
+
+    Parameters
+    ----------
+    number
+        The licence's number; signs, spaces and case do not matter.
+    as_
+        The agency of this home whose register answers.
+    wait
+        Seconds to wait for the exchange; then the answer is from what is stored.
+    """
+    screen = Screen(as_json=common.json)
+    async with _register(common, as_) as register:
+        freshness = await register.catch_up(_checked(wait))
+        with contextlib.closing(register.reader()) as reader:
+            found = reader.licence(number, SystemClock().now_ms())
+    for answer in found:
+        screen.result(licence_json(answer) | freshness_json(freshness), licence_told(answer))
+    if not found:
+        screen.result(
+            {"licence_no": number, "status": None} | freshness_json(freshness), f"no licence {escape(printable(number))} in this register"
+        )
+    _note(screen, freshness)
+    return 0 if found else 1
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What an alert is found by. Each that is given has to fit."""
+
+    container: str | None = None
+    """Container number, as declared or as found."""
+    document: str | None = None
+    """Number of a transport document, MRN or UCR."""
+    conveyance: str | None = None
+    """Ship by IMO number (9074729, 9074729/017E) or name, flight (SQ12, SQ12/2026-10-01), wagon, plate."""
+    party: str | None = None
+    """Name in any script, with or without Ltd or GmbH, or a number of the party."""
+    licence: str | None = None
+    """Number of a licence that the papers cite."""
+    hs: str | None = None
+    """HS code, or how it begins."""
+    control: str | None = None
+    """Entry of a control list, or how it begins."""
+
+    def conditions(self) -> list[look.Condition]:
+        """As the register takes them. Raises UsageError where there are none, or where one has no letter and no digit."""
+        given = (
+            (self.container, look.container_is), (self.document, look.document_is), (self.conveyance, look.conveyance_is),
+            (self.party, look.party_is), (self.licence, look.cites_licence), (self.hs, look.hs_is), (self.control, look.control_is),
+        )  # fmt: skip
+        found = [form(text) for text, form in given if text is not None]
+        if not found or not all(any(value for _, value in condition) for condition in found):
+            raise UsageError("nothing to look for was given", advice="give --container, --document, --party, --licence or another key")
+        return found
+
+
+NO_KEYS = Keys()
+
+
+@alert.command
+async def find(
+    *, as_: As, keys: Keys = NO_KEYS, ended: Annotated[bool, Parameter(negative="")] = False, wait: float = WAIT_S, common: Common = COMMON
+) -> int:
+    """Find the live alerts that fit everything that is given.
+
+    Example: broker alert find --container CSQU3054383 --as AE-CUSTOMS
+
+    Parameters
+    ----------
+    as_
+        The agency of this home whose register answers.
+    ended
+        Take in alerts past their time.
+    wait
+        Seconds to wait for the exchange; then the answer is from what is stored.
+    """
+    conditions = keys.conditions()
+    screen = Screen(as_json=common.json)
+    async with _register(common, as_) as register:
+        freshness = await register.catch_up(_checked(wait))
+        with contextlib.closing(register.reader()) as reader:
+            found = reader.find(conditions, SystemClock().now_ms(), ended=ended)
+    for answer in found:
+        screen.result(subject_json(answer) | freshness_json(freshness), subject_told(answer))
+    if not found:
+        screen.remark("no live alert fits")
+    elif len(found) == look.LIMIT:
+        screen.note(f"[yellow]only the first {look.LIMIT} are shown[/]: say more about what you look for")
+    _note(screen, freshness)
+    return 0
+
+
+@app.command
+async def follow(*, as_: As, common: Common = COMMON) -> int:
+    """Keep the register up to date until Ctrl-C. Other commands of the same home read it meanwhile.
+
+    Example: broker register follow --as AE-CUSTOMS
+
+    Parameters
+    ----------
+    as_
+        The agency of this home whose register it is.
+    """
+    screen = Screen(as_json=common.json)
+    stop = stop_signal()
+    async with _register(common, as_) as register:
+        watching = asyncio.create_task(stop.wait())
+        watching.add_done_callback(lambda _: register.stop())
+        try:
+            screen.note("keeping the register up to date; Ctrl-C ends it")
+            counts = await register.follow()
+        finally:
+            watching.cancel()
+    if counts.refused or counts.gaps:
+        screen.note(
+            f"[red]{counts.refused} deliveries refused, {counts.gaps} gaps: see the log lines, and keep this home for an auditor[/]"
+        )
+        return 1
+    return 130 if stop.is_set() else 0
+
+
+@app.command
+async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> int:
+    """Show what follows from several messages together: stopped licences that are cited, quantities overdrawn, one container in two alerts.
+
+    Example: broker register flags --as AE-CUSTOMS
+
+    Parameters
+    ----------
+    as_
+        The agency of this home whose register answers.
+    wait
+        Seconds to wait for the exchange; then the answer is from what is stored.
+    """
+    screen = Screen(as_json=common.json)
+    async with _register(common, as_) as register:
+        freshness = await register.catch_up(_checked(wait))
+        with contextlib.closing(register.reader()) as reader:
+            found = reader.flags(SystemClock().now_ms())
+    for flag in found:
+        screen.result(flag_json(flag) | freshness_json(freshness), flag_told(flag))
+    if not found:
+        screen.remark("no flag stands")
+    _note(screen, freshness)
+    return 0
+
+
+def _checked(wait: float) -> float:
+    if not 0 < wait <= 600:
+        raise UsageError(f"--wait {wait:g} is out of range", advice="give seconds, up to 600")
+    return wait
+
+
+def _note(screen: Screen, freshness: Freshness) -> None:
+    age = f"as of {iso(freshness.as_of)}" if freshness.as_of is not None else "this register has seen nothing yet"
+    screen.note(f"[dim]{age}[/]" + (f" [yellow]{escape(printable(freshness.note))}[/]" if freshness.note else ""))

@@ -1,0 +1,107 @@
+"""How the register's answers look: as ``--json`` shows them, and for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+
+from broker.app.register import Freshness
+from broker.cli.screen import iso, printable
+from broker.register.answers import LicenceAnswer, SubjectAnswer
+from broker.register.licences import CURRENT, Balance, quantity_text
+from broker.register.rows import Flag
+
+
+def freshness_json(freshness: Freshness) -> dict[str, Any]:
+    """How old an answer is."""
+    return {"as_of": iso(freshness.as_of), "reachable": freshness.reachable, "note": freshness.note or None}
+
+
+def flag_json(flag: Flag) -> dict[str, Any]:
+    """A flag as ``--json`` shows it."""
+    return {
+        "code": flag.code, "about": flag.about, "subjects": [flag.subject, *flag.others], "tell": list(flag.addressees), "text": flag.text,
+        "instruction": flag.instruction, "since": iso(flag.since), "until": iso(flag.ends_at),
+    }  # fmt: skip
+
+
+def _item_json(balance: Balance) -> dict[str, Any]:
+    item = balance.item
+    return {
+        "line": item.line, "unit": item.unit, "granted": quantity_text(item.granted), "used": quantity_text(balance.used),
+        "remaining": quantity_text(balance.remaining), "control_codes": list(item.control_codes), "hs_codes": list(item.hs_codes),
+        "description": item.description,
+    }  # fmt: skip
+
+
+def licence_json(answer: LicenceAnswer) -> dict[str, Any]:
+    """A licence as ``--json`` shows it."""
+    row = answer.licence
+    return {
+        "licence_no": row.licence_no, "authority": row.authority, "licence_type": row.licence_type, "status": answer.status,
+        "in_force": answer.in_force, "decision": row.decision, "instruction": row.instruction, "effective_at": iso(row.effective_at),
+        "published_at": iso(row.published_at), "expires_at": iso(row.expires_at), "destinations": list(row.destinations),
+        "items": None if answer.items is None else [_item_json(each) for each in answer.items],
+        "subject": answer.subject, "revision": answer.revision, "admitted_at": iso(answer.admitted_at),
+        "flags": [flag_json(flag) for flag in answer.flags], "withheld": list(answer.withheld),
+    }  # fmt: skip
+
+
+def licence_told(answer: LicenceAnswer) -> str:
+    """A licence for people."""
+    row = answer.licence
+    colour = "green" if answer.status in CURRENT else "red"
+    lines = [f"[bold]licence {escape(printable(row.licence_no))}[/] of {row.authority} [{colour}]{answer.status}[/]"]
+    coming = "" if answer.in_force else " [yellow]to come[/]"
+    place = f"[dim]{answer.subject} revision {answer.revision}[/dim]"
+    lines.append(f"  {row.decision} of {iso(row.published_at)}, effective {iso(row.effective_at)}{coming}  {place}")
+    if row.instruction:
+        lines.append(f"  shipments in transit: [bold]{row.instruction}[/]")
+    ends = f", until {iso(row.expires_at)}" if row.expires_at else ""
+    lines.append(f"  to {escape(printable(', '.join(row.destinations)))}{ends}")
+    for each in answer.items or ():
+        codes = " ".join((*each.item.control_codes, *each.item.hs_codes))
+        lines.append(f"  line {each.item.line}: {escape(printable(_left(each)))}  [dim]{escape(printable(codes))}[/dim]")
+    if answer.items is None:
+        lines.append("  [yellow]items are not disclosed to this agency[/]")
+    return "\n".join([*lines, *(f"  {flag_told(flag)}" for flag in answer.flags)])
+
+
+def _left(balance: Balance) -> str:
+    left, granted = quantity_text(balance.remaining), quantity_text(balance.item.granted)
+    return "not limited" if left is None else f"{left} of {granted or '?'} {balance.item.unit or ''} left"
+
+
+def subject_json(answer: SubjectAnswer) -> dict[str, Any]:
+    """A subject as ``--json`` shows it."""
+    row = answer.row
+    return {
+        "subject": row.subject, "revision": row.revision, "family": row.family, "originator": row.originator, "message_id": row.message_id,
+        "live": answer.live, "issued_at": iso(row.issued_at), "admitted_at": iso(row.admitted_at), "valid_until": iso(row.valid_until),
+        "urgency": row.urgency, "tlp": row.tlp.replace("_", "+"), "handling": row.handling, "sections": answer.content,
+        "withheld": row.withheld.split(), "flags": [flag_json(flag) for flag in answer.flags],
+        "links": [{"kind": kind, "subject": subject, "code": note or None} for kind, subject, note in answer.links],
+    }  # fmt: skip
+
+
+def subject_told(answer: SubjectAnswer) -> str:
+    """A subject for people: what it is, what it can be found by, what is flagged."""
+    row = answer.row
+    core = answer.content.get("core", {})
+    actions = ", ".join(core.get("requested_actions", ()))
+    head = f"[bold]{escape(printable(row.subject))}[/] revision {row.revision} {row.urgency} TLP:{row.tlp.replace('_', '+')}"
+    ended = "" if answer.live else " [yellow]ended[/]"
+    lines = [f"{head}{ended}  [dim]admitted {iso(row.admitted_at)}, valid until {iso(row.valid_until)}[/dim]"]
+    lines.append(f"  {core.get('risk_category', '')} {escape(printable(actions))}".rstrip())
+    shown = [key for key in answer.keys if key.kind not in ("LATIN", "BARE")]
+    lines += [f"  [dim]{key.kind:<10}[/dim] {escape(printable(key.value))} [dim]{escape(printable(key.detail))}[/dim]" for key in shown]
+    lines += [f"  {flag_told(flag)}" for flag in answer.flags]
+    lines += [f"  [dim]{kind:<10}[/dim] {escape(printable(subject))} {note}".rstrip() for kind, subject, note in answer.links]
+    return "\n".join(lines)
+
+
+def flag_told(flag: Flag) -> str:
+    """A flag in one line."""
+    tell = f" [dim]tell {', '.join(flag.addressees)}[/dim]" if flag.addressees else ""
+    return f"[red]{flag.code}[/] {escape(printable(flag.subject))}: {escape(printable(flag.text))}{tell}"

@@ -1,0 +1,66 @@
+"""What a register answers: values of the moment ``now_ms``, and how old what it knows is. Times in Unix milliseconds UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from broker.register.licences import Balance
+from broker.register.rows import Flag, Key, LicenceRow, SubjectRow
+from broker.register.zones import Stay
+
+
+class LicenceAnswer(NamedTuple):
+    """A licence now. ``status`` counts an end that needed no message; ``in_force`` is false while the decision is still to take effect.
+
+    ``flags``: findings about its quantities, and every live alert or shipment that cites it in vain. ``as_of``: the register's age.
+    """
+
+    licence: LicenceRow
+    subject: str
+    revision: int
+    admitted_at: int
+    status: str
+    in_force: bool
+    items: tuple[Balance, ...] | None
+    flags: tuple[Flag, ...]
+    withheld: tuple[str, ...]
+    as_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectAnswer:
+    """A subject that was found: its row, what was disclosed of it (JSON values by section), what it can be found by, what is said of it.
+
+    ``links`` are (kind, other subject, note): answers to it, and seizures that it led to.
+    """
+
+    row: SubjectRow
+    content: Mapping[str, Any]
+    keys: tuple[Key, ...]
+    flags: tuple[Flag, ...]
+    links: tuple[tuple[str, str, str], ...]
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneAnswer:
+    """The stays of one container in one free zone."""
+
+    zone: str
+    container: str
+    stays: tuple[Stay, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDuty:
+    """What this agency still owes for a subject."""
+
+    subject: str
+    revision: int
+    family: str
+    urgency: str
+    kind: str
+    since: int
+    due: int | None

@@ -1,0 +1,207 @@
+"""The rows of the register, as values. Times are Unix milliseconds UTC; quantities are whole millionths of a unit.
+
+A row belongs to the subject whose newest revision it came from, and goes with it. What a look-up makes by the thousand is a named
+tuple: a quarter of the time of a frozen dataclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+State = Literal["LIVE", "ERASED"]
+Direction = Literal["IN", "OUT"]
+
+MILLIONTHS: Final = 1_000_000
+"""Quantities of messages have six places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A verified message as it was disclosed to this agency, or one of its own with all sections.
+
+    ``counter`` is the slip's number in the chain of this inbox, 0 for an own message: the same revision may come again with other
+    sections when a policy changes, and the later decision counts. ``target`` is the subject that the message speaks about.
+    ``sections`` are decoded records by name; what was withheld is not in them.
+    """
+
+    family: str
+    originator: str
+    subject: str
+    revision: int
+    counter: int
+    leaf: bytes
+    message_id: str
+    issued_at: int
+    admitted_at: int
+    valid_until: int | None
+    urgency: str
+    tlp: str
+    handling: str
+    target: str | None
+    target_revision: int | None
+    sections: Mapping[str, Mapping[str, Any]]
+    withheld: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether this agency wrote it itself: it then owes nobody an answer to it."""
+        return self.counter == 0
+
+    @property
+    def rank(self) -> tuple[int, int, bytes]:
+        """What is newer: the owner's revision, then the relay's later decision about it."""
+        return self.revision, self.counter, self.leaf
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """What is kept of every subject, and all that is kept of an erased one: no content.
+
+    ``reason`` and ``erased_at`` say why and when content went; ``withheld`` names sections this agency does not get.
+    """
+
+    subject: str
+    family: str
+    originator: str
+    revision: int
+    counter: int
+    leaf: bytes
+    message_id: str
+    issued_at: int
+    admitted_at: int
+    valid_until: int | None
+    urgency: str
+    tlp: str
+    handling: str
+    withheld: str
+    state: State = "LIVE"
+    reason: str | None = None
+    erased_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Something a subject can be found by: ``kind`` of :data:`broker.register.keys.KINDS`, ``value`` in its comparable form.
+
+    ``detail``: the authority of a cited licence, the role and name of a party, the scheme of a control code.
+    """
+
+    kind: str
+    value: str
+    detail: str = ""
+
+
+class LicenceItemRow(NamedTuple):
+    """An item of a licence. ``granted`` and ``stated`` (what the authority says is left) in millionths; None is not limited, not said."""
+
+    line: int
+    unit: str | None
+    granted: int | None
+    stated: int | None
+    control_codes: tuple[str, ...] = ()
+    hs_codes: tuple[str, ...] = ()
+    description: str | None = None
+
+
+class LicenceRow(NamedTuple):
+    """A licence as its authority's newest decision leaves it. ``number`` is the comparable form of ``licence_no``.
+
+    ``items`` is None where the section was not disclosed.
+    """
+
+    number: str
+    authority: str
+    licence_no: str
+    licence_type: str
+    decision: str
+    status: str
+    instruction: str | None
+    effective_at: int
+    published_at: int
+    expires_at: int | None
+    destinations: tuple[str, ...]
+    items: tuple[LicenceItemRow, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """A quantity written off an item of a licence; ``line`` is the item's number."""
+
+    number: str
+    authority: str
+    line: int
+    unit: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovementRow:
+    """A container that entered a free zone, or whose goods left it. ``mode``: WATER or AIR, which sets how long they may stay.
+
+    ``left_in``: the containers, separated by spaces, in which the goods left, where a report pairs them; empty for the same one.
+    """
+
+    zone: str
+    container: str
+    direction: Direction
+    at: int
+    mode: Literal["WATER", "AIR"]
+    left_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """What a subject says of another. ``kind``: HIT (a seizure names the alert that led to it), RELATED (alerts), or the family of an
+    answer in capitals: ACK, FEEDBACK, LICENCE_USAGE, RFI_REPLY ... ``note`` is its code: the level, the result, the answer."""
+
+    kind: str
+    target: str
+    target_revision: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DutyRow:
+    """What this agency owes the originator of a subject. ``due`` None: the time follows from urgency (domain dictionary 4)."""
+
+    kind: str
+    since: int
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """All rows that one message gives, and its sections as ``content``. An erased subject has its own row, and the duty to confirm a
+    recall."""
+
+    subject: SubjectRow
+    content: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    keys: tuple[Key, ...] = ()
+    licence: LicenceRow | None = None
+    usages: tuple[UsageRow, ...] = ()
+    movements: tuple[MovementRow, ...] = ()
+    links: tuple[LinkRow, ...] = ()
+    duties: tuple[DutyRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """What follows from several messages together. It stands while its cause does.
+
+    ``about``: the licence number, container or alert that joins them; ``subject`` carries the flag, ``others`` are the rest of its
+    cause; ``addressees`` should be told. It holds from ``starts_at`` (0: at once) to ``ends_at`` (None: open); ``since`` is when its
+    cause was complete here.
+    """
+
+    code: str
+    about: str
+    subject: str
+    others: tuple[str, ...]
+    addressees: tuple[str, ...]
+    text: str
+    instruction: str | None
+    since: int
+    starts_at: int
+    ends_at: int | None

@@ -1,0 +1,227 @@
+"""The register of an agency in SQLite: rows written in the same transaction as the position in the inbox.
+
+What a message changes is decided by :mod:`broker.register`; here it is written, and the flags that it may touch are derived again
+from the rows that are there then. So the register is a function of the set of messages, and a crash at any point leaves one that the
+next run continues: what was committed is there once, what was not comes again.
+
+Erasure is at once and for good: ``secure_delete`` overwrites what a deleted row held, and after a commit that erased something the
+write-ahead log, which held it too, is moved into the file and cut to nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Final
+
+from broker.errors import StoreError
+from broker.register.changes import CITING, HIT, change_of, plain
+from broker.register.keys import CONTAINER, LICENCE
+from broker.register.rows import Change, Delivered, SubjectRow
+from broker.storage.register_flags import FlagKeeper
+from broker.storage.register_schema import NAMES, OF_SUBJECT, TABLES, VERSION
+from broker.storage.subscriber_store import SqliteSubscriberStore
+
+_RANK: Final = "SELECT revision, counter, leaf FROM subject WHERE subject = ?"
+_SUBJECT: Final = "INSERT OR REPLACE INTO subject VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_LICENCE: Final = "INSERT INTO licence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)"
+_SUBJECT_COLUMNS: Final = attrgetter(*(each.name for each in fields(SubjectRow)))
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode
+_DELETE: Final = tuple(f"DELETE FROM {table} WHERE subject = ?" for table in OF_SUBJECT)  # noqa: S608 - names from the schema
+_TOTAL: Final = "SELECT total FROM used WHERE number = ? AND authority = ? AND line = ? AND unit = ?"
+_AS_OF: Final = "UPDATE register_state SET as_of = ? WHERE as_of IS NULL OR as_of < ?"
+
+
+class RegisterStore(SqliteSubscriberStore):
+    """A subscriber's store with a register in the same file: one transaction moves the position and changes the register."""
+
+    def __init__(self, path: Path | None, agency: str) -> None:
+        super().__init__(path, agency)
+        try:
+            self._erased = True  # a process that ended before it could may have left something
+            self._sql.execute("PRAGMA secure_delete = ON")
+            self._prepare(path)
+            self.scrub()
+            self.register = SqliteRegister(self._sql, self._note_erasure)
+        except sqlite3.Error as error:
+            self.close()
+            raise StoreError(f"the register `{path}` cannot be opened: {error}", advice="move it away: it is built again") from error
+        except StoreError:
+            self.close()
+            raise
+
+    def _prepare(self, path: Path | None) -> None:
+        version = self._sql.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise StoreError(f"the register `{path}` is of version {version}, newer than this program", advice="use the newer program")
+        if version < VERSION:
+            self._sql.execute("BEGIN IMMEDIATE")
+            for table in NAMES if version else ():
+                self._sql.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in TABLES.split(";\n"):
+                self._sql.execute(statement)
+            self._sql.execute("INSERT INTO register_state VALUES (NULL, 0)")
+            self._sql.execute(f"PRAGMA user_version = {VERSION}")
+            self._sql.execute("COMMIT")
+            self.restart(0, follow_chains=True)
+
+    def own_position(self) -> int:
+        """The number of the last own message that was taken."""
+        return self._sql.execute("SELECT own FROM register_state").fetchone()[0]
+
+    def own_taken(self, number: int) -> None:
+        """Remember it, in the transaction that takes the message."""
+        self._sql.execute("UPDATE register_state SET own = ?", (number,))
+
+    def _note_erasure(self) -> None:
+        self._erased = True
+
+    def commit(self) -> None:
+        """See the port. What was erased is in no file after it, unless a reader is in the middle of an answer: then after :meth:`scrub`."""
+        super().commit()
+        self.scrub()
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log if something that was erased is in it still. Does not wait for readers: call it again later."""
+        if self._erased:
+            self._sql.execute("PRAGMA busy_timeout = 0")
+            self._erased = bool(self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            self._sql.execute("PRAGMA busy_timeout = 5000")
+
+
+@dataclass(slots=True)
+class Touched:
+    """What flags may depend on a subject: licence numbers it cites or decides or writes off, containers, zone stays, alerts hit."""
+
+    cited: set[str] = field(default_factory=set[str])
+    decided: set[str] = field(default_factory=set[str])
+    containers: set[str] = field(default_factory=set[str])
+    stays: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    hits: set[str] = field(default_factory=set[str])
+
+
+class SqliteRegister:
+    """Writes a register through a connection whose transaction is open. ``erased`` is called when content went."""
+
+    def __init__(self, connection: sqlite3.Connection, erased: Callable[[], None]) -> None:
+        self._sql = connection
+        self._erased = erased
+        self._flags = FlagKeeper(connection)
+
+    def take(self, delivered: Delivered) -> bool:
+        """Apply a message; whether it is the newest of its subject. What is older, or was applied, changes nothing but the age."""
+        self._sql.execute(_AS_OF, (delivered.admitted_at, delivered.admitted_at))
+        known = self._sql.execute(_RANK, (delivered.subject,)).fetchone()
+        if known is not None and tuple(known) >= delivered.rank:
+            return False
+        touched = Touched()
+        if known is not None:
+            self._touched_before(delivered.subject, touched)
+            self._write_off(delivered.subject, -1)
+            for statement in _DELETE:
+                self._sql.execute(statement, (delivered.subject,))
+        change = change_of(delivered)
+        self._insert(change)
+        _touched_after(change, touched)
+        if change.subject.state == "ERASED":
+            self._forget(delivered.subject)
+        if known is not None:
+            self._flags.drop(delivered.subject)
+        self._derive(change.subject, touched)
+        return True
+
+    def _touched_before(self, subject: str, touched: Touched) -> None:
+        """From the rows that are about to go."""
+        for kind, value in self._sql.execute(
+            "SELECT kind, value FROM look WHERE subject = ? AND kind IN (?, ?)", (subject, LICENCE, CONTAINER)
+        ):
+            (touched.cited if kind == LICENCE else touched.containers).add(value)
+        query = "SELECT number FROM licence WHERE subject = ? UNION SELECT number FROM written_off WHERE subject = ?"
+        touched.decided.update(number for (number,) in self._sql.execute(query, (subject, subject)))
+        touched.stays.update(self._sql.execute("SELECT zone, container FROM movement WHERE subject = ?", (subject,)))
+        hits = self._sql.execute("SELECT target FROM link WHERE subject = ? AND kind = ?", (subject, HIT))
+        touched.hits.update(target for (target,) in hits)
+        touched.hits.add(subject)
+
+    def _insert(self, change: Change) -> None:
+        row = change.subject
+        subject, execute, many = row.subject, self._sql.execute, self._sql.executemany
+        execute(_SUBJECT, _SUBJECT_COLUMNS(row))
+        if change.content:
+            execute("INSERT INTO content VALUES (?, ?)", (subject, _JSON(change.content)))
+        if change.keys:
+            many("INSERT OR IGNORE INTO look VALUES (?, ?, ?, ?)", [(key.kind, key.value, subject, key.detail) for key in change.keys])
+        if change.licence is not None:
+            self._insert_licence(change)
+        if change.usages:
+            rows = [(subject, u.number, u.authority, u.line, u.unit, str(u.quantity), row.admitted_at) for u in change.usages]
+            many("INSERT INTO written_off VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._write_off(subject, 1)
+        if change.movements:
+            passages = [(m.zone, m.container, m.at, m.direction, subject, m.mode, m.left_in) for m in change.movements]
+            many("INSERT OR IGNORE INTO movement VALUES (?, ?, ?, ?, ?, ?, ?)", passages)
+        if change.links:
+            many("INSERT INTO link VALUES (?, ?, ?, ?, ?)", [(subject, k.kind, k.target, k.target_revision, k.note) for k in change.links])
+        if change.duties:
+            many("INSERT INTO duty VALUES (?, ?, ?, ?)", [(subject, duty.kind, duty.since, duty.due) for duty in change.duties])
+
+    def _insert_licence(self, change: Change) -> None:
+        licence, row = change.licence, change.subject
+        if licence is None:
+            return
+        items = None if licence.items is None else _JSON(licence.items)
+        self._sql.execute(
+            _LICENCE,
+            (
+                licence.number, licence.authority, row.subject, licence.licence_no, licence.licence_type, licence.decision, licence.status,
+                licence.instruction, licence.effective_at, licence.published_at, licence.expires_at, " ".join(licence.destinations), items,
+                row.revision, row.admitted_at, row.withheld,
+            ),
+        )  # fmt: skip
+
+    def _write_off(self, subject: str, sign: int) -> None:
+        """Add a subject's write-offs to the totals, or take them off: sums of whole numbers, the same in any order."""
+        query = "SELECT number, authority, line, unit, quantity FROM written_off WHERE subject = ?"
+        for number, authority, line, unit, quantity in self._sql.execute(query, (subject,)).fetchall():
+            key = (number, authority, line, unit)
+            known = self._sql.execute(_TOTAL, key).fetchone()
+            total = (int(known[0]) if known else 0) + sign * int(quantity)
+            if total:
+                self._sql.execute("INSERT OR REPLACE INTO used VALUES (?, ?, ?, ?, ?)", (*key, str(total)))
+            else:
+                self._sql.execute("DELETE FROM used WHERE number = ? AND authority = ? AND line = ? AND unit = ?", key)
+
+    def _forget(self, subject: str) -> None:
+        """Content that waits for another try, or that the agency's own code refused, goes too. Refused forgeries are evidence and stay."""
+        self._sql.execute("DELETE FROM held WHERE subject = ?", (subject,))
+        self._sql.execute("DELETE FROM quarantine WHERE code = 'REJECTED_HERE' AND key = ?", (b"s/" + subject.encode(),))
+        self._erased()
+
+    def _derive(self, row: SubjectRow, touched: Touched) -> None:
+        for number in sorted(touched.decided):
+            self._flags.licence(number)
+        if row.family in CITING:
+            for number in sorted(touched.cited - touched.decided):
+                self._flags.citing(number, row.subject)
+        for container in sorted(touched.containers):
+            self._flags.container(container)
+        for zone, container in sorted(touched.stays):
+            self._flags.stay(zone, container)
+        for alert in sorted(touched.hits):
+            self._flags.hit(alert)
+
+
+def _touched_after(change: Change, touched: Touched) -> None:
+    touched.cited.update(key.value for key in change.keys if key.kind == LICENCE)
+    touched.containers.update(key.value for key in change.keys if key.kind == CONTAINER)
+    touched.decided.update(usage.number for usage in change.usages)
+    if change.licence is not None:
+        touched.decided.add(change.licence.number)
+    touched.stays.update((movement.zone, movement.container) for movement in change.movements)
+    touched.hits.update(link.target for link in change.links if link.kind == HIT)
+    if change.subject.family == "alert":
+        touched.hits.add(change.subject.subject)

@@ -1,0 +1,202 @@
+"""Look-ups in a register. They read what is committed, whoever writes it, with Kafka or without; every key has an index."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from broker.errors import StoreError
+from broker.register import keys
+from broker.register.answers import LicenceAnswer, OpenDuty, SubjectAnswer, ZoneAnswer
+from broker.register.licences import balances, status_at
+from broker.register.names import name_forms
+from broker.register.rows import Flag, Key, SubjectRow
+from broker.register.zones import Passage, stays
+from broker.storage.register_flags import FLAG_COLUMNS, flags_of, licence_row
+from broker.storage.register_schema import VERSION
+
+LIMIT: Final = 1000
+"""Most subjects of one answer."""
+
+CACHE_KIB: Final = 16_384
+"""Memory for pages of a reader: the inner pages of the look-ups of a million licences fit."""
+
+_LICENCE: Final = (
+    "SELECT number, authority, licence_no, licence_type, decision, status, instruction, effective_at, published_at, expires_at, "
+    "destinations, items, subject, revision, admitted_at, withheld, used, "
+    "EXISTS (SELECT 1 FROM flag WHERE rule = 'LICENCE' AND about = licence.number), "
+    "(SELECT as_of FROM register_state) FROM licence WHERE number = ?"
+)
+_ACTIVE: Final = "starts_at <= ? AND (ends_at IS NULL OR ends_at > ?)"
+_LICENCE_FLAGS: Final = f"SELECT {FLAG_COLUMNS} FROM flag WHERE rule = 'LICENCE' AND about = ? AND {_ACTIVE} ORDER BY code, subject"  # noqa: S608
+_NOW: Final = "starts_at <= :now AND (ends_at IS NULL OR ends_at > :now)"
+_SUBJECT_FLAGS: Final = (
+    f"SELECT {FLAG_COLUMNS} FROM flag WHERE subject = :subject AND {_NOW} UNION "  # noqa: S608
+    f"SELECT {FLAG_COLUMNS} FROM flag WHERE rule = 'CONTAINER' AND about IN "
+    f"(SELECT value FROM look WHERE subject = :subject AND kind = 'CONTAINER') AND {_NOW} ORDER BY code, about"
+)
+_FLAGS: Final = f"SELECT {FLAG_COLUMNS} FROM flag WHERE {_ACTIVE} ORDER BY since, code, about, subject LIMIT ?"  # noqa: S608
+_DUTIES: Final = (
+    "SELECT d.subject, s.revision, s.family, s.urgency, d.kind, d.since, d.due FROM duty d JOIN subject s ON s.subject = d.subject "
+    "WHERE NOT EXISTS (SELECT 1 FROM link l JOIN subject a ON a.subject = l.subject WHERE l.target = d.subject AND l.kind = d.kind "
+    "AND a.originator = ? AND (l.target_revision IS NULL OR l.target_revision >= s.revision)) "
+    "ORDER BY d.due IS NULL, d.due, d.since, d.subject"
+)
+_STAYS: Final = (
+    "SELECT m.zone, m.container, m.subject, s.admitted_at, m.direction, m.at, m.mode, m.left_in FROM movement m "
+    "JOIN subject s ON s.subject = m.subject WHERE (m.zone, m.container) IN (SELECT zone, container FROM movement WHERE container = :value "
+    "UNION SELECT zone, container FROM movement WHERE subject IN (SELECT subject FROM look WHERE kind = :kind AND value = :value) "
+    "AND instr(' ' || left_in || ' ', ' ' || :value || ' ')) ORDER BY m.zone, m.container, m.at"
+)
+_PREFIXED: Final = frozenset({keys.HS, keys.CONTROL})
+
+Condition = Sequence[tuple[str, str]]
+"""Alternatives of (kind, comparable value): one of them has to fit."""
+
+
+def container_is(text: str) -> Condition:
+    """A container number, however it is written."""
+    return [(keys.CONTAINER, keys.comparable(text))]
+
+
+def document_is(text: str) -> Condition:
+    """A transport document, MRN or UCR."""
+    return [(keys.DOCUMENT, keys.comparable(text))]
+
+
+def conveyance_is(text: str) -> Condition:
+    """``9074729`` or ``9074729/017E`` (ship), ``SQ12/2026-10-01`` (flight), a wagon, a plate, a ship's name."""
+    return [(keys.CONVEYANCE, keys.conveyance_value(text))]
+
+
+def party_is(text: str) -> Condition:
+    """A party's name in any script, with or without the kind of company, or one of its numbers."""
+    forms = name_forms(text)
+    by_name = [(keys.NAME, forms.normal), (keys.LATIN, forms.latin), (keys.BARE, forms.bare), (keys.PARTY_ID, keys.comparable(text))]
+    return [(kind, value) for kind, value in by_name if value]
+
+
+def hs_is(text: str) -> Condition:
+    """An HS code, or how one begins: a chapter, a heading."""
+    return [(keys.HS, keys.comparable(text))]
+
+
+def control_is(text: str) -> Condition:
+    """An entry of a control list, or how one begins: ``3A001`` finds ``3A001.a.1``."""
+    return [(keys.CONTROL, keys.control_code(text))]
+
+
+def cites_licence(text: str) -> Condition:
+    """A licence's number."""
+    return [(keys.LICENCE, keys.comparable(text))]
+
+
+class RegisterReader:
+    """Answers from a register. ``now_ms`` is the moment that is asked about: what has ended by then is not live."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._sql = connection
+
+    @classmethod
+    def open(cls, path: Path) -> RegisterReader:
+        """Read a register that another process may be writing. Raises StoreError where there is none, or of another version."""
+        if not path.exists():
+            raise StoreError(f"there is no register at `{path}`", advice="run `broker register follow` while the exchange is up")
+        try:
+            connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise StoreError(f"the register `{path}` cannot be read: {error}", advice="move it away: it is built again") from error
+        if version != VERSION:
+            connection.close()
+            raise StoreError(f"the register `{path}` is of another version", advice="run `broker register follow`: it is built again")
+        return cls(connection)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._sql.close()
+
+    def as_of(self) -> int | None:
+        """The latest admission time of what this register has seen, in Unix milliseconds; None where it has seen nothing."""
+        return self._sql.execute("SELECT as_of FROM register_state").fetchone()[0]
+
+    def licence(self, number: str, now_ms: int) -> list[LicenceAnswer]:
+        """The licences of this number, one for each authority that has it."""
+        value = keys.comparable(number)
+        return [self._licence(row, now_ms) for row in self._sql.execute(_LICENCE, (value,)).fetchall()]
+
+    def _licence(self, row: Sequence[Any], now_ms: int) -> LicenceAnswer:
+        subject, revision, admitted_at, withheld, used, flagged, as_of = row[12:]
+        licence = licence_row(row)
+        written_off = {(line, unit): total for line, unit, total in json.loads(used)} if used else {}
+        return LicenceAnswer(
+            licence=licence,
+            subject=subject,
+            revision=revision,
+            admitted_at=admitted_at,
+            status=status_at(licence, now_ms),
+            in_force=licence.effective_at <= now_ms,
+            items=None if licence.items is None else balances(licence, written_off),
+            flags=flags_of(self._sql.execute(_LICENCE_FLAGS, (licence.number, now_ms, now_ms))) if flagged else (),
+            withheld=tuple(withheld.split()),
+            as_of=as_of,
+        )
+
+    def find(self, conditions: Iterable[Condition], now_ms: int, *, family: str = "alert", ended: bool = False) -> list[SubjectAnswer]:
+        """Live subjects of a family that fit every condition, by subject; ``ended`` takes in those past their time."""
+        parts: list[str] = []
+        values: list[object] = []
+        for condition in conditions:
+            tests: list[str] = []
+            for kind, value in condition:
+                begins = kind in _PREFIXED
+                tests.append("(kind = ? AND value >= ? AND value < ?)" if begins else "(kind = ? AND value = ?)")
+                values += [kind, value, f"{value}\U0010ffff"] if begins else [kind, value]
+            parts.append(f"SELECT subject FROM look WHERE {' OR '.join(tests) or '0'}")  # noqa: S608 - tests are of the line above
+        if not parts:
+            return []
+        query = (
+            f"SELECT * FROM subject WHERE subject IN ({' INTERSECT '.join(parts)}) AND family = ? "  # noqa: S608
+            "AND (? OR valid_until IS NULL OR valid_until > ?) ORDER BY subject LIMIT ?"
+        )
+        rows = self._sql.execute(query, (*values, family, ended, now_ms, LIMIT)).fetchall()
+        return [self._answer(SubjectRow(*row), now_ms) for row in rows]
+
+    def subject(self, subject: str, now_ms: int) -> SubjectAnswer | None:
+        """All that is held of a subject; of an erased one, that it is erased, when and why. None where it never came."""
+        row = self._sql.execute("SELECT * FROM subject WHERE subject = ?", (subject,)).fetchone()
+        return None if row is None else self._answer(SubjectRow(*row), now_ms)
+
+    def _answer(self, row: SubjectRow, now_ms: int) -> SubjectAnswer:
+        body = self._sql.execute("SELECT body FROM content WHERE subject = ?", (row.subject,)).fetchone()
+        content: Mapping[str, Any] = json.loads(body[0]) if body else {}
+        found = self._sql.execute("SELECT kind, value, detail FROM look WHERE subject = ? ORDER BY kind, value, detail", (row.subject,))
+        links = self._sql.execute("SELECT kind, subject, note FROM link WHERE target = ? ORDER BY kind, subject", (row.subject,))
+        return SubjectAnswer(
+            row=row,
+            content=content,
+            keys=tuple(Key(*each) for each in found),
+            flags=flags_of(self._sql.execute(_SUBJECT_FLAGS, {"subject": row.subject, "now": now_ms})),
+            links=tuple(links.fetchall()),
+            live=row.state == "LIVE" and (row.valid_until is None or row.valid_until > now_ms),
+        )
+
+    def flags(self, now_ms: int, limit: int = LIMIT) -> tuple[Flag, ...]:
+        """Every flag that stands, oldest first."""
+        return flags_of(self._sql.execute(_FLAGS, (now_ms, now_ms, limit)))
+
+    def zone_stays(self, container: str) -> list[ZoneAnswer]:
+        """The stays in free zones of a container, and of those whose goods left in it, zone by zone."""
+        by_place: dict[tuple[str, str], list[Passage]] = {}
+        for zone, box, *passage in self._sql.execute(_STAYS, {"kind": keys.CONTAINER, "value": keys.comparable(container)}):
+            by_place.setdefault((zone, box), []).append(Passage(*passage))
+        return [ZoneAnswer(zone, box, tuple(stays(passages))) for (zone, box), passages in by_place.items()]
+
+    def duties(self, agency: str) -> list[OpenDuty]:
+        """What ``agency``, whose register this is, has not answered yet: those with a time first, the earliest first."""
+        return [OpenDuty(*row) for row in self._sql.execute(_DUTIES, (agency,))]

@@ -1,0 +1,60 @@
+"""The tables of a register, and its version. A register of an earlier version is emptied and built again from the inbox."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = 1
+"""Version of these tables, kept as SQLite's ``user_version``."""
+
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS register_state (as_of INTEGER, own INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS subject (
+    subject TEXT PRIMARY KEY, family TEXT NOT NULL, originator TEXT NOT NULL, revision INTEGER NOT NULL, counter INTEGER NOT NULL,
+    leaf BLOB NOT NULL, message_id TEXT NOT NULL, issued_at INTEGER NOT NULL, admitted_at INTEGER NOT NULL, valid_until INTEGER,
+    urgency TEXT NOT NULL, tlp TEXT NOT NULL, handling TEXT NOT NULL, withheld TEXT NOT NULL, state TEXT NOT NULL, reason TEXT,
+    erased_at INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS content (subject TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS look (
+    kind TEXT NOT NULL, value TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,
+    PRIMARY KEY (kind, value, subject, detail)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS look_subject ON look (subject);
+CREATE TABLE IF NOT EXISTS licence (
+    number TEXT NOT NULL, authority TEXT NOT NULL, subject TEXT NOT NULL, licence_no TEXT NOT NULL, licence_type TEXT NOT NULL,
+    decision TEXT NOT NULL, status TEXT NOT NULL, instruction TEXT, effective_at INTEGER NOT NULL, published_at INTEGER NOT NULL,
+    expires_at INTEGER, destinations TEXT NOT NULL, items TEXT, used TEXT, revision INTEGER NOT NULL, admitted_at INTEGER NOT NULL,
+    withheld TEXT NOT NULL, PRIMARY KEY (number, authority, subject)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS licence_subject ON licence (subject);
+CREATE TABLE IF NOT EXISTS written_off (
+    subject TEXT NOT NULL, number TEXT NOT NULL, authority TEXT NOT NULL, line INTEGER NOT NULL, unit TEXT NOT NULL,
+    quantity TEXT NOT NULL, admitted_at INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS written_off_subject ON written_off (subject);
+CREATE INDEX IF NOT EXISTS written_off_licence ON written_off (number, authority, admitted_at);
+CREATE TABLE IF NOT EXISTS used (
+    number TEXT NOT NULL, authority TEXT NOT NULL, line INTEGER NOT NULL, unit TEXT NOT NULL, total TEXT NOT NULL,
+    PRIMARY KEY (number, authority, line, unit)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS movement (
+    zone TEXT NOT NULL, container TEXT NOT NULL, at INTEGER NOT NULL, direction TEXT NOT NULL, subject TEXT NOT NULL, mode TEXT NOT NULL,
+    left_in TEXT NOT NULL, PRIMARY KEY (zone, container, at, direction, subject)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS movement_subject ON movement (subject);
+CREATE INDEX IF NOT EXISTS movement_container ON movement (container, zone);
+CREATE TABLE IF NOT EXISTS link (
+    subject TEXT NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL, target_revision INTEGER, note TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS link_subject ON link (subject);
+CREATE INDEX IF NOT EXISTS link_target ON link (target, kind);
+CREATE TABLE IF NOT EXISTS duty (
+    subject TEXT NOT NULL, kind TEXT NOT NULL, since INTEGER NOT NULL, due INTEGER, PRIMARY KEY (subject, kind)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS flag (
+    rule TEXT NOT NULL, about TEXT NOT NULL, code TEXT NOT NULL, subject TEXT NOT NULL, others TEXT NOT NULL, addressees TEXT NOT NULL,
+    text TEXT NOT NULL, instruction TEXT, since INTEGER NOT NULL, starts_at INTEGER NOT NULL, ends_at INTEGER,
+    PRIMARY KEY (rule, about, code, subject, others)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS flag_subject ON flag (subject);
+"""
+
+NAMES: Final = (
+    "register_state", "subject", "content", "look", "licence", "written_off", "used", "movement", "link", "duty", "flag",
+)  # fmt: skip
+"""All tables of a register."""
+
+OF_SUBJECT: Final = ("content", "look", "licence", "written_off", "movement", "link", "duty")
+"""Tables whose rows go with their subject's revision."""
