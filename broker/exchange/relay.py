@@ -30,6 +30,7 @@ from broker.exchange.decide import labels_of
 from broker.exchange.lifecycle import next_state, successor
 from broker.exchange.post import Post
 from broker.exchange.quarantine import First, place_of, quarantine_value
+from broker.exchange.recall import reach
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.sequence import Consumed, Parked, Stream
@@ -314,24 +315,24 @@ class Batch:
         self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer, record.offset)
 
     def _decide(self, record: Record, authentic: Authentic, state: str, remarks: list[Finding], now_ms: int) -> Answer:
-        """Ask policy: may it be published, and who gets which sections."""
+        """Ask policy: may it be published, and who gets which sections. Holders are reached besides (:mod:`broker.exchange.recall`)."""
         header = authentic.header
         labels = labels_of(header, open_section(authentic, AUDIENCE))
         verdict = self.decider.may_publish(labels, now_ms)
         if not verdict.allowed:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
             return self._refuse(record, refusal, authentic, now_ms)
-        releases = self.decider.distribute(labels, now_ms).releases
-        for release in releases:
+        known = self.shard.subjects.get(header.subject)
+        reached = reach(header, known, self.decider.distribute(labels, now_ms), self.rules.directory)
+        for release in reached.releases:
             self._deliver(authentic, release, now_ms)
         findings = (*self._findings(record, authentic), *remarks)
-        recipients = tuple(release.agency for release in releases)
-        self.shard.accept(header.subject, successor(self.shard.subjects.get(header.subject), authentic, recipients, state))
+        self.shard.accept(header.subject, successor(known, authentic, reached, state))
         self._plain.append(Outgoing(CURRENT, header.subject.encode(), record.value))
         self._weight += len(record.value or b"")
         self._leaves.append(authentic.leaf)
         self.tally.accepted += 1
-        return self._answer(record, authentic, None, now_ms, releases, findings)
+        return self._answer(record, authentic, None, now_ms, reached.releases, findings)
 
     def _findings(self, record: Record, authentic: Authentic) -> tuple[Finding, ...]:
         """Remarks that never refuse: late, past its validity, a revision left out."""

@@ -7,12 +7,13 @@ key                               value (deterministic CBOR)
 ``q/<agency>/<stream>``           [last consumed seq, its leaf]
 ``d/<agency>/<stream>/<slot>``    [seq, leaf, inbox key, receipt note, offset]; slot = seq mod 512
 ``k/<agency>/<stream>/<seq>``     [topic, partition, offset, Unix ms, value, leaf, since]
-``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former holder, ...]]
+``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former holder, ...], [untold, ...]]
 ``c/<agency>``                    [deliveries so far into this inbox, leaf of the last]
 ================================  ======================================================
 
 ``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
-that is not known; former holders received an earlier revision and not the last. Rows that end before these are read too.
+that is not known; former holders received an earlier revision and not the last, and the untold of them do not know yet that it was
+taken back from them. Rows that end before these are read too: where nobody was told, all former holders are untold.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers, beyond which the stream that rested longest keeps nothing but that (its
@@ -57,9 +58,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SubjectState:
-    """The last accepted revision of a subject, who was sent it, and where it took the subject (:mod:`broker.exchange.lifecycle`).
+    """The last accepted revision of a subject, who was given it, and where it took the subject (:mod:`broker.exchange.lifecycle`).
 
-    ``family`` is the subject's, also after a recall. ``former`` were sent an earlier revision and not the last, sorted.
+    ``family`` is the subject's, also after a recall. ``former`` were given an earlier revision and not the last, sorted; ``untold``
+    are those of them who were not told so (:mod:`broker.exchange.recall`).
     """
 
     family: str
@@ -68,10 +70,11 @@ class SubjectState:
     recipients: tuple[str, ...]
     state: str = ""
     former: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
     @property
     def holders(self) -> frozenset[str]:
-        """Everyone who was sent any revision: whom a recall has to reach."""
+        """Everyone who was given any revision: whom a recall has to reach."""
         return frozenset((*self.recipients, *self.former))
 
 
@@ -318,9 +321,12 @@ def _stream_key(name: str) -> StreamKey:
     return originator, stream
 
 
-def _life(row: list[Any]) -> tuple[str, tuple[str, ...]]:
-    """State and former holders of a subject; rows of a relay that kept neither end before them."""
-    return (row[4], tuple(row[5])) if len(row) > 5 else ("", ())
+def _life(row: list[Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """State, former holders and untold ones of a subject; rows of a relay that kept none of them, or told nobody, end before them."""
+    if len(row) <= 5:
+        return "", (), ()
+    former = tuple(row[5])
+    return row[4], former, tuple(row[6]) if len(row) > 6 else former
 
 
 def _portrait(item: object) -> list[Any]:
@@ -335,7 +341,8 @@ def _portrait(item: object) -> list[Any]:
             place = [record.topic, record.partition, record.offset, record.timestamp_ms]
             return [*place, record.value, item.leaf, item.since_ms]
         case SubjectState():
-            return [item.family, item.revision, item.leaf, list(item.recipients), item.state, list(item.former)]
+            holders = [list(item.former), list(item.untold)]
+            return [item.family, item.revision, item.leaf, list(item.recipients), item.state, *holders]
         case Chain():
             return [item.counter, item.prev]
         case _:
