@@ -68,7 +68,10 @@ def _answered(handle: Handle, receipt: Receipt) -> dict[str, Any]:
         "outcome": "accepted" if accepted else "quarantined", "code": receipt.code or None, "step": receipt.step or None,
         "path": receipt.path, "reason": receipt.reason, "advice": receipt.advice, "admitted_at": iso(receipt.admitted_at),
         "findings": _findings(handle.findings, receipt.findings),
-        "recipients": [{"agency": r.agency, "sections": list(r.sections), "withheld": list(r.withheld)} for r in receipt.recipients],
+        "recipients": [
+            {"agency": r.agency, "sections": list(r.sections), "withheld": list(r.withheld), "withdrawn": r.withdrawn}
+            for r in receipt.recipients
+        ],
     }  # fmt: skip
 
 
@@ -76,7 +79,8 @@ def _previewed(message: Message, verdict: Verdict, distribution: Distribution, f
     recipients = [
         {
             "agency": release.agency, "rule": release.rule, "sections": [name for name, _ in release.given],
-            "withheld": [name for name, _ in release.withheld], "rules": dict((*release.given, *release.withheld)),
+            "withheld": [name for name, _ in release.withheld], "withdrawn": not release.given,
+            "rules": dict((*release.given, *release.withheld)),
         }
         for release in distribution.releases
     ]  # fmt: skip
@@ -100,6 +104,11 @@ def _told(record: dict[str, Any]) -> str:
         lines.append(f"  {record['code']}{escape(printable(where))}: {escape(printable(record['reason']))}")
         lines.append(f"  [dim]{escape(printable(record['advice']))}[/dim]" if record["advice"] else "")
     for each in record["recipients"]:
+        if each["withdrawn"]:
+            lines.append(
+                f"  {each['agency']:<16} [yellow]withdrawn[/]: it held an earlier revision, and is told that it may not any longer"
+            )
+            continue
         rules = each.get("rules", {})
         given = ", ".join(f"{name} [dim]({rules[name]})[/dim]" if name in rules else name for name in each["sections"])
         withheld = ", ".join(f"{name} [dim]({rules[name]})[/dim]" if name in rules else name for name in each["withheld"])
@@ -239,7 +248,8 @@ def delivery_json(delivery: Delivery, catalogue: Catalogue) -> dict[str, Any]:
         "message_id": delivery.message_id, "family": delivery.family, "originator": delivery.originator, "subject": delivery.subject,
         "revision": delivery.revision, "issued_at": iso(delivery.issued_at_ms), "header": header_json(delivery.header),
         "sections": sections, "withheld": sorted(delivery.withheld), "withheld_by": delivery.withheld, "rule": delivery.slip.rule,
-        "admitted_at": iso(delivery.slip.admitted_at), "redelivered": delivery.redelivered, "verified": True,
+        "admitted_at": iso(delivery.slip.admitted_at), "redelivered": delivery.redelivered, "taken_back": delivery.taken_back,
+        "verified": True,
     }  # fmt: skip
 
 
@@ -339,5 +349,7 @@ def _shown(record: dict[str, Any]) -> str:
     for name, content in record["sections"].items():
         body = json.dumps(_filled(content), ensure_ascii=False)
         lines.append(f"  [dim]{name:<10}[/dim] {escape(printable(body))}")
+    if record["taken_back"]:
+        lines.append("  [red]taken back[/] by its owner: what is kept of this subject has to go")
     lines += [f"  {name:<10} [yellow]withheld[/] by {rule}" for name, rule in sorted(record["withheld_by"].items())]
     return "\n".join(lines)

@@ -29,12 +29,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt
-from broker.exchange.admit import AUDIENCE
 from broker.exchange.shard import SubjectState
 from broker.families.lifecycles.tables import RECALL_FAMILY
-from broker.policy.model import POLICY_ERROR, Distribution, Release
+from broker.policy.model import POLICY_ERROR, Distribution, Labels, Release
 from broker.trust.directory import Directory
 
 REACHES_HOLDERS: Final = "recall-reaches-holders"
@@ -55,13 +53,12 @@ class Reach:
     untold: tuple[str, ...]
 
 
-def reach(header: Header, known: SubjectState | None, distribution: Distribution, directory: Directory) -> Reach:
+def reach(labels: Labels, known: SubjectState | None, distribution: Distribution, directory: Directory) -> Reach:
     """Whom a revision that was accepted goes to. ``distribution`` is policy's decision, ``known`` the subject before it."""
-    sections = tuple(commitment.section for commitment in header.commitments if commitment.section != AUDIENCE)
-    if header.family == RECALL_FAMILY:
+    if labels.family == RECALL_FAMILY:
         holders = sorted(known.holders) if known else []
         reached = tuple(agency for agency in holders if _active(agency, directory))
-        releases = tuple(Release(agency, REACHES_HOLDERS, tuple((s, REACHES_HOLDERS) for s in sections), ()) for agency in reached)
+        releases = tuple(Release(agency, REACHES_HOLDERS, tuple((s, REACHES_HOLDERS) for s in labels.sections), ()) for agency in reached)
         return Reach(releases, reached, tuple(sorted(set(holders).difference(reached))))
     given = tuple(release.agency for release in distribution.releases)
     dropped = sorted({*known.recipients, *known.untold}.difference(given)) if known else []
@@ -69,7 +66,7 @@ def reach(header: Header, known: SubjectState | None, distribution: Distribution
         return Reach(distribution.releases, given, ())
     failed = {denial.agency for denial in distribution.denials if denial.rule == POLICY_ERROR}
     told = [agency for agency in dropped if agency not in failed and _active(agency, directory)]
-    withheld = tuple((section, NO_LONGER_DISCLOSED) for section in sections)
+    withheld = tuple((section, NO_LONGER_DISCLOSED) for section in labels.sections)
     releases = (*distribution.releases, *(Release(agency, NO_LONGER_DISCLOSED, (), withheld) for agency in told))
     untold = tuple(agency for agency in dropped if agency not in told)
     return Reach(tuple(sorted(releases, key=lambda release: release.agency)), given, untold)
@@ -97,3 +94,12 @@ def remembered(receipts: Iterable[Receipt]) -> SubjectState | None:
         former = tuple(sorted(before.difference(given)))
         state = SubjectState("", receipt.revision or 0, receipt.leaf or b"", given, "", former, untold)
     return state
+
+
+def foreseen(labels: Labels, receipts: Iterable[Receipt], decided: Distribution, directory: Directory) -> Distribution:
+    """Policy's decision on a revision that was not published yet, with the holders whom it would reach besides, as far as the receipts of
+    the revisions before it tell: a release that gives nothing is a withdrawal."""
+    releases = reach(labels, remembered(receipts), decided, directory).releases
+    reached = {release.agency for release in releases}
+    left = tuple(denial for denial in decided.denials if denial.agency not in reached)
+    return Distribution(releases, left, decided.until_ms)

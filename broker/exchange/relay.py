@@ -323,7 +323,7 @@ class Batch:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
             return self._refuse(record, refusal, authentic, now_ms)
         known = self.shard.subjects.get(header.subject)
-        reached = reach(header, known, self.decider.distribute(labels, now_ms), self.rules.directory)
+        reached = reach(labels, known, self.decider.distribute(labels, now_ms), self.rules.directory)
         for release in reached.releases:
             self._deliver(authentic, release, now_ms)
         findings = (*self._findings(record, authentic), *remarks)

@@ -30,6 +30,7 @@ from broker import ids
 from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError, ExchangeUnreachable, Finding, Refusal, RefusedError, UsageError
 from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
+from broker.exchange.recall import foreseen
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
@@ -190,12 +191,18 @@ class Publisher:
         return await waiting.acked
 
     def preview(self, message: Message) -> tuple[Verdict, Distribution]:
-        """A dry run: may it be published, and who would see which sections by which rule. Raises RefusedError."""
+        """A dry run: may it be published, and who would see which sections by which rule. Raises RefusedError.
+
+        Who held an earlier revision is in it as well, as far as this publisher's own receipts tell: whom a recall reaches, and from whom
+        a narrowed audience takes the subject back (a release that gives nothing).
+        """
         encoded = self._encoded(message)
         now_ms = self._clock.now_ms()
         labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
-        decider = self.knowledge.decider
-        return decider.may_publish(labels, now_ms), decider.distribute(labels, now_ms)
+        decider, rules = self.knowledge.decider, self.knowledge.rules
+        read = [read_receipt(note, rules) for note in self._store.receipts(message.subject)]
+        before = (each for each in read if isinstance(each, Receipt) and (each.revision or 0) < message.revision)
+        return decider.may_publish(labels, now_ms), foreseen(labels, before, decider.distribute(labels, now_ms), rules.directory)
 
     def findings(self, message: Message) -> tuple[Finding, ...]:
         """What would be remarked on a message, without sending it; the first answer of a run begins with remarks on the code lists

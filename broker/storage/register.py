@@ -4,8 +4,7 @@ What a message changes is decided by :mod:`broker.register`; here it is written,
 from the rows that are there then. So the register is a function of the set of messages, and a crash at any point leaves one that the
 next run continues: what was committed is there once, what was not comes again.
 
-Erasure is at once and for good: ``secure_delete`` overwrites what a deleted row held, and after a commit that erased something the
-write-ahead log, which held it too, is moved into the file and cut to nothing.
+Erasure is at once and for good: see :mod:`broker.storage.subscriber_store`.
 """
 
 from __future__ import annotations
@@ -42,11 +41,8 @@ class RegisterStore(SqliteSubscriberStore):
     def __init__(self, path: Path | None, agency: str) -> None:
         super().__init__(path, agency)
         try:
-            self._erased = True  # a process that ended before it could may have left something
-            self._sql.execute("PRAGMA secure_delete = ON")
             self._prepare(path)
-            self.scrub()
-            self.register = SqliteRegister(self._sql, self._note_erasure)
+            self.register = SqliteRegister(self._sql, self.forget)
         except sqlite3.Error as error:
             self.close()
             raise StoreError(f"the register `{path}` cannot be opened: {error}", advice="move it away: it is built again") from error
@@ -77,21 +73,6 @@ class RegisterStore(SqliteSubscriberStore):
         """Remember it, in the transaction that takes the message."""
         self._sql.execute("UPDATE register_state SET own = ?", (number,))
 
-    def _note_erasure(self) -> None:
-        self._erased = True
-
-    def commit(self) -> None:
-        """See the port. What was erased is in no file after it, unless a reader is in the middle of an answer: then after :meth:`scrub`."""
-        super().commit()
-        self.scrub()
-
-    def scrub(self) -> None:
-        """Empty the write-ahead log if something that was erased is in it still. Does not wait for readers: call it again later."""
-        if self._erased:
-            self._sql.execute("PRAGMA busy_timeout = 0")
-            self._erased = bool(self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
-            self._sql.execute("PRAGMA busy_timeout = 5000")
-
 
 @dataclass(slots=True)
 class Touched:
@@ -105,11 +86,12 @@ class Touched:
 
 
 class SqliteRegister:
-    """Writes a register through a connection whose transaction is open. ``erased`` is called when content went."""
+    """Writes a register through a connection whose transaction is open. ``forget`` is called with a subject that its owner took back:
+    it removes what else is kept of it, and sees that nothing stays in the file."""
 
-    def __init__(self, connection: sqlite3.Connection, erased: Callable[[], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, forget: Callable[[str], None]) -> None:
         self._sql = connection
-        self._erased = erased
+        self._forget = forget
         self._flags = FlagKeeper(connection)
 
     def take(self, delivered: Delivered) -> bool:
@@ -194,12 +176,6 @@ class SqliteRegister:
                 self._sql.execute("INSERT OR REPLACE INTO used VALUES (?, ?, ?, ?, ?)", (*key, str(total)))
             else:
                 self._sql.execute("DELETE FROM used WHERE number = ? AND authority = ? AND line = ? AND unit = ?", key)
-
-    def _forget(self, subject: str) -> None:
-        """Content that waits for another try, or that the agency's own code refused, goes too. Refused forgeries are evidence and stay."""
-        self._sql.execute("DELETE FROM held WHERE subject = ?", (subject,))
-        self._sql.execute("DELETE FROM quarantine WHERE code = 'REJECTED_HERE' AND key = ?", (b"s/" + subject.encode(),))
-        self._erased()
 
     def _derive(self, row: SubjectRow, touched: Touched) -> None:
         for number in sorted(touched.decided):

@@ -9,7 +9,7 @@ from typing import Any
 
 from broker.envelope import cbor
 from broker.envelope.receipt import Receipt
-from broker.exchange.recall import NO_LONGER_DISCLOSED, REACHES_HOLDERS, reach, remembered, taken_back
+from broker.exchange.recall import NO_LONGER_DISCLOSED, REACHES_HOLDERS, foreseen, reach, remembered, taken_back
 from broker.exchange.receive import Received, receive
 from broker.exchange.records import Record
 from broker.exchange.shard import SubjectState
@@ -187,12 +187,12 @@ def test_an_error_of_policy_takes_nothing_back() -> None:
     """A holder who is denied because deciding failed gets nothing, and keeps what it has until a decision is made."""
     desk = Desk()
     desk.issue(1, "MY-CUSTOMS")
-    header = desk.author.write(desk.bench.alert(1, revision=2), now_ms=desk.bench.now).header
+    labels = desk.author.draft(desk.bench.alert(1, revision=2), now_ms=desk.bench.now).labels
     failed = Distribution((), (Denial("MY-CUSTOMS", POLICY_ERROR, "broken"),), None)
-    found = reach(header, desk.state, failed, desk.bench.desk.directory)
+    found = reach(labels, desk.state, failed, desk.bench.desk.directory)
     assert (found.releases, found.given, found.untold) == ((), (), ("MY-CUSTOMS",))
     denied = replace(failed, denials=(Denial("MY-CUSTOMS", "default-deny", ""),))
-    assert [each.given for each in reach(header, desk.state, denied, desk.bench.desk.directory).releases] == [()]
+    assert [each.given for each in reach(labels, desk.state, denied, desk.bench.desk.directory).releases] == [()]
 
 
 def test_rows_of_a_relay_that_told_nobody() -> None:
@@ -215,6 +215,22 @@ def test_receipts_tell_an_owner_what_the_relay_remembers() -> None:
         assert remembered(reversed(desk.told)) == replace(desk.state, family="", state="")
     desk.recall(6)
     assert remembered(desk.told) == replace(desk.state, family="", state="")
+
+
+def test_a_dry_run_foresees_holders() -> None:
+    """From the receipts alone: whom a recall reaches though it names nobody, and from whom a narrower audience withdraws."""
+    desk = Desk()
+    desk.issue(1, "MY-CUSTOMS", "AE-CUSTOMS")
+    narrowed = replace(desk.bench.alert(1, revision=2), audience=Audience(agencies=("AE-CUSTOMS",)), tlp="RED")
+    labels = desk.author.draft(narrowed, now_ms=desk.bench.now).labels
+    decided = desk.bench.decider.distribute(labels, desk.bench.now)
+    found = foreseen(labels, desk.told, decided, desk.bench.desk.directory)
+    assert [(each.agency, bool(each.given)) for each in found.releases] == [("AE-CUSTOMS", True), ("MY-CUSTOMS", False)]
+    assert "MY-CUSTOMS" not in {each.agency for each in found.denials}
+    assert foreseen(labels, (), decided, desk.bench.desk.directory) == decided
+    labels = replace(labels, family="recall", sections=("core",))
+    found = foreseen(labels, desk.told, desk.bench.decider.distribute(labels, desk.bench.now), desk.bench.desk.directory)
+    assert [each.agency for each in found.releases] == ["AE-CUSTOMS", "MY-CUSTOMS"]
 
 
 def test_what_takes_back() -> None:
