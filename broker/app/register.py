@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,9 @@ OWN_S: Final = 0.5
 """How often own messages are looked for while a register is followed."""
 OWN_BATCH: Final = 200
 """Most own messages of one transaction."""
+
+Look = Callable[[RegisterReader], Awaitable[None]]
+"""What is done again and again with a register that is followed."""
 
 _log = structlog.get_logger("register")
 
@@ -106,14 +109,15 @@ class Register:
         if self._running is not None:
             self._running.stop()
 
-    async def follow(self, *, until_end: bool = False) -> Counts:
-        """Keep the register up to date until :meth:`stop`, or up to the inbox's present end. Raises StoreInUse where another process keeps
+    async def follow(self, *, until_end: bool = False, look: Look | None = None) -> Counts:
+        """Keep the register up to date until :meth:`stop`, or up to the inbox's present end. ``look`` is called again and again while it is
+        followed, between two batches and when nothing that was erased is in its files. Raises StoreInUse where another process keeps
         it, ExchangeUnreachable, NotAuthorised."""
         store = RegisterStore(self._path, self._agency)
         try:
             with contextlib.closing(SqliteOwnCopies(self._own)) as copies:  # from now on the publisher leaves its copies there
                 self._running = subscriber = self._subscriber(store)
-                counts = await self._run(subscriber, store, copies, until_end=until_end)
+                counts = await self._run(subscriber, store, copies, until_end=until_end, look=look)
                 with contextlib.closing(RegisterStore(self._path, self._agency)) as again:  # a subscriber closes its store
                     take_own(again, copies, subscriber.knowledge.rules)
                 return counts
@@ -121,17 +125,21 @@ class Register:
             self._running = None
             store.close()
 
-    async def _run(self, subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies, *, until_end: bool) -> Counts:
+    async def _run(
+        self, subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies, *, until_end: bool, look: Look | None
+    ) -> Counts:
         async def keep(delivery: Delivery) -> Outcome:
             store.register.take(delivered_of(delivery))
             return DONE
 
-        looking = asyncio.create_task(_follow_own(subscriber, store, copies))
+        looking = asyncio.create_task(_follow_own(subscriber, store, copies, look))
+        looking.add_done_callback(lambda _: subscriber.stop())
         try:
             return await subscriber.run(keep, until_end=until_end)
         finally:
             looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await looking
 
     async def catch_up(self, wait_s: float = WAIT_S) -> Freshness:
         """Read what is new, for ``wait_s`` seconds at most; where that cannot be, what is stored is all there is. Raises
@@ -162,13 +170,15 @@ class Register:
         return RegisterReader.open(self._path)
 
 
-async def _follow_own(subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies) -> None:
+async def _follow_own(subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies, look: Look | None) -> None:
     """Own messages come into the register while it is followed, between two batches of the inbox; so does what readers held up."""
     while True:
         await asyncio.sleep(OWN_S)
         if not store.transaction.in_transaction:
             store.scrub()
             take_own(store, copies, subscriber.knowledge.rules)
+            if look is not None and store.clean:
+                await look(RegisterReader(store.transaction))
 
 
 def take_own(store: RegisterStore, copies: SqliteOwnCopies, rules: Rules) -> int:

@@ -53,7 +53,8 @@ def _findings(*sources: Sequence[Finding]) -> list[dict[str, str]]:
     return [{"severity": each.severity, "code": each.code, "path": each.path, "reason": each.reason} for each in told.values()]
 
 
-def _refused(message: Message | None, refusal: Refusal) -> dict[str, Any]:
+def refused_json(message: Message | None, refusal: Refusal) -> dict[str, Any]:
+    """The outcome of a message that was refused before it was sent."""
     return {
         "message_id": None, "subject": message.subject if message else None, "revision": message.revision if message else None,
         "outcome": "refused", "code": refusal.code, "step": refusal.step, "path": refusal.path, "reason": refusal.reason,
@@ -61,7 +62,8 @@ def _refused(message: Message | None, refusal: Refusal) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _answered(handle: Handle, receipt: Receipt) -> dict[str, Any]:
+def answered_json(handle: Handle, receipt: Receipt) -> dict[str, Any]:
+    """The outcome of a message that the relay answered."""
     accepted = receipt.outcome == "ACCEPTED"
     return {
         "message_id": handle.message_id, "subject": receipt.subject, "revision": receipt.revision,
@@ -75,7 +77,8 @@ def _answered(handle: Handle, receipt: Receipt) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _previewed(message: Message, verdict: Verdict, distribution: Distribution, findings: Sequence[Finding]) -> dict[str, Any]:
+def previewed_json(message: Message, verdict: Verdict, distribution: Distribution, findings: Sequence[Finding]) -> dict[str, Any]:
+    """What a dry run has to say."""
     recipients = [
         {
             "agency": release.agency, "rule": release.rule, "sections": [name for name, _ in release.given],
@@ -94,7 +97,7 @@ def _previewed(message: Message, verdict: Verdict, distribution: Distribution, f
     }  # fmt: skip
 
 
-def _told(record: dict[str, Any]) -> str:
+def outcome_told(record: dict[str, Any]) -> str:
     """An outcome for people."""
     good = record["outcome"] in ("accepted", "would be accepted")
     head = f"[{'green' if good else 'red'}]{record['outcome']}[/] {escape(printable(str(record['subject'])))}"
@@ -119,7 +122,8 @@ def _told(record: dict[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def _publisher(common: Common, agency: str) -> AsyncGenerator[Publisher]:
+async def publisher_of(common: Common, agency: str) -> AsyncGenerator[Publisher]:
+    """The publisher of an agency of this home, started, for the length of the block."""
     member = Member(common.home, agency, connect, bootstrap=common.bootstrap, codelists=common.codelists)
     transport = member.transport()
     try:
@@ -160,12 +164,12 @@ async def publish(
     catalogue = load_catalogue()
     process.settle()
     refused = 0
-    async with _publisher(common, as_) as publisher:
+    async with publisher_of(common, as_) as publisher:
         keep_trust(common.home, as_, publisher.knowledge)
         with screen.counting("publishing", None) as bar:
             async for record in _outcomes(publisher, files, catalogue, dry_run=dry_run, rate=rate, timeout=timeout):
                 refused += record["outcome"] not in ("accepted", "would be accepted")
-                screen.result(record, _told(record))
+                screen.result(record, outcome_told(record))
                 bar.advance(bar.task_ids[0])
     return 1 if refused else 0
 
@@ -209,14 +213,14 @@ async def _one(publisher: Publisher, value: object, catalogue: Catalogue, *, dry
     message = message_of(value, catalogue)
     if isinstance(message, Refusal):
         subject: object = cast("dict[str, object]", value).get("subject") if isinstance(value, dict) else None
-        return _refused(None, message) | {"subject": subject if isinstance(subject, str) else None}
+        return refused_json(None, message) | {"subject": subject if isinstance(subject, str) else None}
     try:
         if dry_run:
-            return _previewed(message, *publisher.preview(message), publisher.findings(message))
+            return previewed_json(message, *publisher.preview(message), publisher.findings(message))
         handle = await publisher.publish(message)
     except RefusedError as error:
-        return _refused(message, error.refusal)
-    return _answered(handle, await handle.receipt(timeout))
+        return refused_json(message, error.refusal)
+    return answered_json(handle, await handle.receipt(timeout))
 
 
 def header_json(header: Header) -> dict[str, Any]:

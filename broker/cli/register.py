@@ -60,7 +60,7 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
     """
     screen = Screen(as_json=common.json)
     async with _register(common, as_) as register:
-        freshness = await register.catch_up(_checked(wait))
+        freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
             found = reader.licence(number, SystemClock().now_ms())
     for answer in found:
@@ -69,7 +69,7 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
         screen.result(
             {"licence_no": number, "status": None} | freshness_json(freshness), f"no licence {escape(printable(number))} in this register"
         )
-    _note(screen, freshness)
+    freshness_note(screen, freshness)
     return 0 if found else 1
 
 
@@ -128,7 +128,7 @@ async def find(
     conditions = keys.conditions()
     screen = Screen(as_json=common.json)
     async with _register(common, as_) as register:
-        freshness = await register.catch_up(_checked(wait))
+        freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
             found = reader.find(conditions, SystemClock().now_ms(), ended=ended)
     for answer in found:
@@ -137,12 +137,12 @@ async def find(
         screen.remark("no live alert fits")
     elif len(found) == look.LIMIT:
         screen.note(f"[yellow]only the first {look.LIMIT} are shown[/]: say more about what you look for")
-    _note(screen, freshness)
+    freshness_note(screen, freshness)
     return 0
 
 
 @app.command
-async def follow(*, as_: As, common: Common = COMMON) -> int:
+async def follow(*, as_: As, answer_recalls: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON) -> int:
     """Keep the register up to date until Ctrl-C. Other commands of the same home read it meanwhile.
 
     Example: broker register follow --as AE-CUSTOMS
@@ -151,17 +151,23 @@ async def follow(*, as_: As, common: Common = COMMON) -> int:
     ----------
     as_
         The agency of this home whose register it is.
+    answer_recalls
+        Answer DELETED to each recall by itself, once no byte of its subject is in the register. Only where the agency keeps what it
+        receives nowhere else.
     """
     screen = Screen(as_json=common.json)
     stop = stop_signal()
-    async with _register(common, as_) as register:
+    async with contextlib.AsyncExitStack() as opened:
+        member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
+        transport = member.transport()
+        opened.push_async_callback(transport.close)
+        register = member.register(transport)
+        look = (await opened.enter_async_context(member.answering(transport))).look if answer_recalls else None
         watching = asyncio.create_task(stop.wait())
         watching.add_done_callback(lambda _: register.stop())
-        try:
-            screen.note("keeping the register up to date; Ctrl-C ends it")
-            counts = await register.follow()
-        finally:
-            watching.cancel()
+        opened.callback(watching.cancel)
+        screen.note("keeping the register up to date; Ctrl-C ends it")
+        counts = await register.follow(look=look)
     if counts.refused or counts.gaps:
         screen.note(
             f"[red]{counts.refused} deliveries refused, {counts.gaps} gaps: see the log lines, and keep this home for an auditor[/]"
@@ -185,23 +191,25 @@ async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> in
     """
     screen = Screen(as_json=common.json)
     async with _register(common, as_) as register:
-        freshness = await register.catch_up(_checked(wait))
+        freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
             found = reader.flags(SystemClock().now_ms())
     for flag in found:
         screen.result(flag_json(flag) | freshness_json(freshness), flag_told(flag))
     if not found:
         screen.remark("no flag stands")
-    _note(screen, freshness)
+    freshness_note(screen, freshness)
     return 0
 
 
-def _checked(wait: float) -> float:
+def checked_wait(wait: float) -> float:
+    """A number of seconds as it was given. Raises UsageError."""
     if not 0 < wait <= 600:
         raise UsageError(f"--wait {wait:g} is out of range", advice="give seconds, up to 600")
     return wait
 
 
-def _note(screen: Screen, freshness: Freshness) -> None:
+def freshness_note(screen: Screen, freshness: Freshness) -> None:
+    """Say how old an answer is, and why it is not newer."""
     age = f"as of {iso(freshness.as_of)}" if freshness.as_of is not None else "this register has seen nothing yet"
     screen.note(f"[dim]{age}[/]" + (f" [yellow]{escape(printable(freshness.note))}[/]" if freshness.note else ""))

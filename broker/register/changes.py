@@ -1,8 +1,8 @@
 """What one message changes: the rows of its subject, nothing of any other.
 
 A message without its ``core`` is the owner's word that this agency may no longer hold the subject: it has expired, or its audience
-was narrowed. So is a ``recall``, which is the next revision of the subject that it recalls. Both leave the subject's own row, without
-content.
+was narrowed. So is a ``recall``, which is the next revision of the subject that it recalls. Both leave the subject's own row without any
+of its content, and the duty to confirm; a recall leaves what it says itself: reason, action, term.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ CORE: Final = "core"
 CITING: Final = ("alert", "licit_movement")
 """Families of live shipments: what they cite is checked against the licences."""
 RECALL: Final = "recall"
+RECALL_REPLY: Final = "RECALL_REPLY"
 HIT: Final = "HIT"
 
 DUTIES: Final[Mapping[str, tuple[str, ...]]] = {
     "alert": ("ACK", "FEEDBACK"), "licence": ("ACK",), "seizure": ("ACK",), "fz_warning": ("ACK",), "entity_watch": ("ACK",),
-    "rfi": ("ACK", "RFI_REPLY"), "recall": ("RECALL_REPLY",), "consent_request": ("CONSENT_REPLY",), "reachback": ("REACHBACK_REPLY",),
+    "rfi": ("ACK", "RFI_REPLY"), "recall": (RECALL_REPLY,), "consent_request": ("CONSENT_REPLY",), "reachback": ("REACHBACK_REPLY",),
 }  # fmt: skip
 """What a recipient owes for a message of each family: the families of its answers, in capitals."""
 _CODES: Final = ("level", "refusal_code", "result", "status", "answer", "decision")
@@ -39,9 +40,10 @@ def change_of(delivered: Delivered) -> Change:
     core = delivered.sections.get(CORE)
     if core is None:
         ended = delivered.valid_until is not None and delivered.valid_until <= delivered.admitted_at
-        return Change(_erased(row, "EXPIRED" if ended else "WITHDRAWN"))
+        confirm = DutyRow(RECALL_REPLY, delivered.admitted_at)
+        return Change(_erased(row, "EXPIRED" if ended else "WITHDRAWN"), duties=(confirm,))
     if delivered.family == RECALL:
-        return Change(_erased(row, str(core["reason"])), duties=tuple(_duties(delivered)))
+        return Change(_erased(row, str(core["reason"])), content={CORE: core}, duties=tuple(_duties(delivered)))
     return Change(
         subject=row,
         content=delivered.sections,

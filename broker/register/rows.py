@@ -173,8 +173,8 @@ class DutyRow:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All rows that one message gives, and its sections as ``content``. An erased subject has its own row, and the duty to confirm a
-    recall."""
+    """All rows that one message gives, and its sections as ``content``. An erased subject has its own row, what a recall says itself, and
+    the duty to confirm."""
 
     subject: SubjectRow
     content: Mapping[str, Any] = field(default_factory=dict[str, Any])

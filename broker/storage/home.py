@@ -86,6 +86,8 @@ class AgencyHome:
         self.subscriber_store = self.folder / "subscriber.sqlite"
         self.register_store = self.folder / "register.sqlite"
         self.own_copies = self.folder / "own.sqlite"
+        self.answers_store = self.folder / "answers.sqlite"
+        self.contacts_file = self.folder / "contacts.txt"
 
     @property
     def joined(self) -> bool:
@@ -117,6 +119,13 @@ class AgencyHome:
     def keep(self, settings: AgencySettings) -> None:
         """Store the settings, at once or not at all."""
         _write(self.settings_file, _MEMBER, settings)
+
+    def contacts(self) -> list[str]:
+        """The agency's duty contacts as it wrote them down: one a line, none where there is no file."""
+        if not self.contacts_file.exists():
+            return []
+        lines = _text(self.contacts_file, "", "").splitlines()
+        return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
     def signer(self) -> FileSigner:
         """The key that signs messages. Raises UsageError where there is none yet, StoreError where the file is unsafe."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from broker.errors import StoreError
 from broker.register import keys
-from broker.register.answers import LicenceAnswer, OpenDuty, SubjectAnswer, ZoneAnswer
+from broker.register.answers import Answer, LicenceAnswer, OpenDuty, SubjectAnswer, ZoneAnswer
 from broker.register.licences import balances, status_at
 from broker.register.names import name_forms
 from broker.register.rows import Flag, Key, SubjectRow
@@ -45,6 +45,11 @@ _DUTIES: Final = (
     "WHERE NOT EXISTS (SELECT 1 FROM link l JOIN subject a ON a.subject = l.subject WHERE l.target = d.subject AND l.kind = d.kind "
     "AND a.originator = ? AND (l.target_revision IS NULL OR l.target_revision >= s.revision)) "
     "ORDER BY d.due IS NULL, d.due, d.since, d.subject"
+)
+_ANSWERS: Final = (
+    "SELECT l.kind, s.originator, s.subject, l.target_revision, l.note, s.admitted_at, c.body FROM link l "
+    "JOIN subject s ON s.subject = l.subject LEFT JOIN content c ON c.subject = l.subject "
+    "WHERE l.target = ? AND l.kind NOT IN ('HIT', 'RELATED') ORDER BY s.admitted_at, s.subject"
 )
 _STAYS: Final = (
     "SELECT m.zone, m.container, m.subject, s.admitted_at, m.direction, m.at, m.mode, m.left_in FROM movement m "
@@ -200,3 +205,8 @@ class RegisterReader:
     def duties(self, agency: str) -> list[OpenDuty]:
         """What ``agency``, whose register this is, has not answered yet: those with a time first, the earliest first."""
         return [OpenDuty(*row) for row in self._sql.execute(_DUTIES, (agency,))]
+
+    def answers(self, target: str) -> list[Answer]:
+        """What agencies said about a subject, the oldest first."""
+        rows = self._sql.execute(_ANSWERS, (target,))
+        return [Answer(*row[:6], core=json.loads(row[6]).get("core", {}) if row[6] else {}) for row in rows]

@@ -80,6 +80,11 @@ class SqliteSubscriberStore:
         self._sql.execute("COMMIT")
         self.scrub()
 
+    @property
+    def clean(self) -> bool:
+        """Whether nothing that was erased is in the files any more."""
+        return not self._erased
+
     def scrub(self) -> None:
         """Empty the write-ahead log if something that was erased is in it still. Does not wait for readers: call it again later."""
         if self._erased:
