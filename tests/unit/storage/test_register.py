@@ -250,6 +250,7 @@ def test_a_reader_in_the_middle_of_an_answer_delays_the_scrubbing(tmp_path: Path
             kept.take(put(recalled(f"SG-CUSTOMS/2026/{number:06}", 2)))
             mark = f"Besenkammer{number:05}".encode()
             assert mark in bytes_of(path)
+            assert not kept.store.clean
             reader.execute("ROLLBACK")
             if number == 4:
                 kept.store.scrub()
@@ -257,6 +258,7 @@ def test_a_reader_in_the_middle_of_an_answer_delays_the_scrubbing(tmp_path: Path
                 kept.close()
                 kept = Kept(path)
             assert mark not in bytes_of(path)
+            assert kept.store.clean
     kept.close()
 
 
