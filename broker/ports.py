@@ -267,11 +267,20 @@ class Held:
     due_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class OwnCopy:
+    """An own message that was accepted: its record value, and of its receipt the admission time (Unix ms) and who got it."""
+
+    value: bytes
+    admitted_at: int
+    recipients: tuple[str, ...]
+
+
 class OwnCopies(Protocol):
     """Where a publisher leaves a copy of what was accepted, for the agency's own register: nobody gets his own messages back."""
 
-    def keep(self, copies: Sequence[tuple[bytes, int]]) -> None:
-        """Store record values with their admission times (Unix ms), durably and at once. The same may come again."""
+    def keep(self, copies: Sequence[OwnCopy]) -> None:
+        """Store copies durably and at once. The same may come again."""
         ...
 
     def close(self) -> None:

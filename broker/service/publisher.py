@@ -33,7 +33,7 @@ from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encod
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
-from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, Position, PublisherStore, Randomness, Signer, Stored, Transport
+from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, OwnCopy, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.knowledge import Knowledge
 from broker.service.streams import EARLY, Again, Ignored, Moved, Settled, Streams
 
@@ -455,7 +455,11 @@ class Publisher:
         if self._copies is None:
             return
         accepted = [(self._store.awaited(digest), receipt) for digest, (receipt, _) in receipts.items() if receipt.outcome == "ACCEPTED"]
-        copies = [(found[1].value, receipt.admitted_at) for found, receipt in accepted if found is not None]
+        copies = [
+            OwnCopy(found[1].value, receipt.admitted_at, tuple(recipient.agency for recipient in receipt.recipients))
+            for found, receipt in accepted
+            if found is not None
+        ]
         if copies:
             self._copies.keep(copies)
 

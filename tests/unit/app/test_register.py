@@ -195,7 +195,7 @@ async def test_a_recall_erases_at_once(world: World) -> None:
     assert b"Example Trading" not in bytes_of(my.member.files.register_store)
     with closing(my.member.register(my.transport).reader()) as reader:
         answer = reader.subject("SG-CUSTOMS/2026/000001", world.now)
-        assert [duty.kind for duty in reader.duties("MY-CUSTOMS")] == ["RECALL_REPLY"]
+        assert [each.duty.kind for each in reader.duties(world.now)] == ["ANSWER_RECALL"]
     assert answer is not None
     assert (answer.row.state, answer.row.revision, answer.row.reason) == ("ERASED", 2, "ERROR")
 
