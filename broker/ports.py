@@ -248,6 +248,10 @@ class PublisherStore(Protocol):
         whatever form, counts. Returns the digests that were awaited."""
         ...
 
+    def acknowledged(self, subject: str) -> bool:
+        """Whether an acknowledgement of this subject, ``<AGENCY>/ack/...``, was ever added, answered or not."""
+        ...
+
     def receipts_position(self) -> int | None:
         """The inbox offset to go on from; None before the first use."""
         ...

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from broker.app import Member, process
+from broker.app.acknowledging import Acknowledger
 from broker.app.connect import connect
 from broker.cli.exchange import stop_signal
 from broker.cli.reading import ReadAhead
@@ -21,10 +22,12 @@ from broker.cli.trustfile import keep_trust
 from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt
 from broker.errors import Finding, Refusal, RefusedError, UsageError
+from broker.families.ack import AckLevel
 from broker.families.catalogue import FAMILIES
 from broker.families.message import Message
 from broker.families.message_json import message_from_json
 from broker.policy.model import Distribution, Verdict
+from broker.ports import Transport
 from broker.schema import json_form
 from broker.schema.catalogue import Catalogue
 from broker.service.publisher import Handle, Publisher
@@ -251,6 +254,7 @@ async def subscribe(
     max_: Annotated[int | None, Parameter(name="--max")] = None,
     timeout: float | None = None,
     capture: Path | None = None,
+    ack: Annotated[AckLevel | None, Parameter(negative="")] = None,
     common: Common = COMMON,
 ) -> int:
     """Print what is delivered to an agency, verified.
@@ -271,6 +275,9 @@ async def subscribe(
         End when nothing came for so many seconds.
     capture
         Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
+    ack
+        Publish a signed acknowledgement of this level for each delivery that asks for one: L0 to L4; L3 says that it was taken in.
+        A delivery that is read again is not acknowledged again. Needs the agency's publisher store, as broker publish does.
     """
     screen, catalogue = Screen(as_json=common.json), load_catalogue()
     process.settle()
@@ -279,21 +286,24 @@ async def subscribe(
     transport = member.transport()
     if capture is not None:
         _make_folder(capture)
-    subscriber = member.subscriber(transport, families=family)
 
     async def show(delivery: Delivery) -> Outcome:
         if capture is not None:
             await asyncio.to_thread((capture / f"{delivery.message_id}.parcel").write_bytes, delivery.value)
         record = delivery_json(delivery, catalogue)
+        if acknowledger is not None:
+            record["ack"] = await acknowledger.acknowledge(delivery)
         screen.result(record, _shown(record))
         return DONE
 
     stop = stop_signal()
     watching = asyncio.create_task(stop.wait())
-    watching.add_done_callback(lambda _: subscriber.stop())
     try:
-        counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
-        keep_trust(common.home, as_, subscriber.knowledge)
+        async with _acknowledger(member, transport, ack, screen) as acknowledger:
+            subscriber = member.subscriber(transport, families=family)
+            watching.add_done_callback(lambda _: subscriber.stop())
+            counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
+            keep_trust(common.home, as_, subscriber.knowledge)
     finally:
         watching.cancel()
         await transport.close()
@@ -301,7 +311,25 @@ async def subscribe(
         trouble = f"{counts.refused} deliveries refused, {counts.gaps} gaps"
         screen.note(f"[red]{trouble}: see the log lines, and keep this home for an auditor[/]")
         return 1
-    return 130 if stop.is_set() else 0
+    return 1 if acknowledger is not None and acknowledger.refused else 130 if stop.is_set() else 0
+
+
+@asynccontextmanager
+async def _acknowledger(
+    member: Member, transport: Transport, level: AckLevel | None, screen: Screen
+) -> AsyncGenerator[Acknowledger | None]:
+    """What acknowledges deliveries; None where nothing is to be acknowledged. Its receipts have come when the block ends."""
+    if level is None:
+        yield None
+        return
+
+    def refused(subject: str, reason: str) -> None:
+        screen.note(f"[red]not acknowledged[/] {escape(printable(f'{subject}: {reason}'))}")
+
+    async with member.publisher(transport) as publisher:
+        acknowledger = Acknowledger(publisher, level, member.clock.now_ms, refused)
+        yield acknowledger
+        await acknowledger.finish()
 
 
 def _check_families(names: Sequence[str]) -> None:
@@ -340,4 +368,5 @@ def _shown(record: dict[str, Any]) -> str:
         body = json.dumps(_filled(content), ensure_ascii=False)
         lines.append(f"  [dim]{name:<10}[/dim] {escape(printable(body))}")
     lines += [f"  {name:<10} [yellow]withheld[/] by {rule}" for name, rule in sorted(record["withheld_by"].items())]
+    lines += [f"  [dim]acknowledged as {escape(printable(record['ack']))}[/dim]"] if record.get("ack") else []
     return "\n".join(lines)

@@ -202,6 +202,11 @@ class Publisher:
         themselves. Raises RefusedError."""
         return self._remarked(self._encoded(message)).findings
 
+    def acknowledged(self, subject: str) -> bool:
+        """Whether the acknowledgement of this subject was published through this store, whatever became of it: it is stored, and sent until
+        it is answered."""
+        return self._store.acknowledged(subject)
+
     async def close(self) -> None:
         """Send what was accepted, then stop. Records without a receipt stay in the store for the next start."""
         if self._tasks:

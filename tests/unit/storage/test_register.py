@@ -16,11 +16,11 @@ from broker.register.rows import Delivered
 from broker.storage import register_reader as look
 from broker.storage.register import RegisterStore
 from broker.storage.register_reader import RegisterReader
-from broker.testing.sample_answers import SAMPLES, sample_rfi
+from broker.testing.sample_answers import SAMPLES
 from broker.testing.sample_reports import sample_entity_watch
 from broker.testing.samples import sample_alert
 from tests.support.deliveries import ME, Kept, bytes_of
-from tests.unit.register.scene import DAY, NOW, acknowledged, changed, citing, codes, decision, put, recalled, used, with_container
+from tests.unit.register.scene import DAY, NOW, changed, citing, codes, decision, put, recalled, used, with_container
 
 ALERT = "SG-CUSTOMS/2026/000001"
 
