@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -26,8 +27,8 @@ from broker.ids import uuid_text
 from broker.ports import Clock, OwnCopy, SubscriberStore
 from broker.register.rows import Delivered
 from broker.service.subscriber import DONE, Counts, Delivery, Outcome, Subscriber
+from broker.storage.clock import SystemClock
 from broker.storage.contacts import read_contacts
-from broker.storage.home import AgencyHome
 from broker.storage.own_copies import SqliteOwnCopies
 from broker.storage.register import RegisterStore
 from broker.storage.register_reader import RegisterReader
@@ -111,11 +112,22 @@ def own_of(copy: OwnCopy, rules: Rules) -> Delivered | Refusal:
 
 
 class Register:
-    """The register of one agency, by its home and a way to subscribe."""
+    """The register of one agency, by the paths of its files and a way to subscribe. ``contacts``: who is told of silence, by default the
+    file ``contacts.json`` beside the register."""
 
-    def __init__(self, files: AgencyHome, subscriber: Callable[[SubscriberStore], Subscriber], clock: Clock) -> None:
-        self._agency, self._path, self._own = files.agency, files.register_store, files.own_copies
-        self._contacts, self._subscriber, self._clock = files.contacts_file, subscriber, clock
+    def __init__(
+        self,
+        agency: str,
+        path: Path,
+        own: Path,
+        subscriber: Callable[[SubscriberStore], Subscriber],
+        *,
+        contacts: Path | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._agency, self._path, self._own, self._subscriber = agency, path, own, subscriber
+        self._contacts = contacts or path.with_name("contacts.json")
+        self._clock: Clock = clock or SystemClock()
         self._running: Subscriber | None = None
 
     def stop(self) -> None:
@@ -147,7 +159,7 @@ class Register:
         while tell is not None and (steps := store.climb(self._clock.now_ms(), chain)):
             for step in steps:
                 duty = step.duty
-                _log.warning(
+                _log.info(
                     "a duty is not met", kind=duty.kind, subject=duty.subject, revision=duty.revision, debtor=duty.debtor, told=step.to
                 )
                 tell(step)

@@ -31,7 +31,7 @@ from broker.ports import Transport
 from broker.schema import json_form
 from broker.schema.catalogue import Catalogue
 from broker.service.publisher import Handle, Publisher
-from broker.service.subscriber import DONE, Delivery, Outcome
+from broker.service.subscriber import DONE, Counts, Delivery, Outcome
 from broker.storage.schemas import load_catalogue
 
 AT_ONCE = 2000
@@ -307,11 +307,17 @@ async def subscribe(
     finally:
         watching.cancel()
         await transport.close()
-    if counts.refused or counts.gaps:
-        trouble = f"{counts.refused} deliveries refused, {counts.gaps} gaps"
-        screen.note(f"[red]{trouble}: see the log lines, and keep this home for an auditor[/]")
-        return 1
-    return 1 if acknowledger is not None and acknowledger.refused else 130 if stop.is_set() else 0
+    code = 1 if _troubled(screen, counts) or (acknowledger is not None and acknowledger.refused) else 0
+    return code or (130 if stop.is_set() else 0)
+
+
+def _troubled(screen: Screen, counts: Counts) -> bool:
+    """Whether something came that should not, or did not come that should; it is said."""
+    if not counts.refused and not counts.gaps:
+        return False
+    trouble = f"{counts.refused} deliveries refused, {counts.gaps} gaps"
+    screen.note(f"[red]{trouble}: see the log lines, and keep this home for an auditor[/]")
+    return True
 
 
 @asynccontextmanager
