@@ -276,16 +276,14 @@ async def subscribe(
     capture
         Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
     ack
-        Publish a signed acknowledgement of this level for each delivery that asks for one: L0 to L4; L3 says that it was taken in.
-        A delivery that is read again is not acknowledged again. Needs the agency's publisher store, as broker publish does.
+        Publish a signed acknowledgement of this level (L3: taken in) for each delivery that asks for one; once, however often it is read.
     """
     screen, catalogue = Screen(as_json=common.json), load_catalogue()
     process.settle()
     _check_families(family or ())
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
     transport = member.transport()
-    if capture is not None:
-        _make_folder(capture)
+    _make_folder(capture)
 
     async def show(delivery: Delivery) -> Outcome:
         if capture is not None:
@@ -307,17 +305,18 @@ async def subscribe(
     finally:
         watching.cancel()
         await transport.close()
-    code = 1 if _troubled(screen, counts) or (acknowledger is not None and acknowledger.refused) else 0
-    return code or (130 if stop.is_set() else 0)
+    return _exit_code(screen, counts, acknowledger, stopped=stop.is_set())
 
 
-def _troubled(screen: Screen, counts: Counts) -> bool:
-    """Whether something came that should not, or did not come that should; it is said."""
-    if not counts.refused and not counts.gaps:
-        return False
-    trouble = f"{counts.refused} deliveries refused, {counts.gaps} gaps"
-    screen.note(f"[red]{trouble}: see the log lines, and keep this home for an auditor[/]")
-    return True
+def _exit_code(screen: Screen, counts: Counts, acknowledger: Acknowledger | None, *, stopped: bool) -> int:
+    """1 where something came that should not, or did not come that should, or an acknowledgement was refused; it is said."""
+    if counts.refused or counts.gaps:
+        trouble = f"{counts.refused} deliveries refused, {counts.gaps} gaps"
+        screen.note(f"[red]{trouble}: see the log lines, and keep this home for an auditor[/]")
+        return 1
+    if acknowledger is not None and acknowledger.refused:
+        return 1
+    return 130 if stopped else 0
 
 
 @asynccontextmanager
@@ -345,8 +344,10 @@ def _check_families(names: Sequence[str]) -> None:
             raise UsageError(f"there is no family `{printable(name)}`", advice=f"use {', '.join(FAMILIES)}")
 
 
-def _make_folder(path: Path) -> None:
-    """The folder for captured deliveries. Raises UsageError."""
+def _make_folder(path: Path | None) -> None:
+    """The folder for captured deliveries, where there are to be some. Raises UsageError."""
+    if path is None:
+        return
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +21,7 @@ from broker.register.answers import OpenDuty
 from broker.service.subscriber import DONE, Delivery, Outcome
 from broker.testing.local import LocalAgency
 from broker.testing.sample_answers import sample_recall, sample_recall_reply
+from tests.support.eventually import eventually
 from tests.unit.register.scene import changed, with_container
 from tests.unit.service.world import World
 
@@ -114,6 +116,25 @@ async def test_a_rung_that_is_configured_later(world: World) -> None:
     sg.member.files.contacts_file.write_text('{"contacts": "everybody"}')
     with pytest.raises(UsageError, match="no list of contacts"):
         await register_of(sg).catch_up()
+
+
+async def test_told_while_it_is_followed(world: World) -> None:
+    """A process that keeps the register tells as soon as the time has come, without anything arriving."""
+    sg = world.agency(SG)
+    await looked_at(sg, world)
+    await sg.publish(alert_of(world))
+    told: list[str] = []
+    keeper = register_of(sg)
+    following = asyncio.create_task(keeper.follow(tell=lambda step: told.append(step.to)))
+    with closing(register_of(sg).reader()) as reader:
+        await eventually(lambda: reader.duties(world.now), what="the duty")
+        assert told == []
+        world.clock.advance(2 * DAY_MS)
+        await eventually(lambda: told, what="the escalation")
+        assert [[each.to for each in duty.told] for duty in reader.duties(world.now, overdue=True)] == [[SG]]
+    keeper.stop()
+    await following
+    assert told == [SG]
 
 
 async def test_a_look_up_tells_nobody(world: World) -> None:
