@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from broker.errors import REFUSALS, STEPS
 from broker.families.catalogue import FAMILIES
-from broker.families.coded import FIELDS, OBSERVED
 from broker.families.clocks.duty import KINDS as DUTIES
+from broker.families.coded import FIELDS, OBSERVED
 from broker.families.codelists import BUILT_IN, LIST_FILES
 from broker.families.identifiers.kinds import KINDS, NONE
 from broker.families.rules import FINDINGS

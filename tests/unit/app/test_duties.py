@@ -58,8 +58,10 @@ def of_kind(found: list[OpenDuty], kind: str) -> list[tuple[str, str]]:
 async def acknowledged(agency: LocalAgency, level: AckLevel, **how: Any) -> tuple[Acknowledger, list[str | None]]:
     """The agency reads its inbox and acknowledges what it finds."""
     subjects: list[str | None] = []
-    refused: list[tuple[str, str]] = []
-    acknowledger = Acknowledger(await agency.publisher(), level, agency.member.clock.now_ms, lambda *why: refused.append(why))
+    refused: list[str] = []
+    acknowledger = Acknowledger(
+        await agency.publisher(), level, agency.member.clock.now_ms, lambda subject, reason: refused.append(f"{subject}: {reason}")
+    )
 
     async def answer(delivery: Delivery) -> Outcome:
         subjects.append(await acknowledger.acknowledge(delivery))
