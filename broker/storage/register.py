@@ -162,7 +162,7 @@ class SqliteRegister:
         if known is not None:
             self._flags.drop(delivered.subject)
         self._derive(change.subject, touched)
-        self.duties.settle(delivered.subject)
+        self.duties.settle(delivered.subject, fresh=known is None)
         for target, debtor in sorted(touched.answered):
             self.duties.settle(target, debtor)
         return True

@@ -24,7 +24,7 @@ _KEY: Final = "subject = ? AND revision = ? AND kind = ? AND debtor = ? AND abou
 _COLUMNS: Final = "kind, subject, revision, debtor, creditor, begun, begun + grace, about"
 _INSERT: Final = "INSERT INTO duty VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _OF: Final = f"SELECT {_COLUMNS}, asked, due FROM duty WHERE subject = ? AND (? IS NULL OR debtor = ?)"  # noqa: S608 - names from above
-_ANSWERS: Final = "SELECT target, target_revision, debtor, kind, at, due FROM answer WHERE target = ? AND debtor = ?"
+_ANSWERS: Final = "SELECT target, target_revision, debtor, kind, at, due FROM answer WHERE target = ?"
 _SILENT: Final = f"SELECT {_COLUMNS}, due FROM duty WHERE climb <= ? ORDER BY climb LIMIT ?"  # noqa: S608 - names from above
 _TOLD: Final = f"SELECT rung, name FROM told WHERE {_KEY} AND due = ?"  # noqa: S608 - names from above
 _FORGET_TOLD: Final = (
@@ -51,8 +51,13 @@ class DutyKeeper:
 
     def begin(self, delivered: Delivered, known: Known | None) -> None:
         """Write what a message begins, and drop what it ends, before its other rows are written; :meth:`settle` its subject afterwards."""
+        if known is None:
+            self._insert(delivered, lasting=False)
+            if delivered.ends:  # after the tables were built anew, what was told is there before its subject
+                self._sql.execute(_FORGET_TOLD, (delivered.subject, delivered.revision))
+            return
         subject, revision, rank = delivered.subject, delivered.revision, (delivered.revision, delivered.counter)
-        newest = known is None or (known.revision, known.counter) < rank
+        newest = (known.revision, known.counter) < rank
         ended = self._ended(subject, known)
         if ended is not None and rank < ended:
             return
@@ -65,14 +70,13 @@ class DutyKeeper:
             self._sql.execute("INSERT OR REPLACE INTO ended VALUES (?, ?, ?)", (subject, *ended))
         of_it = self._sql.execute("SELECT MAX(counter) FROM duty WHERE subject = ? AND revision = ?", (subject, revision)).fetchone()[0]
         if of_it is None or of_it < delivered.counter:
-            self._insert(delivered, lasting=not newest and known is not None and known.revision > revision)
+            self._sql.execute("DELETE FROM duty WHERE subject = ? AND revision = ?", (subject, revision))
+            self._insert(delivered, lasting=known.revision > revision)
         if newest:
             self._sql.execute(f"DELETE FROM duty WHERE subject = ? AND revision < ? AND kind NOT IN ({_LASTING})", (subject, revision))  # noqa: S608
         self._sql.execute(_FORGET_TOLD, (subject, revision))
 
-    def _ended(self, subject: str, known: Known | None) -> tuple[int, int] | None:
-        if known is None:
-            return None
+    def _ended(self, subject: str, known: Known) -> tuple[int, int] | None:
         if known.ended:
             return known.revision, known.counter
         row = self._sql.execute("SELECT revision, counter FROM ended WHERE subject = ?", (subject,)).fetchone()
@@ -81,20 +85,22 @@ class DutyKeeper:
     def _insert(self, delivered: Delivered, *, lasting: bool) -> None:
         """``lasting``: a newer revision is here already."""
         asked, counter = asked_at(delivered), delivered.counter
-        self._sql.execute("DELETE FROM duty WHERE subject = ? AND revision = ?", (delivered.subject, delivered.revision))
+        found: list[tuple[Any, ...]] = []
         for duty in duties_of(delivered, self._agency):
-            if lasting and duty.kind not in LASTING:
-                continue
-            grace = None if duty.escalate_ms is None else duty.escalate_ms - duty.due_ms
-            climb = None if grace is None else duty.due_ms
-            row = (*_key(duty), duty.creditor, counter, asked, duty.due_ms, grace, duty.due_ms, climb)
-            self._sql.execute(_INSERT, row)
+            if not lasting or duty.kind in LASTING:
+                grace = None if duty.escalate_ms is None else duty.escalate_ms - duty.due_ms
+                climb = None if grace is None else duty.due_ms
+                found.append((*_key(duty), duty.creditor, counter, asked, duty.due_ms, grace, duty.due_ms, climb))
+        self._sql.executemany(_INSERT, found)
 
-    def settle(self, subject: str, debtor: str | None = None) -> None:
-        """See which duties about a subject its answers meet now; of one debtor, or of all."""
+    def settle(self, subject: str, debtor: str | None = None, *, fresh: bool = False) -> None:
+        """See which duties about a subject its answers meet now; of one debtor, or of all. ``fresh``: all are open as they began."""
+        query, of = (_ANSWERS, (subject,)) if debtor is None else (f"{_ANSWERS} AND debtor = ?", (subject, debtor))
+        answers = [AnswerRow(*row) for row in self._sql.execute(query, of)]
+        if fresh and not answers:
+            return
         for *columns, asked, due in self._sql.execute(_OF, (subject, debtor, debtor)).fetchall():
             duty = Duty(*columns)
-            answers = [AnswerRow(*row) for row in self._sql.execute(_ANSWERS, (subject, duty.debtor))]
             after = standing(duty, asked, answers)
             now = None if after is None else after.due_ms
             if now != due:

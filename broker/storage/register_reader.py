@@ -46,9 +46,11 @@ _FLAGS: Final = (
 )
 _DUTIES: Final = (
     "SELECT d.kind, d.subject, d.revision, d.debtor, d.creditor, d.due, d.due + d.grace, d.about, s.family, s.urgency "
-    "FROM duty d JOIN subject s ON s.subject = d.subject WHERE d.due IS NOT NULL AND d.due <= ? AND (? OR d.grace IS NOT NULL) "
-    "ORDER BY d.due, d.subject, d.kind, d.debtor, d.about, d.revision LIMIT ?"
+    "FROM duty d JOIN subject s ON s.subject = d.subject WHERE d.due IS NOT NULL AND d.due <= ?"
 )
+_LATE: Final = " AND d.grace IS NOT NULL"
+"""Without the dates on which something ends by itself: these have no index, for there are many and few look at them."""
+_BY_TIME: Final = " ORDER BY d.due, d.subject, d.kind, d.debtor, d.about, d.revision LIMIT ?"
 _TOLD: Final = (
     "SELECT rung, name, at FROM told WHERE subject = ? AND revision = ? AND kind = ? AND debtor = ? AND about = ? AND due = ? "
     "ORDER BY rung, name"
@@ -209,7 +211,8 @@ class RegisterReader:
     def duties(self, now_ms: int, limit: int = LIMIT, *, overdue: bool = False, dates: bool = False) -> list[OpenDuty]:
         """What is open between this agency and others, the earliest first. ``overdue``: only what is past its time. ``dates``: also those
         on which something ends by itself, when nobody is late."""
-        rows = self._sql.execute(_DUTIES, (now_ms if overdue else _FOR_ALL, dates, limit)).fetchall()
+        query = _DUTIES + ("" if dates else _LATE) + _BY_TIME
+        rows = self._sql.execute(query, (now_ms if overdue else _FOR_ALL, limit)).fetchall()
         return [self._open(Duty(*row[:8]), row[8], row[9], now_ms) for row in rows]
 
     def _open(self, duty: Duty, family: str, urgency: str, now_ms: int) -> OpenDuty:

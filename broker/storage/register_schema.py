@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS duty (
     subject TEXT NOT NULL, revision INTEGER NOT NULL, kind TEXT NOT NULL, debtor TEXT NOT NULL, about TEXT NOT NULL,
     creditor TEXT NOT NULL, counter INTEGER NOT NULL, asked INTEGER NOT NULL, begun INTEGER NOT NULL, grace INTEGER,
     due INTEGER, climb INTEGER, PRIMARY KEY (subject, revision, kind, debtor, about)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS duty_due ON duty (due) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS duty_due ON duty (due) WHERE due IS NOT NULL AND grace IS NOT NULL;
 CREATE INDEX IF NOT EXISTS duty_climb ON duty (climb) WHERE climb IS NOT NULL;
 CREATE TABLE IF NOT EXISTS answer (
     subject TEXT NOT NULL, target TEXT NOT NULL, target_revision INTEGER, debtor TEXT NOT NULL, kind TEXT NOT NULL,
