@@ -222,7 +222,8 @@ async def _follow_own(
         await asyncio.sleep(OWN_S)
         if not store.transaction.in_transaction:
             store.scrub()
-            take_own(store, copies, subscriber.knowledge.rules)
+            if subscriber.knowledge.loaded:  # with half a directory an own message could not be read, and would be let go
+                take_own(store, copies, subscriber.knowledge.rules)
             if climb is not None:
                 climb(store)
 
