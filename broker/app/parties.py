@@ -117,7 +117,14 @@ class Member:
     def register(self, transport: Transport) -> Register:
         """The agency's register: keeps itself up to date through this connection, and answers with or without it."""
         files = self.files
-        return Register(files.agency, files.register_store, files.own_copies, lambda store: self.subscriber(transport, store=store))
+        return Register(
+            files.agency,
+            files.register_store,
+            files.own_copies,
+            lambda store: self.subscriber(transport, store=store),
+            contacts=files.contacts_file,
+            clock=self.clock,
+        )
 
     def recalls(self) -> Recalls:
         """Recalls of this agency's subjects, and its answers to those of others."""

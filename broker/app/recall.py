@@ -21,7 +21,7 @@ from broker.envelope.receipt import Receipt, receipt_of
 from broker.errors import BrokerError, Refusal, RefusedError, UsageError
 from broker.exchange.recall_status import RecallStatus, Terms, recall_status
 from broker.exchange.receive import DELIVERY_LIMIT
-from broker.exchange.trace import RECALL_REPLY, Said, Trace, traces
+from broker.exchange.trace import Said, Trace, traces
 from broker.families.clocks.duty import Chain
 from broker.families.message import Message
 from broker.families.recall import RecallAction, RecallReason, recall
@@ -37,6 +37,7 @@ from broker.storage.register_reader import RegisterReader
 
 TERM: Final = timedelta(days=1)
 """Until when holders answer, where the owner says nothing else."""
+_ASKED: Final = ("ANSWER_RECALL", "ANSWER_WITHDRAWAL")
 RECEIPT_S: Final = 60.0
 """How long an automatic answer waits for its receipt before it says in the log that there is none."""
 
@@ -90,9 +91,18 @@ class Recalls:
 
     def unanswered(self, reader: RegisterReader) -> list[str]:
         """Subjects that were taken back from this agency, and on which no answer was ever stored for sending."""
-        duties = [duty for duty in reader.duties(self._files.agency) if duty.kind == RECALL_REPLY]
-        own = self._files.agency
-        return [duty.subject for duty in duties if self._last_published(reply_subject(own, duty.subject, duty.revision)) is None]
+        own, now_ms = self._files.agency, self._clock.now_ms()
+        duties = [each.duty for each in reader.duties(now_ms) if each.duty.debtor == own and each.duty.kind in _ASKED]
+        rows = {
+            subject: found.row
+            for subject in sorted({duty.subject for duty in duties})
+            if (found := reader.subject(subject, now_ms)) is not None
+        }
+        return [
+            subject
+            for subject, row in rows.items()
+            if row.state == "ERASED" and self._last_published(reply_subject(own, subject, row.revision)) is None
+        ]
 
     def status(self, reader: RegisterReader, subject: str, chain: Chain = ()) -> RecallStatus | None:
         """How far the recall of an own subject has come; None where it was never taken back from anybody."""

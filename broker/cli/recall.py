@@ -17,7 +17,7 @@ from broker.app.recall import Recalls
 from broker.app.register import WAIT_S, Freshness
 from broker.cli.messages import answered_json, outcome_told, previewed_json, publisher_of, refused_json
 from broker.cli.recall_forms import status_json, status_told, trace_json, trace_told
-from broker.cli.register import checked_wait, freshness_note
+from broker.cli.register import checked_wait, note_age
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.errors import RefusedError, UsageError
 from broker.families.clocks.dates import HOUR_MS
@@ -25,6 +25,7 @@ from broker.families.clocks.duty import Chain, Contact
 from broker.families.message import Message
 from broker.families.recall import RecallAction, RecallReason
 from broker.families.recall_reply import RecallAnswer
+from broker.storage.contacts import read_contacts
 from broker.storage.register_reader import RegisterReader
 
 app = App(name="recall", help="Take back a subject of your own, count the answers, answer the recalls of others.")
@@ -102,13 +103,13 @@ async def status(
     as_
         The agency of this home that recalled it.
     contact
-        Who is told of silence: NAME, or NAME=HOURS for so many hours later. By default those of contacts.txt in the agency's home, one a
-        line.
+        Who is told of silence: NAME, or NAME=HOURS for so many hours later. By default those of contacts.json in
+        the agency's folder.
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
     screen, member = Screen(as_json=common.json), _member(common, as_)
-    chain = chain_of(contact if contact is not None else member.files.contacts())
+    chain = chain_of(contact) if contact is not None else read_contacts(member.files.contacts_file)
     subject = _owned(subject, as_)
     recalls, freshness, reader = await _register(member, wait)
     with contextlib.closing(reader):
@@ -117,7 +118,7 @@ async def status(
         screen.result({"subject": subject, "kind": None, "complete": None}, f"{escape(printable(subject))} was never taken back")
     else:
         screen.result(status_json(found), status_told(found))
-    freshness_note(screen, freshness)
+    note_age(screen, freshness)
     return 0 if found is not None and found.complete else 1
 
 
@@ -186,7 +187,7 @@ async def trace(subject: str, *, as_: As, wait: float = WAIT_S, common: Common =
         screen.result(trace_json(subject, each), trace_told(each))
     if not found:
         screen.remark(f"no receipt in this home names a recipient of {escape(printable(subject))}")
-    freshness_note(screen, freshness)
+    note_age(screen, freshness)
     return 0 if found else 1
 
 

@@ -20,7 +20,17 @@ from broker.app import Member
 from broker.app.connect import connect
 from broker.app.register import WAIT_S, Freshness, Register
 from broker.cli.exchange import stop_signal
-from broker.cli.register_forms import flag_json, flag_told, freshness_json, licence_json, licence_told, subject_json, subject_told
+from broker.cli.register_forms import (
+    escalation_json,
+    escalation_told,
+    flag_json,
+    flag_told,
+    freshness_json,
+    licence_json,
+    licence_told,
+    subject_json,
+    subject_told,
+)
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.errors import UsageError
 from broker.storage import register_reader as look
@@ -34,7 +44,8 @@ As = Annotated[str, Parameter(name="--as")]
 
 
 @asynccontextmanager
-async def _register(common: Common, agency: str) -> AsyncGenerator[Register]:
+async def opened_register(common: Common, agency: str) -> AsyncGenerator[Register]:
+    """The register of an agency of this home, with a connection that lasts as long as the block."""
     member = Member(common.home, agency, connect, bootstrap=common.bootstrap)
     transport = member.transport()
     try:
@@ -59,7 +70,7 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
     screen = Screen(as_json=common.json)
-    async with _register(common, as_) as register:
+    async with opened_register(common, as_) as register:
         freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
             found = reader.licence(number, SystemClock().now_ms())
@@ -69,7 +80,7 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
         screen.result(
             {"licence_no": number, "status": None} | freshness_json(freshness), f"no licence {escape(printable(number))} in this register"
         )
-    freshness_note(screen, freshness)
+    note_age(screen, freshness)
     return 0 if found else 1
 
 
@@ -127,7 +138,7 @@ async def find(
     """
     conditions = keys.conditions()
     screen = Screen(as_json=common.json)
-    async with _register(common, as_) as register:
+    async with opened_register(common, as_) as register:
         freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
             found = reader.find(conditions, SystemClock().now_ms(), ended=ended)
@@ -137,13 +148,14 @@ async def find(
         screen.remark("no live alert fits")
     elif len(found) == look.LIMIT:
         screen.note(f"[yellow]only the first {look.LIMIT} are shown[/]: say more about what you look for")
-    freshness_note(screen, freshness)
+    note_age(screen, freshness)
     return 0
 
 
 @app.command
 async def follow(*, as_: As, answer_recalls: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON) -> int:
-    """Keep the register up to date until Ctrl-C. Other commands of the same home read it meanwhile.
+    """Keep the register up to date until Ctrl-C, and say who is to be told when a duty is not met. Other commands of the same home read
+    the register meanwhile. Who is told is in contacts.json of the agency's folder; each is told once.
 
     Example: broker register follow --as AE-CUSTOMS
 
@@ -167,7 +179,7 @@ async def follow(*, as_: As, answer_recalls: Annotated[bool, Parameter(negative=
         watching.add_done_callback(lambda _: register.stop())
         opened.callback(watching.cancel)
         screen.note("keeping the register up to date; Ctrl-C ends it")
-        counts = await register.follow(look=look)
+        counts = await register.follow(tell=lambda step: screen.result(escalation_json(step), escalation_told(step)), look=look)
     if counts.refused or counts.gaps:
         screen.note(
             f"[red]{counts.refused} deliveries refused, {counts.gaps} gaps: see the log lines, and keep this home for an auditor[/]"
@@ -179,6 +191,7 @@ async def follow(*, as_: As, answer_recalls: Annotated[bool, Parameter(negative=
 @app.command
 async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> int:
     """Show what follows from several messages together: stopped licences that are cited, quantities overdrawn, one container in two alerts.
+    What is meant for certain agencies only (the licence's authority, the owners of the alerts) is shown to these. Nobody is told by itself.
 
     Example: broker register flags --as AE-CUSTOMS
 
@@ -190,26 +203,26 @@ async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> in
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
     screen = Screen(as_json=common.json)
-    async with _register(common, as_) as register:
+    async with opened_register(common, as_) as register:
         freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
-            found = reader.flags(SystemClock().now_ms())
+            found = reader.flags(SystemClock().now_ms(), agency=as_)
     for flag in found:
         screen.result(flag_json(flag) | freshness_json(freshness), flag_told(flag))
     if not found:
         screen.remark("no flag stands")
-    freshness_note(screen, freshness)
+    note_age(screen, freshness)
     return 0
 
 
 def checked_wait(wait: float) -> float:
-    """A number of seconds as it was given. Raises UsageError."""
+    """The seconds of ``--wait``. Raises UsageError."""
     if not 0 < wait <= 600:
         raise UsageError(f"--wait {wait:g} is out of range", advice="give seconds, up to 600")
     return wait
 
 
-def freshness_note(screen: Screen, freshness: Freshness) -> None:
-    """Say how old an answer is, and why it is not newer."""
+def note_age(screen: Screen, freshness: Freshness) -> None:
+    """How old the answer is, beside it."""
     age = f"as of {iso(freshness.as_of)}" if freshness.as_of is not None else "this register has seen nothing yet"
     screen.note(f"[dim]{age}[/]" + (f" [yellow]{escape(printable(freshness.note))}[/]" if freshness.note else ""))

@@ -16,7 +16,7 @@ from broker.envelope.receipt import Receipt
 from broker.errors import Refusal
 from broker.exchange.recall import remembered
 from broker.exchange.trace import RECALL_REPLY, Said, accepted
-from broker.families.clocks.arising import ACKNOWLEDGE_MS, GRACE_MS
+from broker.families.clocks.arising import ACKNOWLEDGE_MS, GRACE_MS, withdrawal_duty
 from broker.families.clocks.duty import Chain, Duty, Escalation, escalations
 from broker.families.lifecycles.effects import effects_of, handle
 from broker.families.lifecycles.recall import RECALL as MACHINE
@@ -97,7 +97,7 @@ def recall_status(
     answers = [each for each in said if each.kind == RECALL_REPLY]
     holders = tuple(_heard(holder, answers, now_ms) for holder in asked)
     owner = ids.owner_of(subject)
-    duties = [_duty(subject, owner, holder) for holder in holders if not holder.confirmed]
+    duties = [_duty(subject, owner, holder, recall=recall is not None) for holder in holders if not holder.confirmed]
     told = escalations(duties, now_ms, chain)
     next_ms, next_to = _next(duties, now_ms, chain)
     return RecallStatus(subject, recall, holders, tuple(told), next_ms, next_to)
@@ -132,7 +132,7 @@ def _asked_by_narrowing(history: Sequence[Receipt], held: Mapping[str, tuple[int
     for agency in state.former:
         withdrew = [each for each in history for r in each.recipients if r.agency == agency and r.withdrawn]
         by = history[-1] if agency in state.untold or not withdrew else withdrew[-1]
-        due = by.admitted_at + ACKNOWLEDGE_MS["ROUTINE"]
+        due = withdrawal_duty(by.subject or "", by.revision or 0, agency, by.admitted_at).due_ms
         found.append(Holder(agency, held.get(agency, ()), by.revision or 0, agency not in state.untold, due, "OPEN"))
     return found
 
@@ -154,8 +154,16 @@ def _heard(holder: Holder, answers: Iterable[Said], now_ms: int) -> Holder:
     return Holder(holder.agency, holder.held, holder.asked, holder.reached, holder.due_ms, state, answered, reason)
 
 
-def _duty(subject: str, owner: str, holder: Holder) -> Duty:
-    return Duty("ANSWER_RECALL", subject, holder.asked, holder.agency, owner, holder.due_ms, holder.due_ms + GRACE_MS)
+def _duty(subject: str, owner: str, holder: Holder, *, recall: bool) -> Duty:
+    return Duty(
+        "ANSWER_RECALL" if recall else "ANSWER_WITHDRAWAL",
+        subject,
+        holder.asked,
+        holder.agency,
+        owner,
+        holder.due_ms,
+        holder.due_ms + GRACE_MS,
+    )
 
 
 def _next(duties: Sequence[Duty], now_ms: int, chain: Chain) -> tuple[int | None, str | None]:

@@ -34,7 +34,7 @@ from broker.exchange.recall import foreseen
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
-from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, Position, PublisherStore, Randomness, Signer, Stored, Transport
+from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, OwnCopy, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.knowledge import Knowledge
 from broker.service.streams import EARLY, Again, Ignored, Moved, Settled, Streams
 
@@ -191,14 +191,10 @@ class Publisher:
         return await waiting.acked
 
     def preview(self, message: Message) -> tuple[Verdict, Distribution]:
-        """A dry run: may it be published, and who would see which sections by which rule. Raises RefusedError.
-
-        Who held an earlier revision is in it as well, as far as this publisher's own receipts tell: whom a recall reaches, and from whom
-        a narrowed audience takes the subject back (a release that gives nothing).
-        """
-        encoded = self._encoded(message)
+        """A dry run: may it be published, and who would see which sections by which rule; holders of earlier revisions too, as far as the
+        receipts here tell (a release that gives nothing takes the subject back). Raises RefusedError."""
         now_ms = self._clock.now_ms()
-        labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
+        labels = preview(message, self._encoded(message), originator=self.agency, now_ms=now_ms)
         decider, rules = self.knowledge.decider, self.knowledge.rules
         read = [read_receipt(note, rules) for note in self._store.receipts(message.subject)]
         before = (each for each in read if isinstance(each, Receipt) and (each.revision or 0) < message.revision)
@@ -208,6 +204,11 @@ class Publisher:
         """What would be remarked on a message, without sending it; the first answer of a run begins with remarks on the code lists
         themselves. Raises RefusedError."""
         return self._remarked(self._encoded(message)).findings
+
+    def acknowledged(self, subject: str) -> bool:
+        """Whether the acknowledgement of this subject was published through this store, whatever became of it: it is stored, and sent until
+        it is answered."""
+        return self._store.acknowledged(subject)
 
     async def close(self) -> None:
         """Send what was accepted, then stop. Records without a receipt stay in the store for the next start."""
@@ -462,7 +463,11 @@ class Publisher:
         if self._copies is None:
             return
         accepted = [(self._store.awaited(digest), receipt) for digest, (receipt, _) in receipts.items() if receipt.outcome == "ACCEPTED"]
-        copies = [(found[1].value, receipt.admitted_at) for found, receipt in accepted if found is not None]
+        copies = [
+            OwnCopy(found[1].value, receipt.admitted_at, tuple(each.agency for each in receipt.recipients if not each.withdrawn))
+            for found, receipt in accepted
+            if found is not None
+        ]
         if copies:
             self._copies.keep(copies)
 

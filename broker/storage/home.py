@@ -7,6 +7,7 @@
                      certificate.pem ca.pem exchange.json  what the operator's reply brought
                      publisher.sqlite subscriber.sqlite    stores of publisher and subscriber
                      register.sqlite own.sqlite            what is true now, and own messages on their way into it
+                     contacts.json                         who is told of silence; written by hand
     exchange/        exchange.json ca.pem ca-key.pem registrar.pem relay.pem
                      tls/<name>.pem tls/<name>-key.pem     node, relay, registrar
                      kafka/                                the embedded node's data
@@ -87,7 +88,7 @@ class AgencyHome:
         self.register_store = self.folder / "register.sqlite"
         self.own_copies = self.folder / "own.sqlite"
         self.answers_store = self.folder / "answers.sqlite"
-        self.contacts_file = self.folder / "contacts.txt"
+        self.contacts_file = self.folder / "contacts.json"
 
     @property
     def joined(self) -> bool:
@@ -119,13 +120,6 @@ class AgencyHome:
     def keep(self, settings: AgencySettings) -> None:
         """Store the settings, at once or not at all."""
         _write(self.settings_file, _MEMBER, settings)
-
-    def contacts(self) -> list[str]:
-        """The agency's duty contacts as it wrote them down: one a line, none where there is no file."""
-        if not self.contacts_file.exists():
-            return []
-        lines = _text(self.contacts_file, "", "").splitlines()
-        return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
     def signer(self) -> FileSigner:
         """The key that signs messages. Raises UsageError where there is none yet, StoreError where the file is unsafe."""
