@@ -193,6 +193,8 @@ class ExciseBuilder:
     def _interruption(self, record: Record) -> Built:
         sender = record.get("MessageSender").rpartition(".")[2]
         subject = f"{self.agencies[sender]}/{self.year}/{record.get('MessageIdentifier')}"
+        files = [each for file, each in self.records().items() if file != "IE807"]
+        known = {each.get(name) for each in files for name in ("ControlReportReference", "EventReportNumber")}
         cited = [*record.all("ControlReportReference"), *record.all("EventReportNumber")]
         return self._message("alert", subject, record, {
             "core": {
@@ -203,11 +205,13 @@ class ExciseBuilder:
                 }],
                 "requested_actions": ["HOLD"], "decision_deadline": _iso(self.now + timedelta(hours=24)), "deadline_anchor": "ARRIVAL",
                 "transport_mode": "ROAD", "documents": [{"type": "C651", "id": self._arc(record)}],
-                "alert_links": [
-                    {"subject": taken(self._report_subject(number)), "issuer": taken(self.agencies[number[:2]])} for number in cited
-                ],
+"alert_links": [self._link(number, resolved=number in known) for number in cited],
             },
         }, urgency="IMMEDIATE", valid_until=_iso(self.now + timedelta(days=20)), correlation=self._about(record))  # fmt: skip
+
+    def _link(self, number: str, *, resolved: bool) -> dict[str, Any]:
+        subject, issuer = self._report_subject(number), self.agencies[number[:2]]
+        return {"subject": taken(subject), "issuer": taken(issuer), "resolved": resolved}
 
     def _rejection(self, record: Record) -> Built:
         sender = record.get("MessageSender").rpartition(".")[2]
