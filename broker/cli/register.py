@@ -162,6 +162,7 @@ async def follow(*, as_: As, common: Common = COMMON) -> int:
             counts = await register.follow()
         finally:
             watching.cancel()
+    screen.note(f"[dim]{counts.delivered:,} deliveries taken in[/]")
     if counts.refused or counts.gaps:
         screen.note(
             f"[red]{counts.refused} deliveries refused, {counts.gaps} gaps: see the log lines, and keep this home for an auditor[/]"

@@ -59,7 +59,8 @@ def show_register(report: Report, folder: Path, licences: int, looks: int) -> No
         ],
     )
     report.say(
-        f"flags that stand: {filled['flags']:,}; file {filled['register_mb']:,} MB; the bare table of the licences alone {filled['bare_mb']:,} MB",
+        f"flags that stand: {filled['flags']:,}",
+        f"file: {filled['register_mb']:,} MB; the bare table of the licences alone {filled['bare_mb']:,} MB",
         f"memory while it is built: {filled['resident_mb_at_a_tenth']} MB after a tenth of the licences, "
         f"{filled['resident_mb_at_the_end']} MB at the end, at most {filled['peak_mb']} MB",
         "",
