@@ -27,7 +27,7 @@ from tests.support.records import container_number
 
 WATCHER: Final = "MY-CUSTOMS"
 RATE: Final = 4.0
-"""Messages a second: far enough apart that each is seen by itself."""
+"""Messages a second: far enough apart that each is seen by itself, unless the machine is very busy."""
 LIMIT_MS: Final = 1000
 _OTHER: Final = "0900"
 _LOOK_S: Final = 0.001
@@ -60,8 +60,8 @@ def steps() -> list[Step]:
     ]  # fmt: skip
 
 
-def show_life(report: Report, scene: Scene) -> None:
-    """Each step at the three agencies."""
+def show_life(report: Report, scene: Scene, *, told: bool) -> None:
+    """Each step at the three agencies; ``told``: also as people see it."""
     report.title("1. A licence's life at three agencies")
     for agency in READERS:  # from here on what an agency publishes comes into its own register too
         scene.licence(agency, code=1)
@@ -72,7 +72,8 @@ def show_life(report: Report, scene: Scene) -> None:
         report.say("", f"-- {step.what}")
         seen: list[Any] = []
         for agency in READERS:
-            report.say(f"$ broker licence show 2026-{NUMBER} --as {agency}", scene.shown(agency).rstrip())
+            if told:
+                report.say(f"$ broker licence show 2026-{NUMBER} --as {agency}", scene.shown(agency).rstrip())
             found = scene.licence(agency)
             seen.append((found["status"], found["items"][0]["remaining"], found["instruction"]))
         (standing,) = scene.alerts("--container", "CSQU3054383")
@@ -81,51 +82,62 @@ def show_life(report: Report, scene: Scene) -> None:
         same = seen == [(step.status, step.remaining, step.instruction)] * len(READERS)
         report.check(f"all three say {step.status}, {step.remaining} left; the alert's flags are {', '.join(flags) or 'none'}",
                      holds=same and flags == step.flags)  # fmt: skip
-    report.say("", "$ broker alert find --container CSQU3054383 --as MY-CUSTOMS")
-    ran = scene.call("alert", "find", "--container", "CSQU3054383", "--as", WATCHER)
-    report.say((ran.out + ran.err).rstrip(), "", "$ broker register flags --as MY-CUSTOMS")
-    ran = scene.call("register", "flags", "--as", WATCHER)
-    report.say((ran.out + ran.err).rstrip(), "")
+    for command in (("alert", "find", "--container", "CSQU3054383"), ("register", "flags")) if told else ():
+        ran = scene.call(*command, "--as", WATCHER)
+        report.say("", f"$ broker {' '.join(command)} --as {WATCHER}", (ran.out + ran.err).rstrip())
+    report.say("")
     report.table(("step", *READERS, f"flags of the alert at {WATCHER}"), rows)
 
 
 # ── how soon ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+OVERTAKEN: Final = -1
+"""The next one was here before this one was seen: no time can be told."""
+_DECIDED: Final = (
+    "SELECT revision, admitted_at, (SELECT COUNT(*) FROM flag WHERE code = 'LICENCE_SUSPENDED' AND subject = ?) "
+    "FROM licence WHERE licence_no = ?"
+)
+_ALERTED: Final = (
+    "SELECT admitted_at, (SELECT COUNT(*) FROM flag WHERE code = 'LICENCE_SUSPENDED' AND flag.subject = subject.subject) "
+    "FROM subject WHERE subject = ?"
+)
+_STANDING: Final = "SG-CUSTOMS/2026/900"
+
+
 @dataclass
 class Looking:
-    """The register's file as another process sees it, asked every millisecond."""
+    """The register's file as another process sees it, asked every millisecond. Each look is one statement: what is read belongs
+    together."""
 
     sql: sqlite3.Connection
 
-    def one(self, query: str, *values: object) -> Any:
-        return self.sql.execute(query, values).fetchone()
-
     def until(self, there: Callable[[], int | None], timeout_s: float = 60.0) -> int:
-        """Milliseconds between the admission that ``there`` gives, once it gives one, and now."""
+        """Milliseconds between the admission that ``there`` gives, once it gives one, and now; OVERTAKEN as it says so."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             admitted_at = there()
             if admitted_at is not None:
-                return round(time.time() * 1000) - admitted_at
+                return OVERTAKEN if admitted_at == OVERTAKEN else round(time.time() * 1000) - admitted_at
             time.sleep(_LOOK_S)
         raise AssertionError(f"nothing came within {timeout_s:g} s")
 
     def decided(self, revision: int, *, flagged: bool) -> int | None:
         """When the decision was admitted, once it is here and the alert's flag is as it must be."""
-        row = self.one("SELECT admitted_at FROM licence WHERE licence_no = ? AND revision = ?", f"2026-{_OTHER}", revision)
-        if row is None:
+        row = self.sql.execute(_DECIDED, (_STANDING, f"2026-{_OTHER}")).fetchone()
+        if row is None or row[0] < revision:
             return None
-        flag = self.one("SELECT COUNT(*) FROM flag WHERE code = 'LICENCE_SUSPENDED' AND subject = 'SG-CUSTOMS/2026/900'")[0]
-        assert flag == flagged, f"revision {revision} is here, and the alert has {flag} flags"
-        return row[0]
+        if row[0] > revision:
+            return OVERTAKEN
+        assert row[2] == flagged, f"revision {revision} is here, and the alert has {row[2]} flags"
+        return row[1]
 
     def alerted(self, subject: str) -> int | None:
         """When the alert was admitted, once it and its flag are here."""
-        row = self.one("SELECT admitted_at FROM subject WHERE subject = ?", subject)
+        row = self.sql.execute(_ALERTED, (subject,)).fetchone()
         if row is None:
             return None
-        assert self.one("SELECT COUNT(*) FROM flag WHERE code = 'LICENCE_SUSPENDED' AND subject = ?", subject)[0] == 1
+        assert row[1] == 1, f"{subject} is here, and has no flag"
         return row[0]
 
 
@@ -169,21 +181,22 @@ def show_delays(report: Report, scene: Scene, runs: int) -> None:
         ("a reinstatement: the flag is gone", *_figures(freed)),
         ("an alert comes that cites a suspended licence: flagged", *_figures(alerted)),
     ]
-    report.table(("what", "runs", "p50 ms", "max ms"), rows)
+    report.table(("what", "seen", "p50 ms", "max ms", "overtaken"), rows)
     report.say(f"the first suspension, published while `register follow` was starting: {stopped[0]:,} ms")
     worst = max(*stopped[1:], *freed, *alerted)
     report.check(f"every one within one second, the slowest after {worst} ms", holds=worst < LIMIT_MS)
 
 
-def _figures(found: Sequence[int]) -> tuple[int, int, int]:
-    return len(found), sorted(found)[len(found) // 2], max(found)
+def _figures(found: Sequence[int]) -> tuple[int, int, int, int]:
+    seen = sorted(each for each in found if each != OVERTAKEN)
+    return len(seen), seen[len(seen) // 2], seen[-1], len(found) - len(seen)
 
 
-def run(folder: Path, *, runs: int) -> Report:
+def run(folder: Path, *, runs: int, told: bool = True) -> Report:
     """The whole show."""
     report = Report()
     with licence_scene(folder) as scene:
-        show_life(report, scene)
+        show_life(report, scene, told=told)
         show_delays(report, scene, runs)
     return report
 
