@@ -86,9 +86,14 @@ def test_while_kafka_is_away(scene: Scene) -> None:
         register.unlink()
     empty = scene.call("alert", "find", "--container", "CSQU3054383", "--as", "DE-BAFA", *away, code=3)
     assert "the register is empty" in empty.err
+    doubtful = scene.call("alert", "find", "--container", "CSQU3054384", "--as", "MY-CUSTOMS", *away)
+    assert "CSQU3054383" in doubtful.err, "the number that was mistyped, with the digit that it should have"
 
 
-@pytest.mark.parametrize("arguments", [("alert", "find"), ("alert", "find", "--container", "%"), ("licence", "show", "1", "--wait", "0")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("alert", "find"), ("alert", "find", "--container", "%"), ("licence", "show", "1", "--wait", "0"), ("licence", "show", "/./")],
+)
 def test_wrong_use(arguments: tuple[str, ...], joined: Path) -> None:
     """Nothing to look for, signs only, or a wait that is none: exit code 2 and what to give."""
     code, _, err = called(*arguments, "--as", "SG-CUSTOMS", "--home", str(joined))
