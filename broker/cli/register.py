@@ -33,6 +33,8 @@ from broker.cli.register_forms import (
 )
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.errors import UsageError
+from broker.families.identifiers.kinds import KINDS
+from broker.register.keys import comparable
 from broker.storage import register_reader as look
 from broker.storage.clock import SystemClock
 
@@ -69,6 +71,8 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
+    if not comparable(number):
+        raise UsageError("nothing to look for was given", advice="give the licence's number, such as 2026-0815")
     screen = Screen(as_json=common.json)
     async with opened_register(common, as_) as register:
         freshness = await register.catch_up(checked_wait(wait))
@@ -146,6 +150,7 @@ async def find(
         screen.result(subject_json(answer) | freshness_json(freshness), subject_told(answer))
     if not found:
         screen.remark("no live alert fits")
+        _doubt(screen, keys.container)
     elif len(found) == look.LIMIT:
         screen.note(f"[yellow]only the first {look.LIMIT} are shown[/]: say more about what you look for")
     note_age(screen, freshness)
@@ -180,6 +185,7 @@ async def follow(*, as_: As, answer_recalls: Annotated[bool, Parameter(negative=
         opened.callback(watching.cancel)
         screen.note("keeping the register up to date; Ctrl-C ends it")
         counts = await register.follow(tell=lambda step: screen.result(escalation_json(step), escalation_told(step)), look=look)
+    screen.note(f"[dim]{counts.delivered:,} deliveries taken in[/]")
     if counts.refused or counts.gaps:
         screen.note(
             f"[red]{counts.refused} deliveries refused, {counts.gaps} gaps: see the log lines, and keep this home for an auditor[/]"
@@ -213,6 +219,13 @@ async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> in
         screen.remark("no flag stands")
     note_age(screen, freshness)
     return 0
+
+
+def _doubt(screen: Screen, container: str | None) -> None:
+    """A container number that was mistyped is found nowhere: say so, with the number that it may have been."""
+    verdict = KINDS["container"].judge(comparable(container or ""))
+    if container and verdict.fault == "CHECK":
+        screen.note(f"[yellow]{escape(printable(verdict.reason))}[/]")
 
 
 def checked_wait(wait: float) -> float:

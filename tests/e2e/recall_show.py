@@ -29,7 +29,7 @@ from broker.families.clocks.dates import HOUR_MS
 from broker.storage.clock import SystemClock
 from broker.testing.clock import FixedClock
 from tests.e2e.program import Json, Program, Ran, write_jsonl
-from tests.e2e.shows import Report
+from tests.e2e.report import Report
 from tests.support.whole_exchange import WholeExchange, whole_exchange
 
 OWNER: Final = "SG-CUSTOMS"
@@ -261,12 +261,11 @@ async def _back(stage: Stage) -> None:
 
 def main() -> int:
     """The show."""
-    report = Report()
+    report, began = Report(), time.monotonic()
     logs.configure("error")
     with tempfile.TemporaryDirectory(prefix="recall-") as folder:
         asyncio.run(story(Path(folder), report))
-    report.title("everything held" if not report.failures else f"{len(report.failures)} did not hold")
-    return 1 if report.failures else 0
+    return report.end(time.monotonic() - began)
 
 
 if __name__ == "__main__":

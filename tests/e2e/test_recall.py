@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.recall_show import story
-from tests.e2e.shows import Report
+from tests.e2e.report import Report
 from tests.e2e.test_cli import called
 
 
