@@ -70,5 +70,5 @@ def _delivered(family: str, owner: str, subject: str, number: int, sections: dic
     return Delivered(
         family=family, originator=owner, subject=subject, revision=1, counter=number + 1, leaf=digest, message_id=digest[:16].hex(),
         issued_at=START_MS, admitted_at=START_MS + number, valid_until=START_MS + 900 * 86_400_000, urgency="ROUTINE", tlp="AMBER",
-        handling="H0", target=None, target_revision=None, sections=sections,
+        handling="H0", retention="R5Y", target=None, target_revision=None, sections=sections,
     )  # fmt: skip

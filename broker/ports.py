@@ -248,6 +248,10 @@ class PublisherStore(Protocol):
         whatever form, counts. Returns the digests that were awaited."""
         ...
 
+    def acknowledged(self, subject: str) -> bool:
+        """Whether an acknowledgement of this subject, ``<AGENCY>/ack/...``, was ever added, answered or not."""
+        ...
+
     def receipts_position(self) -> int | None:
         """The inbox offset to go on from; None before the first use."""
         ...
@@ -267,11 +271,20 @@ class Held:
     due_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class OwnCopy:
+    """An own message that was accepted: its record value, and of its receipt the admission time (Unix ms) and who got it."""
+
+    value: bytes
+    admitted_at: int
+    recipients: tuple[str, ...]
+
+
 class OwnCopies(Protocol):
     """Where a publisher leaves a copy of what was accepted, for the agency's own register: nobody gets his own messages back."""
 
-    def keep(self, copies: Sequence[tuple[bytes, int]]) -> None:
-        """Store record values with their admission times (Unix ms), durably and at once. The same may come again."""
+    def keep(self, copies: Sequence[OwnCopy]) -> None:
+        """Store copies durably and at once. The same may come again."""
         ...
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from broker.errors import REFUSALS, STEPS
 from broker.families.catalogue import FAMILIES
+from broker.families.clocks.duty import KINDS as DUTIES
 from broker.families.coded import FIELDS, OBSERVED
 from broker.families.codelists import BUILT_IN, LIST_FILES
 from broker.families.identifiers.kinds import KINDS, NONE
@@ -168,6 +169,12 @@ def codes_page() -> str:
         "| code | meaning |\n| --- | --- |",
     ]
     lines += [f"| `{code}` | {meaning} |" for code, meaning in FLAGS.items()]
+    lines += [
+        "\n## Duties\n",
+        "A **duty** is open in an agency's register until it is met: who owes whom what, by when.\n",
+        "| kind | meaning |\n| --- | --- |",
+    ]
+    lines += [f"| `{kind}` | {meaning} |" for kind, meaning in DUTIES.items()]
     return "\n".join(lines) + "\n"
 
 

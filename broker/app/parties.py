@@ -115,7 +115,14 @@ class Member:
     def register(self, transport: Transport) -> Register:
         """The agency's register: keeps itself up to date through this connection, and answers with or without it."""
         files = self.files
-        return Register(files.agency, files.register_store, files.own_copies, lambda store: self.subscriber(transport, store=store))
+        return Register(
+            files.agency,
+            files.register_store,
+            files.own_copies,
+            lambda store: self.subscriber(transport, store=store),
+            contacts=files.contacts_file,
+            clock=self.clock,
+        )
 
     def passing_store(self) -> SubscriberStore:
         """A store that lives as long as its process: for looking at an inbox without moving the agency's own position."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,10 +22,13 @@ from broker.errors import ExchangeUnreachable, NotAuthorised, Refusal, StoreInUs
 from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine, open_section
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
+from broker.families.clocks.duty import Chain, Escalation
 from broker.ids import uuid_text
-from broker.ports import SubscriberStore
+from broker.ports import Clock, OwnCopy, SubscriberStore
 from broker.register.rows import Delivered
 from broker.service.subscriber import DONE, Counts, Delivery, Outcome, Subscriber
+from broker.storage.clock import SystemClock
+from broker.storage.contacts import read_contacts
 from broker.storage.own_copies import SqliteOwnCopies
 from broker.storage.register import RegisterStore
 from broker.storage.register_reader import RegisterReader
@@ -38,6 +42,9 @@ OWN_BATCH: Final = 200
 
 _log = structlog.get_logger("register")
 
+Tell = Callable[[Escalation], None]
+"""What is done about silence that is to be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
@@ -50,7 +57,14 @@ class Freshness:
 
 
 def _delivered(
-    header: Header, counter: int, leaf: bytes, admitted_at: int, sections: Mapping[str, Mapping[str, Any]], withheld: Iterable[str]
+    header: Header,
+    counter: int,
+    leaf: bytes,
+    admitted_at: int,
+    sections: Mapping[str, Mapping[str, Any]],
+    *,
+    withheld: Iterable[str] = (),
+    recipients: tuple[str, ...] = (),
 ) -> Delivered:
     return Delivered(
         family=header.family,
@@ -66,81 +80,128 @@ def _delivered(
         urgency=header.urgency,
         tlp=header.tlp,
         handling=header.handling,
+        retention=header.retention,
         target=header.correlation.target,
         target_revision=header.correlation.target_revision,
         sections=sections,
         withheld=tuple(sorted(withheld)),
+        recipients=recipients,
+        valid_from=header.valid_from,
     )
 
 
 def delivered_of(delivery: Delivery) -> Delivered:
     """A delivery as the register takes it."""
     slip = delivery.slip
-    return _delivered(delivery.header, slip.counter, slip.leaf, slip.admitted_at, delivery.sections, delivery.withheld)
+    return _delivered(delivery.header, slip.counter, slip.leaf, slip.admitted_at, delivery.sections, withheld=delivery.withheld)
 
 
-def own_of(value: bytes, admitted_at: int, rules: Rules) -> Delivered | Refusal:
+def own_of(copy: OwnCopy, rules: Rules) -> Delivered | Refusal:
     """An own message as the register takes it: with all its sections, but for the audience, which is no content."""
-    parcel = read_parcel(value, MESSAGE_LIMIT)
+    parcel = read_parcel(copy.value, MESSAGE_LIMIT)
     if isinstance(parcel, Refusal):
         return parcel
-    authentic = authenticate_parcel(parcel, rules, at_ms=admitted_at)
+    authentic = authenticate_parcel(parcel, rules, at_ms=copy.admitted_at)
     if isinstance(authentic, Refusal):
         return authentic
     refusal = examine(authentic, rules, complete=True, logical=True)
     if refusal is not None:
         return refusal
     sections = {name: open_section(authentic, name) for name in sorted(parcel.sections) if name != AUDIENCE}
-    return _delivered(authentic.header, 0, authentic.leaf, admitted_at, sections, ())
+    return _delivered(authentic.header, 0, authentic.leaf, copy.admitted_at, sections, recipients=copy.recipients)
 
 
 class Register:
-    """The register of one agency, by the paths of its files and a way to subscribe."""
+    """The register of one agency, by the paths of its files and a way to subscribe. ``contacts``: who is told of silence, by default the
+    file ``contacts.json`` beside the register."""
 
-    def __init__(self, agency: str, path: Path, own: Path, subscriber: Callable[[SubscriberStore], Subscriber]) -> None:
+    def __init__(
+        self,
+        agency: str,
+        path: Path,
+        own: Path,
+        subscriber: Callable[[SubscriberStore], Subscriber],
+        *,
+        contacts: Path | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._agency, self._path, self._own, self._subscriber = agency, path, own, subscriber
+        self._contacts = contacts or path.with_name("contacts.json")
+        self._clock: Clock = clock or SystemClock()
         self._running: Subscriber | None = None
+        self._stopped = False
 
     def stop(self) -> None:
         """End :meth:`follow` after the batch under way is committed."""
+        self._stopped = True
         if self._running is not None:
             self._running.stop()
 
-    async def follow(self, *, until_end: bool = False) -> Counts:
-        """Keep the register up to date until :meth:`stop`, or up to the inbox's present end. Raises StoreInUse where another process keeps
-        it, ExchangeUnreachable, NotAuthorised."""
+    async def follow(self, *, until_end: bool = False, tell: Tell | None = None) -> Counts:
+        """Keep the register up to date until :meth:`stop`, or up to the inbox's present end. ``tell`` is called for every escalation that
+        is due, once in the life of the register, after it was stored; without it nobody is told, and none is lost. Raises StoreInUse where
+        another process keeps it, ExchangeUnreachable, NotAuthorised, UsageError for a ``contacts.json`` that is none."""
+        self._stopped = False
+        if until_end or tell is None:
+            return await self._follow(tell, until_end=until_end)
+        first = await self._follow(tell, until_end=True)  # nobody is told of silence before the answers that lie there were read
+        return first if self._stopped else first + await self._follow(tell, until_end=False)
+
+    async def _follow(self, tell: Tell | None, *, until_end: bool) -> Counts:
+        chain = read_contacts(self._contacts)
         store = RegisterStore(self._path, self._agency)
         try:
             with contextlib.closing(SqliteOwnCopies(self._own)) as copies:  # from now on the publisher leaves its copies there
                 self._running = subscriber = self._subscriber(store)
-                counts = await self._run(subscriber, store, copies, until_end=until_end)
+                climb = partial(self._climb, chain=chain, tell=tell)
+                counts = await self._run(subscriber, store, copies, climb, until_end=until_end)
                 with contextlib.closing(RegisterStore(self._path, self._agency)) as again:  # a subscriber closes its store
                     take_own(again, copies, subscriber.knowledge.rules)
+                    if not self._stopped:
+                        climb(again)
                 return counts
         finally:
             self._running = None
             store.close()
 
-    async def _run(self, subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies, *, until_end: bool) -> Counts:
+    def _climb(self, store: RegisterStore, *, chain: Chain, tell: Tell | None) -> None:
+        """Tell of silence what is to be told now."""
+        while tell is not None and (steps := store.climb(self._clock.now_ms(), chain)):
+            for step in steps:
+                duty = step.duty
+                _log.info(
+                    "a duty is not met", kind=duty.kind, subject=duty.subject, revision=duty.revision, debtor=duty.debtor, told=step.to
+                )
+                tell(step)
+
+    async def _run(
+        self,
+        subscriber: Subscriber,
+        store: RegisterStore,
+        copies: SqliteOwnCopies,
+        climb: Callable[[RegisterStore], None],
+        *,
+        until_end: bool,
+    ) -> Counts:
         async def keep(delivery: Delivery) -> Outcome:
             store.register.take(delivered_of(delivery))
             return DONE
 
-        looking = asyncio.create_task(_follow_own(subscriber, store, copies))
+        looking = asyncio.create_task(_follow_own(subscriber, store, copies, None if until_end else climb))
         try:
             return await subscriber.run(keep, until_end=until_end)
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 
-    async def catch_up(self, wait_s: float = WAIT_S) -> Freshness:
-        """Read what is new, for ``wait_s`` seconds at most; where that cannot be, what is stored is all there is. Raises
-        ExchangeUnreachable where nothing is stored either."""
+    async def catch_up(self, wait_s: float = WAIT_S, *, tell: Tell | None = None) -> Freshness:
+        """Read what is new, for ``wait_s`` seconds at most; where that cannot be, what is stored is all there is. ``tell`` as
+        :meth:`follow` has it. Raises ExchangeUnreachable where nothing is stored either."""
         reachable: bool | None = True
         note = ""
         try:
             async with asyncio.timeout(wait_s):
-                counts = await self.follow(until_end=True)
+                counts = await self.follow(until_end=True, tell=tell)
             if counts.refused or counts.gaps:
                 note = f"{counts.refused} deliveries refused, {counts.gaps} gaps: see the log lines, and keep this home for an auditor"
         except StoreInUse:
@@ -162,13 +223,19 @@ class Register:
         return RegisterReader.open(self._path)
 
 
-async def _follow_own(subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies) -> None:
-    """Own messages come into the register while it is followed, between two batches of the inbox; so does what readers held up."""
+async def _follow_own(
+    subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies, climb: Callable[[RegisterStore], None] | None
+) -> None:
+    """Own messages come into the register while it is followed, between two batches of the inbox; so does what readers held up, and the
+    clock is looked at."""
     while True:
         await asyncio.sleep(OWN_S)
         if not store.transaction.in_transaction:
             store.scrub()
-            take_own(store, copies, subscriber.knowledge.rules)
+            if subscriber.knowledge.loaded:  # with half a directory an own message could not be read, and would be let go
+                take_own(store, copies, subscriber.knowledge.rules)
+            if climb is not None:
+                climb(store)
 
 
 def take_own(store: RegisterStore, copies: SqliteOwnCopies, rules: Rules) -> int:
@@ -182,8 +249,8 @@ def take_own(store: RegisterStore, copies: SqliteOwnCopies, rules: Rules) -> int
             return taken
         store.begin()
         try:
-            for number, value, admitted_at in batch:
-                own = own_of(value, admitted_at, rules)
+            for number, copy in batch:
+                own = own_of(copy, rules)
                 if isinstance(own, Refusal):
                     _log.error("an own message cannot be read", code=own.code, reason=own.reason)
                 else:

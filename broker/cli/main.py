@@ -13,7 +13,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from broker import logs
-from broker.cli import agency, demo, exchange, inspect, messages, quarantine, register, schema
+from broker.cli import agency, demo, duties, exchange, inspect, messages, quarantine, register, schema
 from broker.cli.screen import STDIN, Screen
 from broker.errors import BrokerError, UsageError
 
@@ -33,6 +33,7 @@ app.command(messages.subscribe)
 app.command(register.licence)
 app.command(register.alert)
 app.command(register.app)
+app.command(duties.duties)
 app.command(quarantine.app)
 app.command(inspect.inspect)
 app.command(schema.app)

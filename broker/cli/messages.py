@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from broker.app import Member, process
+from broker.app.acknowledging import Acknowledger
 from broker.app.connect import connect
 from broker.cli.exchange import stop_signal
 from broker.cli.reading import ReadAhead
@@ -21,14 +22,16 @@ from broker.cli.trustfile import keep_trust
 from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt
 from broker.errors import Finding, Refusal, RefusedError, UsageError
+from broker.families.ack import AckLevel
 from broker.families.catalogue import FAMILIES
 from broker.families.message import Message
 from broker.families.message_json import message_from_json
 from broker.policy.model import Distribution, Verdict
+from broker.ports import Transport
 from broker.schema import json_form
 from broker.schema.catalogue import Catalogue
 from broker.service.publisher import Handle, Publisher
-from broker.service.subscriber import DONE, Delivery, Outcome
+from broker.service.subscriber import DONE, Counts, Delivery, Outcome
 from broker.storage.schemas import load_catalogue
 
 AT_ONCE = 2000
@@ -251,6 +254,7 @@ async def subscribe(
     max_: Annotated[int | None, Parameter(name="--max")] = None,
     timeout: float | None = None,
     capture: Path | None = None,
+    ack: Annotated[AckLevel | None, Parameter(negative="")] = None,
     common: Common = COMMON,
 ) -> int:
     """Print what is delivered to an agency, verified.
@@ -271,37 +275,66 @@ async def subscribe(
         End when nothing came for so many seconds.
     capture
         Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
+    ack
+        Publish a signed acknowledgement of this level (L3: taken in) for each delivery that asks for one; once, however often it is read.
     """
     screen, catalogue = Screen(as_json=common.json), load_catalogue()
     process.settle()
     _check_families(family or ())
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
     transport = member.transport()
-    if capture is not None:
-        _make_folder(capture)
-    subscriber = member.subscriber(transport, families=family)
+    _make_folder(capture)
 
     async def show(delivery: Delivery) -> Outcome:
         if capture is not None:
             await asyncio.to_thread((capture / f"{delivery.message_id}.parcel").write_bytes, delivery.value)
         record = delivery_json(delivery, catalogue)
+        if acknowledger is not None:
+            record["ack"] = await acknowledger.acknowledge(delivery)
         screen.result(record, _shown(record))
         return DONE
 
     stop = stop_signal()
     watching = asyncio.create_task(stop.wait())
-    watching.add_done_callback(lambda _: subscriber.stop())
     try:
-        counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
-        keep_trust(common.home, as_, subscriber.knowledge)
+        async with _acknowledger(member, transport, ack, screen) as acknowledger:
+            subscriber = member.subscriber(transport, families=family)
+            watching.add_done_callback(lambda _: subscriber.stop())
+            counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
+            keep_trust(common.home, as_, subscriber.knowledge)
     finally:
         watching.cancel()
         await transport.close()
+    return _exit_code(screen, counts, acknowledger, stopped=stop.is_set())
+
+
+def _exit_code(screen: Screen, counts: Counts, acknowledger: Acknowledger | None, *, stopped: bool) -> int:
+    """1 where something came that should not, or did not come that should, or an acknowledgement was refused; it is said."""
     if counts.refused or counts.gaps:
         trouble = f"{counts.refused} deliveries refused, {counts.gaps} gaps"
         screen.note(f"[red]{trouble}: see the log lines, and keep this home for an auditor[/]")
         return 1
-    return 130 if stop.is_set() else 0
+    if acknowledger is not None and acknowledger.refused:
+        return 1
+    return 130 if stopped else 0
+
+
+@asynccontextmanager
+async def _acknowledger(
+    member: Member, transport: Transport, level: AckLevel | None, screen: Screen
+) -> AsyncGenerator[Acknowledger | None]:
+    """What acknowledges deliveries; None where nothing is to be acknowledged. Its receipts have come when the block ends."""
+    if level is None:
+        yield None
+        return
+
+    def refused(subject: str, reason: str) -> None:
+        screen.note(f"[red]not acknowledged[/] {escape(printable(f'{subject}: {reason}'))}")
+
+    async with member.publisher(transport) as publisher:
+        acknowledger = Acknowledger(publisher, level, member.clock.now_ms, refused)
+        yield acknowledger
+        await acknowledger.finish()
 
 
 def _check_families(names: Sequence[str]) -> None:
@@ -311,8 +344,10 @@ def _check_families(names: Sequence[str]) -> None:
             raise UsageError(f"there is no family `{printable(name)}`", advice=f"use {', '.join(FAMILIES)}")
 
 
-def _make_folder(path: Path) -> None:
-    """The folder for captured deliveries. Raises UsageError."""
+def _make_folder(path: Path | None) -> None:
+    """The folder for captured deliveries, where there are to be some. Raises UsageError."""
+    if path is None:
+        return
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -340,4 +375,5 @@ def _shown(record: dict[str, Any]) -> str:
         body = json.dumps(_filled(content), ensure_ascii=False)
         lines.append(f"  [dim]{name:<10}[/dim] {escape(printable(body))}")
     lines += [f"  {name:<10} [yellow]withheld[/] by {rule}" for name, rule in sorted(record["withheld_by"].items())]
+    lines += [f"  [dim]acknowledged as {escape(printable(record['ack']))}[/dim]"] if record.get("ack") else []
     return "\n".join(lines)

@@ -20,7 +20,17 @@ from broker.app import Member
 from broker.app.connect import connect
 from broker.app.register import WAIT_S, Freshness, Register
 from broker.cli.exchange import stop_signal
-from broker.cli.register_forms import flag_json, flag_told, freshness_json, licence_json, licence_told, subject_json, subject_told
+from broker.cli.register_forms import (
+    escalation_json,
+    escalation_told,
+    flag_json,
+    flag_told,
+    freshness_json,
+    licence_json,
+    licence_told,
+    subject_json,
+    subject_told,
+)
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.errors import UsageError
 from broker.families.identifiers.kinds import KINDS
@@ -36,7 +46,8 @@ As = Annotated[str, Parameter(name="--as")]
 
 
 @asynccontextmanager
-async def _register(common: Common, agency: str) -> AsyncGenerator[Register]:
+async def opened_register(common: Common, agency: str) -> AsyncGenerator[Register]:
+    """The register of an agency of this home, with a connection that lasts as long as the block."""
     member = Member(common.home, agency, connect, bootstrap=common.bootstrap)
     transport = member.transport()
     try:
@@ -63,8 +74,8 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
     if not comparable(number):
         raise UsageError("nothing to look for was given", advice="give the licence's number, such as 2026-0815")
     screen = Screen(as_json=common.json)
-    async with _register(common, as_) as register:
-        freshness = await register.catch_up(_checked(wait))
+    async with opened_register(common, as_) as register:
+        freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
             found = reader.licence(number, SystemClock().now_ms())
     for answer in found:
@@ -73,7 +84,7 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
         screen.result(
             {"licence_no": number, "status": None} | freshness_json(freshness), f"no licence {escape(printable(number))} in this register"
         )
-    _note(screen, freshness)
+    note_age(screen, freshness)
     return 0 if found else 1
 
 
@@ -131,8 +142,8 @@ async def find(
     """
     conditions = keys.conditions()
     screen = Screen(as_json=common.json)
-    async with _register(common, as_) as register:
-        freshness = await register.catch_up(_checked(wait))
+    async with opened_register(common, as_) as register:
+        freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
             found = reader.find(conditions, SystemClock().now_ms(), ended=ended)
     for answer in found:
@@ -142,13 +153,14 @@ async def find(
         _doubt(screen, keys.container)
     elif len(found) == look.LIMIT:
         screen.note(f"[yellow]only the first {look.LIMIT} are shown[/]: say more about what you look for")
-    _note(screen, freshness)
+    note_age(screen, freshness)
     return 0
 
 
 @app.command
 async def follow(*, as_: As, common: Common = COMMON) -> int:
-    """Keep the register up to date until Ctrl-C. Other commands of the same home read it meanwhile.
+    """Keep the register up to date until Ctrl-C, and say who is to be told when a duty is not met. Other commands of the same home read
+    the register meanwhile. Who is told is in contacts.json of the agency's folder; each is told once.
 
     Example: broker register follow --as AE-CUSTOMS
 
@@ -159,12 +171,12 @@ async def follow(*, as_: As, common: Common = COMMON) -> int:
     """
     screen = Screen(as_json=common.json)
     stop = stop_signal()
-    async with _register(common, as_) as register:
+    async with opened_register(common, as_) as register:
         watching = asyncio.create_task(stop.wait())
         watching.add_done_callback(lambda _: register.stop())
         try:
             screen.note("keeping the register up to date; Ctrl-C ends it")
-            counts = await register.follow()
+            counts = await register.follow(tell=lambda step: screen.result(escalation_json(step), escalation_told(step)))
         finally:
             watching.cancel()
     screen.note(f"[dim]{counts.delivered:,} deliveries taken in[/]")
@@ -179,6 +191,7 @@ async def follow(*, as_: As, common: Common = COMMON) -> int:
 @app.command
 async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> int:
     """Show what follows from several messages together: stopped licences that are cited, quantities overdrawn, one container in two alerts.
+    What is meant for certain agencies only (the licence's authority, the owners of the alerts) is shown to these. Nobody is told by itself.
 
     Example: broker register flags --as AE-CUSTOMS
 
@@ -190,15 +203,15 @@ async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> in
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
     screen = Screen(as_json=common.json)
-    async with _register(common, as_) as register:
-        freshness = await register.catch_up(_checked(wait))
+    async with opened_register(common, as_) as register:
+        freshness = await register.catch_up(checked_wait(wait))
         with contextlib.closing(register.reader()) as reader:
-            found = reader.flags(SystemClock().now_ms())
+            found = reader.flags(SystemClock().now_ms(), agency=as_)
     for flag in found:
         screen.result(flag_json(flag) | freshness_json(freshness), flag_told(flag))
     if not found:
         screen.remark("no flag stands")
-    _note(screen, freshness)
+    note_age(screen, freshness)
     return 0
 
 
@@ -209,12 +222,14 @@ def _doubt(screen: Screen, container: str | None) -> None:
         screen.note(f"[yellow]{escape(printable(verdict.reason))}[/]")
 
 
-def _checked(wait: float) -> float:
+def checked_wait(wait: float) -> float:
+    """The seconds of ``--wait``. Raises UsageError."""
     if not 0 < wait <= 600:
         raise UsageError(f"--wait {wait:g} is out of range", advice="give seconds, up to 600")
     return wait
 
 
-def _note(screen: Screen, freshness: Freshness) -> None:
+def note_age(screen: Screen, freshness: Freshness) -> None:
+    """How old the answer is, beside it."""
     age = f"as of {iso(freshness.as_of)}" if freshness.as_of is not None else "this register has seen nothing yet"
     screen.note(f"[dim]{age}[/]" + (f" [yellow]{escape(printable(freshness.note))}[/]" if freshness.note else ""))

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from broker.app.register import Freshness
 from broker.cli.screen import iso, printable
+from broker.families.clocks.duty import Duty, Escalation
 from broker.register.answers import LicenceAnswer, SubjectAnswer
 from broker.register.licences import CURRENT, Balance, quantity_text
 from broker.register.rows import Flag
@@ -112,3 +113,23 @@ def flag_told(flag: Flag) -> str:
     """A flag in one line."""
     tell = f" [dim]tell {', '.join(flag.addressees)}[/dim]" if flag.addressees else ""
     return f"[red]{flag.code}[/] {escape(printable(flag.subject))}: {escape(printable(flag.text))}{tell}"
+
+
+def duty_fields(duty: Duty) -> dict[str, Any]:
+    """A duty itself as ``--json`` shows it."""
+    return {
+        "kind": duty.kind, "subject": duty.subject, "revision": duty.revision, "about": duty.about or None, "debtor": duty.debtor,
+        "creditor": duty.creditor, "due": iso(duty.due_ms),
+    }  # fmt: skip
+
+
+def escalation_json(step: Escalation) -> dict[str, Any]:
+    """Somebody to be told, as ``broker register follow --json`` shows it."""
+    return {"event": "escalation", **duty_fields(step.duty), "rung": step.rung, "to": step.to}
+
+
+def escalation_told(step: Escalation) -> str:
+    """Somebody to be told, for people."""
+    duty = step.duty
+    what = f"{duty.debtor} owes {duty.creditor} {duty.kind} for {duty.subject} revision {duty.revision} since {iso(duty.due_ms)}"
+    return f"[red]silence[/] {escape(printable(what))}: tell [bold]{escape(printable(step.to))}[/]"

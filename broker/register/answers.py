@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from broker.families.clocks.duty import Duty
 from broker.register.licences import Balance
 from broker.register.rows import Flag, Key, LicenceRow, SubjectRow
 from broker.register.zones import Stay
@@ -54,13 +55,20 @@ class ZoneAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenDuty:
-    """What this agency still owes for a subject."""
+class Told:
+    """That somebody was told of silence: rung 0 is the creditor, from 1 on the contacts of the agency's chain."""
 
-    subject: str
-    revision: int
+    rung: int
+    to: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDuty:
+    """What is not met yet: ``late_ms`` how long its time is over, None while it is not; ``told`` who was told of that."""
+
+    duty: Duty
     family: str
     urgency: str
-    kind: str
-    since: int
-    due: int | None
+    late_ms: int | None
+    told: tuple[Told, ...]

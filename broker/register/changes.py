@@ -15,8 +15,9 @@ from typing import Any, Final, Literal
 
 from broker.families.rules import instant_ms, rows
 from broker.register import keys
+from broker.register.duties import answers_of, expired_answers
 from broker.register.licences import licence_of, usages_of
-from broker.register.rows import Change, Delivered, Direction, DutyRow, Key, LinkRow, MovementRow, SubjectRow
+from broker.register.rows import Change, Delivered, Direction, Key, LinkRow, MovementRow, SubjectRow
 
 CORE: Final = "core"
 CITING: Final = ("alert", "licit_movement")
@@ -24,11 +25,6 @@ CITING: Final = ("alert", "licit_movement")
 RECALL: Final = "recall"
 HIT: Final = "HIT"
 
-DUTIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "alert": ("ACK", "FEEDBACK"), "licence": ("ACK",), "seizure": ("ACK",), "fz_warning": ("ACK",), "entity_watch": ("ACK",),
-    "rfi": ("ACK", "RFI_REPLY"), "recall": ("RECALL_REPLY",), "consent_request": ("CONSENT_REPLY",), "reachback": ("REACHBACK_REPLY",),
-}  # fmt: skip
-"""What a recipient owes for a message of each family: the families of its answers, in capitals."""
 _CODES: Final = ("level", "refusal_code", "result", "status", "answer", "decision")
 """Where answers have their code."""
 
@@ -39,9 +35,9 @@ def change_of(delivered: Delivered) -> Change:
     core = delivered.sections.get(CORE)
     if core is None:
         ended = delivered.valid_until is not None and delivered.valid_until <= delivered.admitted_at
-        return Change(_erased(row, "EXPIRED" if ended else "WITHDRAWN"))
+        return Change(_erased(row, "EXPIRED"), answers=expired_answers(delivered)) if ended else Change(_erased(row, "WITHDRAWN"))
     if delivered.family == RECALL:
-        return Change(_erased(row, str(core["reason"])), duties=tuple(_duties(delivered)))
+        return Change(_erased(row, str(core["reason"])))
     return Change(
         subject=row,
         content=delivered.sections,
@@ -50,7 +46,7 @@ def change_of(delivered: Delivered) -> Change:
         usages=usages_of(delivered),
         movements=tuple(dict.fromkeys(_movements(delivered))),
         links=tuple(dict.fromkeys(_links(delivered))),
-        duties=tuple(_duties(delivered)),
+        answers=answers_of(delivered),
     )
 
 
@@ -149,11 +145,3 @@ def _links(delivered: Delivered) -> Iterator[LinkRow]:
     if delivered.target is not None:
         code = next((core[name] for name in _CODES if core.get(name)), "")
         yield LinkRow(delivered.family.upper(), delivered.target, delivered.target_revision, str(code))
-
-
-def _duties(delivered: Delivered) -> Iterator[DutyRow]:
-    """Only what a person or program here has to do; when it is late is told by the clocks of the families."""
-    if not delivered.own:
-        due = instant_ms(delivered.sections[CORE].get("due"))
-        for kind in DUTIES.get(delivered.family, ()):
-            yield DutyRow(kind, delivered.admitted_at, None if kind == "ACK" else due)

@@ -23,7 +23,8 @@ class Delivered:
 
     ``counter`` is the slip's number in the chain of this inbox, 0 for an own message: the same revision may come again with other
     sections when a policy changes, and the later decision counts. ``target`` is the subject that the message speaks about.
-    ``sections`` are decoded records by name; what was withheld is not in them.
+    ``sections`` are decoded records by name; what was withheld is not in them. ``recipients`` are those that the receipt of an own
+    message names.
     """
 
     family: str
@@ -39,10 +40,23 @@ class Delivered:
     urgency: str
     tlp: str
     handling: str
+    retention: str
     target: str | None
     target_revision: int | None
     sections: Mapping[str, Mapping[str, Any]]
     withheld: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    valid_from: int | None = None
+
+    @property
+    def correlation(self) -> Delivered:
+        """What it speaks about: with it, this is a heading as families read it."""
+        return self
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is the owner's word that its subject may no longer be held: a recall, or a revision without content."""
+        return self.family == "recall" or "core" not in self.sections
 
     @property
     def own(self) -> bool:
@@ -163,18 +177,24 @@ class LinkRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DutyRow:
-    """What this agency owes the originator of a subject. ``due`` None: the time follows from urgency (domain dictionary 4)."""
+class AnswerRow:
+    """That a message meets a duty of its author about ``target``; ``due``: not wholly, the rest is due then.
 
+    ``target_revision`` None: it is about what was asked before ``at``, when it was admitted.
+    """
+
+    target: str
+    target_revision: int | None
+    debtor: str
     kind: str
-    since: int
+    at: int
     due: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All rows that one message gives, and its sections as ``content``. An erased subject has its own row, and the duty to confirm a
-    recall."""
+    """All rows that the newest message of a subject gives, and its sections as ``content``. What is owed is in no row of it: duties of
+    earlier revisions may last (:mod:`broker.register.duties`)."""
 
     subject: SubjectRow
     content: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -183,7 +203,7 @@ class Change:
     usages: tuple[UsageRow, ...] = ()
     movements: tuple[MovementRow, ...] = ()
     links: tuple[LinkRow, ...] = ()
-    duties: tuple[DutyRow, ...] = ()
+    answers: tuple[AnswerRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

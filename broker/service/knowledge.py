@@ -74,6 +74,8 @@ class Knowledge:
         self._looked_at = -LISTS_S
         self._told: set[Finding] = set()
         self._untold: list[Finding] = []
+        self.loaded = False
+        """Whether the topics were read to their ends once: before that, what is not known is no reason to refuse anything."""
         self._change = asyncio.Event()
         self.rules = Rules.of(self._directory, self._catalogue, 0)
         self.ignored = 0
@@ -110,6 +112,7 @@ class Knowledge:
         while any(self._inlet.position(source) < end for source, end in ends.items()):
             self._take(await self._inlet.poll(max_records=_BATCH, timeout=0.5))
         _ = self.shards, self.decider
+        self.loaded = True
 
     async def follow(self) -> None:
         """Keep up with the public topics until cancelled; network trouble is waited out."""

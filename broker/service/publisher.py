@@ -33,7 +33,7 @@ from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encod
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
-from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, Position, PublisherStore, Randomness, Signer, Stored, Transport
+from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, OwnCopy, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.knowledge import Knowledge
 from broker.service.streams import EARLY, Again, Ignored, Moved, Settled, Streams
 
@@ -201,6 +201,11 @@ class Publisher:
         """What would be remarked on a message, without sending it; the first answer of a run begins with remarks on the code lists
         themselves. Raises RefusedError."""
         return self._remarked(self._encoded(message)).findings
+
+    def acknowledged(self, subject: str) -> bool:
+        """Whether the acknowledgement of this subject was published through this store, whatever became of it: it is stored, and sent until
+        it is answered."""
+        return self._store.acknowledged(subject)
 
     async def close(self) -> None:
         """Send what was accepted, then stop. Records without a receipt stay in the store for the next start."""
@@ -455,7 +460,11 @@ class Publisher:
         if self._copies is None:
             return
         accepted = [(self._store.awaited(digest), receipt) for digest, (receipt, _) in receipts.items() if receipt.outcome == "ACCEPTED"]
-        copies = [(found[1].value, receipt.admitted_at) for found, receipt in accepted if found is not None]
+        copies = [
+            OwnCopy(found[1].value, receipt.admitted_at, tuple(recipient.agency for recipient in receipt.recipients))
+            for found, receipt in accepted
+            if found is not None
+        ]
         if copies:
             self._copies.keep(copies)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Final, Literal
 
 import structlog
@@ -109,6 +109,10 @@ class Counts:
     retried: int = 0
     rejected: int = 0
     gaps: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts(*(mine + others for mine, others in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Subscriber:

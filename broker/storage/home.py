@@ -7,6 +7,7 @@
                      certificate.pem ca.pem exchange.json  what the operator's reply brought
                      publisher.sqlite subscriber.sqlite    stores of publisher and subscriber
                      register.sqlite own.sqlite            what is true now, and own messages on their way into it
+                     contacts.json                         who is told of silence; written by hand
     exchange/        exchange.json ca.pem ca-key.pem registrar.pem relay.pem
                      tls/<name>.pem tls/<name>-key.pem     node, relay, registrar
                      kafka/                                the embedded node's data
@@ -86,6 +87,7 @@ class AgencyHome:
         self.subscriber_store = self.folder / "subscriber.sqlite"
         self.register_store = self.folder / "register.sqlite"
         self.own_copies = self.folder / "own.sqlite"
+        self.contacts_file = self.folder / "contacts.json"
 
     @property
     def joined(self) -> bool:

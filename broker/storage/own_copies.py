@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from broker.errors import StoreError
+from broker.ports import OwnCopy
 
 _SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS copy (number INTEGER PRIMARY KEY AUTOINCREMENT, value BLOB NOT NULL, admitted_at INTEGER NOT NULL)"
+    "CREATE TABLE IF NOT EXISTS copy (number INTEGER PRIMARY KEY AUTOINCREMENT, value BLOB NOT NULL, admitted_at INTEGER NOT NULL, "
+    "recipients TEXT NOT NULL DEFAULT '')"
 )
+_ADDED: Final = "ALTER TABLE copy ADD COLUMN recipients TEXT NOT NULL DEFAULT ''"
+"""What files of an earlier version lack: their copies name no recipients."""
 
 
 class SqliteOwnCopies:
@@ -27,26 +31,32 @@ class SqliteOwnCopies:
             self._sql.execute("PRAGMA synchronous = FULL")
             self._sql.execute("PRAGMA busy_timeout = 5000")
             self._sql.execute("PRAGMA secure_delete = ON")
+            self._sql.execute("BEGIN IMMEDIATE")
             self._sql.execute(_SCHEMA)
+            if "recipients" not in {row[1] for row in self._sql.execute("PRAGMA table_info(copy)")}:
+                self._sql.execute(_ADDED)
+            self._sql.execute("COMMIT")
         except sqlite3.Error as error:
             raise StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away") from error
         path.chmod(0o600)
 
-    def keep(self, copies: Sequence[tuple[bytes, int]]) -> None:
+    def keep(self, copies: Sequence[OwnCopy]) -> None:
         """See the port."""
         try:
             self._sql.execute("BEGIN IMMEDIATE")
-            self._sql.executemany("INSERT INTO copy (value, admitted_at) VALUES (?, ?)", copies)
+            rows = [(copy.value, copy.admitted_at, " ".join(copy.recipients)) for copy in copies]
+            self._sql.executemany("INSERT INTO copy (value, admitted_at, recipients) VALUES (?, ?, ?)", rows)
             self._sql.execute("COMMIT")
         except sqlite3.Error as error:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
             raise StoreError(f"the store cannot be written: {error}", advice="check free space and the file's rights") from error
 
-    def after(self, number: int, limit: int) -> list[tuple[int, bytes, int]]:
-        """The copies after a number, in order: number, record value, admission time in Unix ms."""
-        query = "SELECT number, value, admitted_at FROM copy WHERE number > ? ORDER BY number LIMIT ?"
-        return self._sql.execute(query, (number, limit)).fetchall()
+    def after(self, number: int, limit: int) -> list[tuple[int, OwnCopy]]:
+        """The copies after a number, in order, with their numbers."""
+        query = "SELECT number, value, admitted_at, recipients FROM copy WHERE number > ? ORDER BY number LIMIT ?"
+        rows = self._sql.execute(query, (number, limit)).fetchall()
+        return [(row[0], OwnCopy(row[1], row[2], tuple(row[3].split()))) for row in rows]
 
     def forget(self, number: int) -> None:
         """The register has everything up to this number."""

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY, message_id BLOB NOT NULL, subject TEXT NOT NULL, revision INTEGER NOT NULL,
     leaf BLOB NOT NULL, digest BLOB NOT NULL UNIQUE, value BLOB, receipt BLOB, stream BLOB, number INTEGER);
 DROP INDEX IF EXISTS outbox_waiting;
+CREATE INDEX IF NOT EXISTS outbox_acks ON outbox (subject) WHERE subject GLOB '*/ack/*';
 CREATE INDEX IF NOT EXISTS outbox_unanswered ON outbox (seq) WHERE value IS NOT NULL;
 CREATE TABLE IF NOT EXISTS inbox (position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS holes (stream BLOB PRIMARY KEY, number INTEGER NOT NULL);
@@ -143,6 +144,10 @@ class SqlitePublisherStore:
             self._sql.execute("DELETE FROM inbox")
             self._sql.execute("INSERT INTO inbox VALUES (?)", (position,))
         return frozenset(awaited)
+
+    def acknowledged(self, subject: str) -> bool:
+        """See the port."""
+        return self._sql.execute("SELECT 1 FROM outbox WHERE subject = ? AND subject GLOB '*/ack/*'", (subject,)).fetchone() is not None
 
     def receipts_position(self) -> int | None:
         """See the port."""

@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import Final
 
 from broker.errors import StoreError
+from broker.families.clocks.duty import Chain, Escalation
 from broker.register.changes import CITING, HIT, change_of, plain
 from broker.register.keys import CONTAINER, LICENCE
 from broker.register.rows import Change, Delivered, SubjectRow
+from broker.storage.register_duties import DutyKeeper, Known, answer_rows, settled_pairs
 from broker.storage.register_flags import FlagKeeper
-from broker.storage.register_schema import NAMES, OF_SUBJECT, TABLES, VERSION
+from broker.storage.register_schema import OF_SUBJECT, STEPS, TABLES, VERSION
 from broker.storage.subscriber_store import SqliteSubscriberStore
 
-_RANK: Final = "SELECT revision, counter, leaf FROM subject WHERE subject = ?"
+_RANK: Final = "SELECT revision, counter, leaf, state FROM subject WHERE subject = ?"
 _SUBJECT: Final = "INSERT OR REPLACE INTO subject VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LICENCE: Final = "INSERT INTO licence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)"
 _SUBJECT_COLUMNS: Final = attrgetter(*(each.name for each in fields(SubjectRow)))
@@ -44,9 +46,9 @@ class RegisterStore(SqliteSubscriberStore):
         try:
             self._erased = True  # a process that ended before it could may have left something
             self._sql.execute("PRAGMA secure_delete = ON")
-            self._prepare(path)
+            self._prepare(path, agency)
             self.scrub()
-            self.register = SqliteRegister(self._sql, self._note_erasure)
+            self.register = SqliteRegister(self._sql, self._note_erasure, agency)
         except sqlite3.Error as error:
             self.close()
             raise StoreError(f"the register `{path}` cannot be opened: {error}", advice="move it away: it is built again") from error
@@ -54,20 +56,24 @@ class RegisterStore(SqliteSubscriberStore):
             self.close()
             raise
 
-    def _prepare(self, path: Path | None) -> None:
+    def _prepare(self, path: Path | None, agency: str) -> None:
         version = self._sql.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise StoreError(f"the register `{path}` is of version {version}, newer than this program", advice="use the newer program")
         if version < VERSION:
+            self.restart(0, follow_chains=True)
             self._sql.execute("BEGIN IMMEDIATE")
-            for table in NAMES if version else ():
-                self._sql.execute(f"DROP TABLE IF EXISTS {table}")
+            for step in range(version, VERSION) if version else ():
+                for statement in STEPS[step]:
+                    self._sql.execute(statement)
             for statement in TABLES.split(";\n"):
                 self._sql.execute(statement)
-            self._sql.execute("INSERT INTO register_state VALUES (NULL, 0)")
+            if version:
+                SqliteRegister(self._sql, self._note_erasure, agency).keep_own()
+            else:
+                self._sql.execute("INSERT INTO register_state VALUES (NULL, 0)")
             self._sql.execute(f"PRAGMA user_version = {VERSION}")
             self._sql.execute("COMMIT")
-            self.restart(0, follow_chains=True)
 
     def own_position(self) -> int:
         """The number of the last own message that was taken."""
@@ -76,6 +82,21 @@ class RegisterStore(SqliteSubscriberStore):
     def own_taken(self, number: int) -> None:
         """Remember it, in the transaction that takes the message."""
         self._sql.execute("UPDATE register_state SET own = ?", (number,))
+
+    def climb(self, now_ms: int, chain: Chain) -> list[Escalation]:
+        """Who is to be told now that a duty is not met, each once in the life of this register: durable when it returns. Not while a
+        transaction is open."""
+        due = self.register.duties.climbs_at()
+        if (due is None or due > now_ms) and self.register.duties.uses(chain):
+            return []
+        self.begin()
+        try:
+            steps = self.register.duties.climb(now_ms, chain)
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+        return steps
 
     def _note_erasure(self) -> None:
         self._erased = True
@@ -95,29 +116,38 @@ class RegisterStore(SqliteSubscriberStore):
 
 @dataclass(slots=True)
 class Touched:
-    """What flags may depend on a subject: licence numbers it cites or decides or writes off, containers, zone stays, alerts hit."""
+    """What may depend on a subject: licence numbers it cites or decides or writes off, containers, zone stays, alerts hit, and duties that
+    it meets by their subject and debtor."""
 
     cited: set[str] = field(default_factory=set[str])
     decided: set[str] = field(default_factory=set[str])
     containers: set[str] = field(default_factory=set[str])
     stays: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     hits: set[str] = field(default_factory=set[str])
+    answered: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
 
 class SqliteRegister:
-    """Writes a register through a connection whose transaction is open. ``erased`` is called when content went."""
+    """Writes the register of ``agency`` through a connection whose transaction is open. ``erased`` is called when content went."""
 
-    def __init__(self, connection: sqlite3.Connection, erased: Callable[[], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, erased: Callable[[], None], agency: str) -> None:
         self._sql = connection
         self._erased = erased
         self._flags = FlagKeeper(connection)
+        self.duties = DutyKeeper(connection, agency)
 
     def take(self, delivered: Delivered) -> bool:
-        """Apply a message; whether it is the newest of its subject. What is older, or was applied, changes nothing but the age."""
+        """Apply a message; whether it is the newest of its subject. What is older changes nothing but the age, and what it began that
+        lasts; what was applied, nothing."""
         self._sql.execute(_AS_OF, (delivered.admitted_at, delivered.admitted_at))
         known = self._sql.execute(_RANK, (delivered.subject,)).fetchone()
-        if known is not None and tuple(known) >= delivered.rank:
+        before = None if known is None else Known(known[0], known[1], known[3] == "ERASED")
+        if known is not None and tuple(known[:3]) >= delivered.rank:
+            if tuple(known[:3]) > delivered.rank:
+                self.duties.begin(delivered, before)
+                self.duties.settle(delivered.subject)
             return False
+        self.duties.begin(delivered, before)
         touched = Touched()
         if known is not None:
             self._touched_before(delivered.subject, touched)
@@ -132,7 +162,30 @@ class SqliteRegister:
         if known is not None:
             self._flags.drop(delivered.subject)
         self._derive(change.subject, touched)
+        self.duties.settle(delivered.subject, fresh=known is None)
+        for target, debtor in sorted(touched.answered):
+            self.duties.settle(target, debtor)
         return True
+
+    def keep_own(self) -> None:
+        """Leave the agency's own messages, and make everything that follows from several as if nothing else had come yet."""
+        for table in OF_SUBJECT:
+            self._sql.execute(f"DELETE FROM {table} WHERE subject IN (SELECT subject FROM subject WHERE counter > 0)")  # noqa: S608
+        self._sql.execute("DELETE FROM subject WHERE counter > 0")
+        self._sql.execute("DELETE FROM ended WHERE subject NOT IN (SELECT subject FROM subject)")
+        for rows in ("duty WHERE counter > 0", "flag", "used"):
+            self._sql.execute(f"DELETE FROM {rows}")  # noqa: S608 - from the line above
+        self._sql.execute("UPDATE licence SET used = NULL")
+        self._sql.execute("UPDATE register_state SET as_of = (SELECT MAX(admitted_at) FROM subject)")
+        touched = Touched()
+        own = [SubjectRow(*row) for row in self._sql.execute("SELECT * FROM subject ORDER BY subject").fetchall()]
+        for row in own:
+            self._touched_before(row.subject, touched)
+            self._write_off(row.subject, 1)
+        for row in own:
+            self._derive(row, touched)
+            self.duties.settle(row.subject)
+        self._erased()
 
     def _touched_before(self, subject: str, touched: Touched) -> None:
         """From the rows that are about to go."""
@@ -146,6 +199,7 @@ class SqliteRegister:
         hits = self._sql.execute("SELECT target FROM link WHERE subject = ? AND kind = ?", (subject, HIT))
         touched.hits.update(target for (target,) in hits)
         touched.hits.add(subject)
+        touched.answered.update(settled_pairs(self._sql, subject))
 
     def _insert(self, change: Change) -> None:
         row = change.subject
@@ -166,8 +220,8 @@ class SqliteRegister:
             many("INSERT OR IGNORE INTO movement VALUES (?, ?, ?, ?, ?, ?, ?)", passages)
         if change.links:
             many("INSERT INTO link VALUES (?, ?, ?, ?, ?)", [(subject, k.kind, k.target, k.target_revision, k.note) for k in change.links])
-        if change.duties:
-            many("INSERT INTO duty VALUES (?, ?, ?, ?)", [(subject, duty.kind, duty.since, duty.due) for duty in change.duties])
+        if change.answers:
+            many("INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", answer_rows(subject, change.answers))
 
     def _insert_licence(self, change: Change) -> None:
         licence, row = change.licence, change.subject
@@ -223,5 +277,6 @@ def _touched_after(change: Change, touched: Touched) -> None:
         touched.decided.add(change.licence.number)
     touched.stays.update((movement.zone, movement.container) for movement in change.movements)
     touched.hits.update(link.target for link in change.links if link.kind == HIT)
+    touched.answered.update((answer.target, answer.debtor) for answer in change.answers)
     if change.subject.family == "alert":
         touched.hits.add(change.subject.subject)

@@ -10,8 +10,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from broker.errors import StoreError
+from broker.families.clocks.duty import Duty
 from broker.register import keys
-from broker.register.answers import LicenceAnswer, OpenDuty, SubjectAnswer, ZoneAnswer
+from broker.register.answers import LicenceAnswer, OpenDuty, SubjectAnswer, Told, ZoneAnswer
 from broker.register.licences import balances, status_at
 from broker.register.names import name_forms
 from broker.register.rows import Flag, Key, SubjectRow
@@ -39,13 +40,23 @@ _SUBJECT_FLAGS: Final = (
     f"SELECT {FLAG_COLUMNS} FROM flag WHERE rule = 'CONTAINER' AND about IN "
     f"(SELECT value FROM look WHERE subject = :subject AND kind = 'CONTAINER') AND {_NOW} ORDER BY code, about"
 )
-_FLAGS: Final = f"SELECT {FLAG_COLUMNS} FROM flag WHERE {_ACTIVE} ORDER BY since, code, about, subject LIMIT ?"  # noqa: S608
-_DUTIES: Final = (
-    "SELECT d.subject, s.revision, s.family, s.urgency, d.kind, d.since, d.due FROM duty d JOIN subject s ON s.subject = d.subject "
-    "WHERE NOT EXISTS (SELECT 1 FROM link l JOIN subject a ON a.subject = l.subject WHERE l.target = d.subject AND l.kind = d.kind "
-    "AND a.originator = ? AND (l.target_revision IS NULL OR l.target_revision >= s.revision)) "
-    "ORDER BY d.due IS NULL, d.due, d.since, d.subject"
+_FLAGS: Final = (
+    f"SELECT {FLAG_COLUMNS} FROM flag WHERE {_ACTIVE} "  # noqa: S608
+    "AND (? OR addressees = '' OR instr(' ' || addressees || ' ', ' ' || ? || ' ')) ORDER BY since, code, about, subject LIMIT ?"
 )
+_DUTIES: Final = (
+    "SELECT d.kind, d.subject, d.revision, d.debtor, d.creditor, d.due, d.due + d.grace, d.about, s.family, s.urgency "
+    "FROM duty d JOIN subject s ON s.subject = d.subject WHERE d.due IS NOT NULL AND d.due <= ?"
+)
+_LATE: Final = " AND d.grace IS NOT NULL"
+"""Without the dates on which something ends by itself: these have no index, for there are many and few look at them."""
+_BY_TIME: Final = " ORDER BY d.due, d.subject, d.kind, d.debtor, d.about, d.revision LIMIT ?"
+_TOLD: Final = (
+    "SELECT rung, name, at FROM told WHERE subject = ? AND revision = ? AND kind = ? AND debtor = ? AND about = ? AND due = ? "
+    "ORDER BY rung, name"
+)
+_FOR_ALL: Final = 2**62
+"""A time after every due time."""
 _STAYS: Final = (
     "SELECT m.zone, m.container, m.subject, s.admitted_at, m.direction, m.at, m.mode, m.left_in FROM movement m "
     "JOIN subject s ON s.subject = m.subject WHERE (m.zone, m.container) IN (SELECT zone, container FROM movement WHERE container = :value "
@@ -186,9 +197,9 @@ class RegisterReader:
             live=row.state == "LIVE" and (row.valid_until is None or row.valid_until > now_ms),
         )
 
-    def flags(self, now_ms: int, limit: int = LIMIT) -> tuple[Flag, ...]:
-        """Every flag that stands, oldest first."""
-        return flags_of(self._sql.execute(_FLAGS, (now_ms, now_ms, limit)))
+    def flags(self, now_ms: int, limit: int = LIMIT, *, agency: str | None = None) -> tuple[Flag, ...]:
+        """Every flag that stands, oldest first. ``agency``: without those that others only should be told."""
+        return flags_of(self._sql.execute(_FLAGS, (now_ms, now_ms, agency is None, agency or "", limit)))
 
     def zone_stays(self, container: str) -> list[ZoneAnswer]:
         """The stays in free zones of a container, and of those whose goods left in it, zone by zone."""
@@ -197,6 +208,14 @@ class RegisterReader:
             by_place.setdefault((zone, box), []).append(Passage(*passage))
         return [ZoneAnswer(zone, box, tuple(stays(passages))) for (zone, box), passages in by_place.items()]
 
-    def duties(self, agency: str) -> list[OpenDuty]:
-        """What ``agency``, whose register this is, has not answered yet: those with a time first, the earliest first."""
-        return [OpenDuty(*row) for row in self._sql.execute(_DUTIES, (agency,))]
+    def duties(self, now_ms: int, limit: int = LIMIT, *, overdue: bool = False, dates: bool = False) -> list[OpenDuty]:
+        """What is open between this agency and others, the earliest first. ``overdue``: only what is past its time. ``dates``: also those
+        on which something ends by itself, when nobody is late."""
+        query = _DUTIES + ("" if dates else _LATE) + _BY_TIME
+        rows = self._sql.execute(query, (now_ms if overdue else _FOR_ALL, limit)).fetchall()
+        return [self._open(Duty(*row[:8]), row[8], row[9], now_ms) for row in rows]
+
+    def _open(self, duty: Duty, family: str, urgency: str, now_ms: int) -> OpenDuty:
+        key = (duty.subject, duty.revision, duty.kind, duty.debtor, duty.about, duty.due_ms)
+        told = tuple(Told(*row) for row in self._sql.execute(_TOLD, key))
+        return OpenDuty(duty, family, urgency, now_ms - duty.due_ms if duty.due_ms <= now_ms else None, told)

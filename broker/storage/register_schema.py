@@ -1,10 +1,14 @@
-"""The tables of a register, and its version. A register of an earlier version is emptied and built again from the inbox."""
+"""The tables of a register, its version, and how a register of an earlier one comes to it.
+
+What came from the inbox is read from there again. What came from the agency's own messages is nowhere else any more, so its rows stay
+where they are, and a new version says how they become what it needs.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of these tables, kept as SQLite's ``user_version``."""
 
 TABLES: Final = """
@@ -43,7 +47,22 @@ CREATE TABLE IF NOT EXISTS link (
 CREATE INDEX IF NOT EXISTS link_subject ON link (subject);
 CREATE INDEX IF NOT EXISTS link_target ON link (target, kind);
 CREATE TABLE IF NOT EXISTS duty (
-    subject TEXT NOT NULL, kind TEXT NOT NULL, since INTEGER NOT NULL, due INTEGER, PRIMARY KEY (subject, kind)) WITHOUT ROWID;
+    subject TEXT NOT NULL, revision INTEGER NOT NULL, kind TEXT NOT NULL, debtor TEXT NOT NULL, about TEXT NOT NULL,
+    creditor TEXT NOT NULL, counter INTEGER NOT NULL, asked INTEGER NOT NULL, begun INTEGER NOT NULL, grace INTEGER,
+    due INTEGER, climb INTEGER, PRIMARY KEY (subject, revision, kind, debtor, about)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS duty_due ON duty (due) WHERE due IS NOT NULL AND grace IS NOT NULL;
+CREATE INDEX IF NOT EXISTS duty_climb ON duty (climb) WHERE climb IS NOT NULL;
+CREATE TABLE IF NOT EXISTS answer (
+    subject TEXT NOT NULL, target TEXT NOT NULL, target_revision INTEGER, debtor TEXT NOT NULL, kind TEXT NOT NULL,
+    at INTEGER NOT NULL, due INTEGER);
+CREATE INDEX IF NOT EXISTS answer_subject ON answer (subject);
+CREATE INDEX IF NOT EXISTS answer_target ON answer (target, debtor);
+CREATE TABLE IF NOT EXISTS ended (subject TEXT PRIMARY KEY, revision INTEGER NOT NULL, counter INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS told (
+    subject TEXT NOT NULL, revision INTEGER NOT NULL, kind TEXT NOT NULL, debtor TEXT NOT NULL, about TEXT NOT NULL,
+    due INTEGER NOT NULL, rung INTEGER NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (subject, revision, kind, debtor, about, due, rung, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS chain_of_contacts (chain TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS flag (
     rule TEXT NOT NULL, about TEXT NOT NULL, code TEXT NOT NULL, subject TEXT NOT NULL, others TEXT NOT NULL, addressees TEXT NOT NULL,
     text TEXT NOT NULL, instruction TEXT, since INTEGER NOT NULL, starts_at INTEGER NOT NULL, ends_at INTEGER,
@@ -52,9 +71,16 @@ CREATE INDEX IF NOT EXISTS flag_subject ON flag (subject);
 """
 
 NAMES: Final = (
-    "register_state", "subject", "content", "look", "licence", "written_off", "used", "movement", "link", "duty", "flag",
+    "register_state", "subject", "content", "look", "licence", "written_off", "used", "movement", "link", "duty", "answer",
+    "ended", "flag",
 )  # fmt: skip
-"""All tables of a register."""
+"""All tables of a register that follow from messages. ``told`` follows from the clock: who was told of silence is told once."""
 
-OF_SUBJECT: Final = ("content", "look", "licence", "written_off", "movement", "link", "duty")
+OF_SUBJECT: Final = ("content", "look", "licence", "written_off", "movement", "link", "answer")
 """Tables whose rows go with their subject's revision."""
+
+STEPS: Final[dict[int, tuple[str, ...]]] = {
+    1: ("DROP TABLE duty",),
+}
+"""From a version to the next: what is done before the tables of now are made. Version 1 knew neither receipts nor retention, so what
+others owe about own messages of its time is not known."""

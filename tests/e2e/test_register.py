@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.licence_life import READERS, Scene, alert, decision, licence_scene
+from tests.e2e.program import Json
 from tests.e2e.test_cli import called
 
 pytestmark = pytest.mark.kafka
@@ -74,6 +77,60 @@ def test_followed_while_others_look(scene: Scene) -> None:
         assert following.wait().code == 130
 
 
+def question(due: datetime) -> Json:
+    """What SG-CUSTOMS asks MY-CUSTOMS, to be answered by then."""
+    return {
+        "family": "rfi", "subject": "SG-CUSTOMS/2026/Q-1", "revision": 1,
+        "header": {"urgency": "IMMEDIATE", "audience": {"agencies": ["MY-CUSTOMS"]}},
+        "sections": {
+            "core": {
+                "question_codes": ["END_USER_KNOWN"], "subject_ids": ["SG-CUSTOMS/2026/1"], "third_party_consent": False,
+                "due": due.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            }
+        },
+    }  # fmt: skip
+
+
+def test_duties_at_both_sides(scene: Scene) -> None:
+    """A question is open at the agency asked and at the one that asks, with what meets it. When its time is over, `register follow` says
+    who is to be told, once; `broker duties` shows it. `subscribe --ack` acknowledges, each delivery once however often it is read."""
+    scene.publish(question(datetime.now(UTC) + timedelta(seconds=15)))
+    owed = scene.duties("MY-CUSTOMS")["ANSWER_RFI"]
+    assert (owed["debtor"], owed["creditor"], owed["owed_by_us"], owed["revision"]) == ("MY-CUSTOMS", "SG-CUSTOMS", True, 1)
+    assert "rfi_reply" in owed["discharge"]
+    with scene.program.started("register", "follow", "--as", "SG-CUSTOMS", "--json", "--home", scene.exchange.home) as following:
+        told = json.loads(following.first_line(60))
+        following.process.send_signal(signal.SIGINT)
+        assert following.wait().code == 130
+    assert (told["event"], told["kind"], told["rung"], told["to"]) == ("escalation", "ANSWER_RFI", 0, "SG-CUSTOMS")
+    late = scene.duties("SG-CUSTOMS", "--overdue")
+    assert set(late) == {"ANSWER_RFI"}
+    assert late["ANSWER_RFI"]["overdue"] is True
+    assert [each["to"] for each in late["ANSWER_RFI"]["told"]] == ["SG-CUSTOMS"]
+    text = scene.call("duties", "--as", "SG-CUSTOMS", "--overdue").out
+    assert "overdue by" in text
+    assert "told SG-CUSTOMS" in text
+    assert "ACKNOWLEDGE" in scene.duties("SG-CUSTOMS")
+    reading = ("subscribe", "--as", "MY-CUSTOMS", "--from", "beginning", "--timeout", "3", "--ack", "L3", "--json")
+    acks = [[line["ack"] for line in scene.call(*reading).lines] for _ in range(2)]
+    assert acks[0] == acks[1]
+    assert len(set(acks[0])) == len(acks[0]) > 1
+    for agency in ("SG-CUSTOMS", "MY-CUSTOMS"):
+        open_now = scene.call("duties", "--as", agency, "--json").lines
+        assert [each for each in open_now if (each["kind"], each["debtor"]) == ("ACKNOWLEDGE", "MY-CUSTOMS")] == []
+    (found,) = scene.call("alert", "find", "--container", "CSQU3054383", "--as", "SG-CUSTOMS", "--json").lines
+    assert [link["kind"] for link in found["links"]] == ["ACK", "ACK"]  # one for each of its two revisions
+
+
+def test_contacts_that_are_none(scene: Scene) -> None:
+    """A wrong contacts.json ends with 2, the file's name and how it is written; nothing else is broken by it."""
+    contacts = scene.exchange.home / "agencies" / "SG-CUSTOMS" / "contacts.json"
+    contacts.write_text('{"contacts": ["me"]}')
+    assert "after_minutes" in scene.call("duties", "--as", "SG-CUSTOMS", code=2).err
+    contacts.write_text('{"contacts": [{"name": "DUTY_OFFICER"}]}')
+    scene.duties("SG-CUSTOMS")
+
+
 def test_while_kafka_is_away(scene: Scene) -> None:
     """Nobody listens at the address: the answer is what is stored, with its age and the reason; an agency that has stored nothing ends
     with 3."""
@@ -92,7 +149,13 @@ def test_while_kafka_is_away(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("alert", "find"), ("alert", "find", "--container", "%"), ("licence", "show", "1", "--wait", "0"), ("licence", "show", "/./")],
+    [
+        ("alert", "find"),
+        ("alert", "find", "--container", "%"),
+        ("licence", "show", "1", "--wait", "0"),
+        ("licence", "show", "/./"),
+        ("duties", "--wait", "700"),
+    ],
 )
 def test_wrong_use(arguments: tuple[str, ...], joined: Path) -> None:
     """Nothing to look for, signs only, or a wait that is none: exit code 2 and what to give."""

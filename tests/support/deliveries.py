@@ -20,7 +20,14 @@ ME = "AE-CUSTOMS"
 
 
 def delivered(
-    message: Message, *, at: int, catalogue: Catalogue, counter: int = 1, withheld: Sequence[str] = (), only: Sequence[str] | None = None
+    message: Message,
+    *,
+    at: int,
+    catalogue: Catalogue,
+    counter: int = 1,
+    withheld: Sequence[str] = (),
+    only: Sequence[str] | None = None,
+    recipients: tuple[str, ...] = (),
 ) -> Delivered:
     """A message as delivered at ``at``: its sections pass through their schemas; ``withheld`` ones, or all but ``only``, are left out."""
     out = set(withheld) if only is None else set(message.sections) - set(only)
@@ -45,10 +52,12 @@ def delivered(
         urgency=message.urgency,
         tlp=message.tlp,
         handling=message.handling,
+        retention=message.retention,
         target=message.correlation.target,
         target_revision=message.correlation.target_revision,
         sections=sections,
         withheld=tuple(sorted(out & set(message.sections))),
+        recipients=recipients,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ REPLIES: Final = {
 
 _ENOUGH: Final = frozenset({"L3", "L4", None})
 """Levels that meet an acknowledgement; None is a negative one: an answer too, only silence is none."""
-_LASTING: Final = frozenset({"ACKNOWLEDGE", "ANSWER_RECALL"})
+LASTING: Final = frozenset({"ACKNOWLEDGE", "ANSWER_RECALL"})
 """What a later revision of the subject does not take back: whoever is silent is silent."""
 
 
@@ -48,20 +48,26 @@ def settle(open_duties: Iterable[Duty], header: Heading, core: Any) -> Settled:
 def _after(duty: Duty, header: Heading, core: Any) -> Duty | None:
     """The duty as it stands after a message; None: it is discharged."""
     if duty.subject == header.subject and header.revision > duty.revision:
-        return None if header.family == "recall" or duty.kind not in _LASTING else duty
+        return None if header.family == "recall" or duty.kind not in LASTING else duty
     links = header.correlation
     if links.target != duty.subject or duty.debtor != header.originator or (links.target_revision or duty.revision) < duty.revision:
         return duty
-    if header.family == "ack":
-        return None if duty.kind == "ACKNOWLEDGE" and core.get("level") in _ENOUGH else duty
-    if header.family in REPLIES and duty.kind == "ACKNOWLEDGE":
-        return None
-    if REPLIES.get(header.family) == duty.kind:
+    met = meets(header.family, core)
+    if duty.kind not in met:
+        return duty
+    rest = met[duty.kind]
+    return None if rest is None else duty.due_again(rest)
+
+
+def meets(family: str, core: Mapping[str, Any]) -> dict[str, int | None]:
+    """The kinds of duty about its target that a message of the debtor meets: None where nothing is left of it, else when the rest is
+    due, in Unix ms."""
+    if family == "ack":
+        return {"ACKNOWLEDGE": None} if core.get("level") in _ENOUGH else {}
+    if family in REPLIES:
         rest = instant_ms(core.get("rest_due")) if core.get("status") == "PARTIAL" else None
-        return None if rest is None else duty.due_again(rest)
-    if header.family == "licence" and core.get("decision_type") == "DETERMINATION" and duty.kind == "ANSWER_REACHBACK":
-        return None
-    return duty
+        return {"ACKNOWLEDGE": None, REPLIES[family]: rest}
+    return {"ANSWER_REACHBACK": None} if family == "licence" and core.get("decision_type") == "DETERMINATION" else {}
 
 
 def examined(open_duties: Iterable[Duty], subject: str, debtor: str, at_ms: int) -> tuple[Duty, ...]:

@@ -166,6 +166,33 @@ async def test_own_messages_are_in_the_register(world: World) -> None:
     assert b"hot isostatic press" not in bytes_of(bafa.member.files.own_copies)
 
 
+class Slow:
+    """A transport that opens its connections slowly."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def inlet(self) -> object:
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        return await self._transport.inlet()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+
+async def test_own_messages_wait_for_the_directory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the directory comes slowly, an own message is not looked at with half of it, and so it is not lost."""
+    monkeypatch.setattr("broker.app.register.OWN_S", 0.001)
+    bafa = await world.exchange.join("DE-BAFA", "licensing", [COMMUNITY])
+    await bafa.member.register(bafa.transport).catch_up()
+    assert (await bafa.publish(decided("GRANT", 1))).outcome == "ACCEPTED"
+    slow: Transport = Slow(bafa.transport)  # type: ignore[assignment]
+    await bafa.member.register(slow).catch_up()
+    with closing(bafa.member.register(bafa.transport).reader()) as reader:
+        assert [answer.revision for answer in reader.licence("2026-0815", world.now)] == [1]
+
+
 async def test_the_authority_finds_its_licence_overdrawn(world: World) -> None:
     """A customs service reports that it wrote off nine of four: the finding is in the register of the authority, whose own decision the
     licence is."""
@@ -195,7 +222,7 @@ async def test_a_recall_erases_at_once(world: World) -> None:
     assert b"Example Trading" not in bytes_of(my.member.files.register_store)
     with closing(my.member.register(my.transport).reader()) as reader:
         answer = reader.subject("SG-CUSTOMS/2026/000001", world.now)
-        assert [duty.kind for duty in reader.duties("MY-CUSTOMS")] == ["RECALL_REPLY"]
+        assert [each.duty.kind for each in reader.duties(world.now)] == ["ANSWER_RECALL"]
     assert answer is not None
     assert (answer.row.state, answer.row.revision, answer.row.reason) == ("ERASED", 2, "ERROR")
 
