@@ -342,8 +342,12 @@ class SubscriberStore(Protocol):
         """Counter and leaf of the last delivery of a shard; None before the first."""
         ...
 
-    def follow(self, shard: int, counter: int, leaf: bytes) -> None:
-        """Remember the last delivery of a shard."""
+    def followed_ms(self, shard: int) -> int:
+        """When the last delivery of a shard was written into the inbox (Unix ms); 0 where that was not kept, or before the first."""
+        ...
+
+    def follow(self, shard: int, counter: int, leaf: bytes, at_ms: int) -> None:
+        """Remember the last delivery of a shard, and when it was written."""
         ...
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 
-from broker.envelope import cbor, cose
+from broker.envelope import cose
 from broker.exchange.verify import Roots, is_signed
 from broker.families.codelists import NO_LISTS, CodeLists
 from broker.policy.bundle import Bundle
@@ -70,8 +71,8 @@ def members_of(directory: Directory) -> dict[str, Member]:
 
 def deciding_digest(directory: Directory, policy_version: int) -> bytes:
     """What decisions depend on besides the message and the time, as 16 bytes: keys come and go, and nothing has to be decided again."""
-    members = [[m.agency, m.country, m.kind, sorted(m.communities), int(m.suspended)] for _, m in sorted(members_of(directory).items())]
-    return hashlib.sha256(cbor.encode([policy_version, members])).digest()[:16]
+    members = [[m.agency, m.country, m.kind, sorted(m.communities), m.suspended] for _, m in sorted(members_of(directory).items())]
+    return hashlib.sha256(json.dumps([policy_version, members]).encode()).digest()[:16]
 
 
 def decider_of(bundle: Bundle, directory: Directory) -> Decider:
