@@ -87,7 +87,8 @@ def begun(shard: ShardState, deciding: bytes, now_ms: int) -> Outgoing | None:
     if changed:
         at = 0 if sweep.position is None or sweep.dated else sweep.position
         shard.sweeps(Sweep(deciding, sweep.number + 1, at, again=at))
-    elif sweep.position is None and shard.due is not None and shard.due <= now_ms:
+    elif sweep.position is None and shard.due is not None and shard.due < now_ms:
+        # A rule may turn at a date, and another a millisecond later: one sweep serves both.
         shard.sweeps(Sweep(deciding, sweep.number + 1, 0, dated=True))
     else:
         return None
