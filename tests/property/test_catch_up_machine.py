@@ -64,7 +64,7 @@ class CatchUpMachine(RuleBasedStateMachine):
         self.made: dict[bytes, Labels] = {}
         self.recalled: set[str] = set()
         self.told = {agency: Told() for agency in READERS}
-        self.bundle: Bundle = bundle()
+        self.policies: Bundle = bundle()
 
     # ── what happens ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -74,10 +74,12 @@ class CatchUpMachine(RuleBasedStateMachine):
         if subject in self.recalled:
             return
         before = self.last.get(subject)
-        groups = {"agencies": READERS[1:4]} if kind == "named" else {"communities": [COMMUNITY]}
+        agencies, communities = (READERS[1:4], ()) if kind == "named" else ((), (COMMUNITY,))
         embargo = self.bench.now + 2 * HOUR_MS if kind == "embargo" else None
         revision = before[0].header.revision + 1 if before else 1
-        self._put(sample_alert(subject, now_ms=self.bench.now, revision=revision, embargo_until_ms=embargo, **groups))
+        self._put(sample_alert(
+            subject, now_ms=self.bench.now, revision=revision, embargo_until_ms=embargo, agencies=agencies, communities=communities
+        ))  # fmt: skip
 
     @rule(number=st.integers(1, SUBJECTS))
     def take_back(self, number: int) -> None:
@@ -119,12 +121,12 @@ class CatchUpMachine(RuleBasedStateMachine):
 
     @rule(wide=st.booleans())
     def apply(self, wide: bool) -> None:
-        policies = bundle().policies if wide else narrow()
-        self.bundle = replace(self.bundle, version=self.bundle.version + 1, policies=policies)
+        text = bundle().policies if wide else narrow()
+        self.policies = replace(self.policies, version=self.policies.version + 1, policies=text)
         self._renew()
 
     def _renew(self) -> None:
-        self.bench.renew(self.bundle)
+        self.bench.renew(self.policies)
 
     @rule(hours=st.integers(1, 3))
     def wait(self, hours: int) -> None:
