@@ -35,6 +35,8 @@ CHUNK: Final = 16
 """Records dealt with before other tasks of the event loop get a turn: about 5 ms."""
 IDLE_S: Final = 0.5
 """How long to wait for records before looking at the clock and the directory again."""
+SWEEP_S: Final = 0.02
+"""The same while a sweep waits for what it reads."""
 GRACE_S: Final = 5.0
 """How long a graceful stop waits for batches under way."""
 PAUSE_S: Final = 0.5
@@ -254,7 +256,7 @@ class RelayWorker:
                     await inlet.assign(starts)
                     records = []  # whatever of them was not taken is read again: the positions are before it
                 if len(records) < MAX_BATCH and weight(records) < LEFT_BYTES:
-                    timeout = 0.0 if records or state.ready or state.sweep.position is not None else IDLE_S
+                    timeout = 0.0 if records or state.ready or current.waiting else SWEEP_S if state.sweep.position is not None else IDLE_S
                     records = in_turns([*records, *await inlet.poll(max_records=MAX_BATCH - len(records), timeout=timeout)])
                 await writing.look()
                 records = records[await self._process(state, writing, records, current) :]
@@ -279,7 +281,7 @@ class RelayWorker:
             if taken % CHUNK == 0:
                 await asyncio.sleep(0)
         batch.expire(now_ms=self._clock.now_ms())
-        current.took(batch.sweep(await current.next(state.sweep), now_ms=self._clock.now_ms()))
+        current.took(batch.sweep(current.next(state.sweep), now_ms=self._clock.now_ms()))
         if not batch.empty:
             sealed = await self._sealed(batch)
             await writing.put(sealed, lambda: self._count(state.number, batch))

@@ -26,6 +26,7 @@ from broker.service.subscriber import Counts
 from broker.storage.clock import SystemClock
 from broker.storage.register import RegisterStore
 from broker.testing.samples import sample_alert
+from tests.support.eventually import eventually
 from tests.support.latecomers import Rows, known_in
 from tests.support.whole_exchange import WholeExchange, whole_exchange
 
@@ -143,16 +144,14 @@ async def compacted(exchange: WholeExchange, topic: str, names: Sequence[str]) -
         keys = Counter((record.key or b"").decode().removeprefix("s/") for record in await contents(exchange, topic))
         return all(keys[name] == 1 for name in names)
 
-    async with asyncio.timeout(CLEANED_S):
-        while not await cleaned():
-            await asyncio.sleep(1.0)
+    await eventually(cleaned, CLEANED_S, what=f"compaction of {topic}")
 
 
 async def test_late_and_away_know_what_the_others_know(tmp_path: Path) -> None:
     """Three subjects are revised, one is recalled, and Kafka compacts. An agency that was away since the first revisions reads its
     compacted inbox after 40 days: no gap is a finding, nothing of the recalled subject is left but the recall. One that joins late is
     served from ``exchange.current``, nothing of the recalled subject. Both registers are that of an agency which was always there."""
-    members = dict.fromkeys((OWNER, THERE, AWAY), "customs")
+    members: dict[str, str] = dict.fromkeys((OWNER, THERE, AWAY), "customs")
     async with whole_exchange(tmp_path, members, shards=2, quotas={}) as exchange:
         await shortened(exchange, [AWAY])
         async with relaying(exchange), publishing(exchange) as publisher:
@@ -189,9 +188,10 @@ async def test_late_and_away_know_what_the_others_know(tmp_path: Path) -> None:
 
 
 async def _filled(exchange: WholeExchange, topic: str, count: int) -> None:
-    async with asyncio.timeout(30):
-        while len(await contents(exchange, topic)) < count:
-            await asyncio.sleep(0.1)
+    async def filled() -> bool:
+        return len(await contents(exchange, topic)) >= count
+
+    await eventually(filled, 30, what=f"{count} records in {topic}")
 
 
 async def _check_raw(exchange: WholeExchange) -> None:
