@@ -46,8 +46,8 @@ from broker.families.lifecycles.tables import JOINT
 from broker.policy.decide import Decider
 from broker.policy.model import Distribution, Release
 
-LOOKS: Final = 64
-"""Most subjects decided again in one batch: about 15 ms."""
+LOOKS: Final = 32
+"""Most subjects decided again in one batch. One takes 0.13 ms, 0.3 ms with a delivery (measured on two loaded cores)."""
 SAVE_EVERY: Final = 2000
 """How far a sweep that owes nothing gets before its position is written."""
 

@@ -38,27 +38,27 @@ PATIENCE_S: Final = 180.0
 
 @dataclass
 class Traffic:
-    """Messages at a steady rate, and when each reached an inbox that somebody watches. Seconds of a monotonic clock."""
+    """Messages at a steady rate, and when each reached an inbox that somebody watches. Unix seconds: Kafka's records have them too."""
 
     sent: dict[str, float] = field(default_factory=dict[str, float])
     arrived: dict[str, float] = field(default_factory=dict[str, float])
 
     async def publish(self, publisher: Publisher, rate: float) -> None:
         """Publish until cancelled."""
-        number, due = 500_000, time.monotonic()
+        number, due = 500_000, time.time()
         while True:
             message = alert(number)
-            self.sent[message.subject] = time.monotonic()
+            self.sent[message.subject] = time.time()
             await publisher.publish(message)
             number, due = number + 1, due + 1 / rate
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await asyncio.sleep(max(0.0, due - time.time()))
 
     async def watch(self, inlet: Inlet) -> None:
         """Note what arrives, until cancelled."""
         while True:
             for record in await inlet.poll(max_records=500, timeout=0.5):
                 if not is_receipt(record.key):
-                    self.arrived.setdefault((record.key or b"").decode()[2:], time.monotonic())
+                    self.arrived.setdefault((record.key or b"").decode()[2:], time.time())
 
     def delays(self, begin: float, end: float) -> list[float]:
         """Milliseconds from publish to inbox of what was published in this span, sorted; nothing may be missing."""
@@ -95,12 +95,13 @@ async def publishing(exchange: WholeExchange) -> AsyncGenerator[Publisher]:
 
 
 async def served(exchange: WholeExchange, subjects: int) -> tuple[float, float, int]:
-    """Until the latecomer's inbox has so many late deliveries: when the first and the last came, and how many came in all."""
+    """Wait until the latecomer's inbox has so many late deliveries: when the relay wrote the first and the last, and of how many subjects
+    they are."""
     knowledge = exchange.operator.knowledge(exchange.operator.transport("registrar"))
     await knowledge.load()
     await knowledge.close()
     transport = exchange.member(LATE).transport()
-    inlet, first, last, values = await transport.inlet(), 0.0, 0.0, list[bytes]()
+    inlet, times, values = await transport.inlet(), list[float](), list[bytes]()
     own = {f"s/{OWNER}/2026/{number:06}".encode() for number in range(1, subjects + 1)}
     try:
         await inlet.assign({(ids.inbox(LATE), 0): "beginning"})
@@ -109,8 +110,7 @@ async def served(exchange: WholeExchange, subjects: int) -> tuple[float, float, 
                 for record in await inlet.poll(max_records=500, timeout=0.2):
                     if record.key in own:
                         values.append(record.value or b"")
-                        last = time.monotonic()
-                        first = first or last
+                        times.append(record.timestamp_ms / 1000)
     finally:
         await inlet.close()
         await transport.close()
@@ -120,10 +120,13 @@ async def served(exchange: WholeExchange, subjects: int) -> tuple[float, float, 
         assert isinstance(received, Received), received
         assert received.slip.redelivery
         found.add(received.header.subject)
-    return first, last, len(found)
+    return times[0], times[-1], len(found)
 
 
 def told(report: Report, name: str, delays: list[float]) -> None:
+    if not delays:
+        report.say(f"  {name:<28} no message in that time")
+        return
     p99 = delays[min(len(delays) - 1, int(len(delays) * 0.99))]
     report.say(f"  {name:<28} {len(delays):>5} messages   p50 {statistics.median(delays):7.1f} ms   p99 {p99:7.1f} ms")
 
@@ -149,10 +152,10 @@ async def run(report: Report, exchange: WholeExchange, publisher: Publisher, sub
     await inlet.assign({(ids.inbox(THERE), 0): "end"})
     tasks = [asyncio.create_task(traffic.watch(inlet)), asyncio.create_task(traffic.publish(publisher, rate))]
     await asyncio.sleep(BEFORE_S)
-    joining = time.monotonic()
+    joining = time.time()
     async with exchange.operator.registrar() as registrar:
         await exchange.enrol(registrar, LATE, "customs", Quota())
-    joined = time.monotonic()
+    joined = time.time()
     first, last, count = await served(exchange, subjects)
     await asyncio.sleep(2.0)
     tasks[1].cancel()
@@ -172,7 +175,9 @@ async def run(report: Report, exchange: WholeExchange, publisher: Publisher, sub
         "  delay from publish to the inbox of an agency that was there:",
     )
     told(report, "before", traffic.delays(joining - BEFORE_S, joining))
-    told(report, "while it was served", traffic.delays(joined, last))
+    told(report, "while it joined", traffic.delays(joining, first))
+    told(report, "while it was served", traffic.delays(first, last))
+    told(report, "after", traffic.delays(last, last + 2.0))
 
 
 def main() -> int:
