@@ -60,7 +60,7 @@ class Contest:
 CONTESTS: Final = (
     Contest(
         "relay", Side("ours_relay"), (Row("relay", {"aiokafka": Side("aiokafka_copy", 2, "bench.raw")}),),
-        "messages/s", 12_000, 2_000, outbox=True,
+        "messages/s", 20_000, 2_000, outbox=True,
     ),
     Contest(
         "fanout50", Side("ours_relay"), (Row("fanout50", {"aiokafka": Side("aiokafka_copy", 2, "bench.raw")}),),

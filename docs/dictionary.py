@@ -19,6 +19,7 @@ from broker.families.message import Evaluation, Message
 from broker.schema.avsc import Array, DecimalFixed, Enum, Field, Fixed, Node, Nullable, Record, Scalar
 from broker.schema.catalogue import Catalogue, Section
 from broker.schema.json_form import WRITTEN
+from tests.unit.families import test_coded
 from tests.unit.families.cases import FOUND, MARKED, REFUSED, TIMED, identity
 from tests.unit.families.samples import GOOD, ISSUED_MS, changed, good_alert
 from tests.unit.families.test_labels import BAD
@@ -26,6 +27,7 @@ from tests.unit.schemas.fields import places_of
 
 FILES: Final = {
     "test_rules": "tests/unit/families/test_rules.py",
+    "test_coded": "tests/unit/families/test_coded.py",
     "test_labels": "tests/unit/families/test_labels.py",
     "test_fields": "tests/unit/schemas/test_fields.py",
 }
@@ -106,6 +108,11 @@ def rulings() -> Rulings:
         for finding in verdict if not isinstance(verdict, Refusal) else ():
             test = f"test_rules::test_what_lessens_a_message_is_a_finding[{identity(number, case)}]"
             add(case[0], finding.path, Ruling(finding.code, f"{finding.severity}, {finding.reason}", test, asks=False))
+    for number, (family, changes, code, path, _) in enumerate(test_coded.FOUND):
+        verdict = check(changed(graded(family), changes), test_coded.LISTS)
+        for finding in verdict if not isinstance(verdict, Refusal) else ():
+            test = f"test_coded::test_one_wrong_code_is_one_finding[{number}-{code}-{path}]"
+            add(family, finding.path, Ruling(finding.code, f"{finding.severity}, {finding.reason}", test, asks=False))
     for number, (labels, path) in enumerate(BAD):
         message = replace(good_alert(), **labels)
         refused(check_labels(message), "alert", f"test_labels::test_a_broken_rule_is_refused_at_its_label[{path}-{number}]", message)

@@ -2,7 +2,8 @@
 
 Each record is verified, admitted, decided section by section, delivered with a signed slip to every recipient's inbox, answered
 with a receipt, and its leaf and position written, all in the relay's transactions. Counted are inbox records. The worker
-itself is looked at every 5 ms; a measurement begins and ends with a commit.
+itself is looked at every 5 ms; a measurement begins and ends with a commit. (While one batch is committed the next is taken in, so up to
+500 messages of the measured ones were worked on before it began: 2.5 % of them.)
 """
 
 from __future__ import annotations

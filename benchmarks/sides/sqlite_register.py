@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import sqlite3
 import time
 from contextlib import closing
@@ -26,7 +27,8 @@ async def side(spec: Spec) -> Result:
                 raise BrokerError(f"licence {number} was not found")
             if turn >= spec.warm:
                 latencies.append(took * 1000)
-    return Result(spec.count, sum(latencies) / 1000, 0.0, latencies=latencies)
+    peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1)
+    return Result(spec.count, sum(latencies) / 1000, 0.0, latencies=latencies, facts={"peak_mb": peak_mb})
 
 
 if __name__ == "__main__":

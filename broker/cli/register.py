@@ -23,6 +23,8 @@ from broker.cli.exchange import stop_signal
 from broker.cli.register_forms import flag_json, flag_told, freshness_json, licence_json, licence_told, subject_json, subject_told
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.errors import UsageError
+from broker.families.identifiers.kinds import KINDS
+from broker.register.keys import comparable
 from broker.storage import register_reader as look
 from broker.storage.clock import SystemClock
 
@@ -58,6 +60,8 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
+    if not comparable(number):
+        raise UsageError("nothing to look for was given", advice="give the licence's number, such as 2026-0815")
     screen = Screen(as_json=common.json)
     async with _register(common, as_) as register:
         freshness = await register.catch_up(_checked(wait))
@@ -135,6 +139,7 @@ async def find(
         screen.result(subject_json(answer) | freshness_json(freshness), subject_told(answer))
     if not found:
         screen.remark("no live alert fits")
+        _doubt(screen, keys.container)
     elif len(found) == look.LIMIT:
         screen.note(f"[yellow]only the first {look.LIMIT} are shown[/]: say more about what you look for")
     _note(screen, freshness)
@@ -162,6 +167,7 @@ async def follow(*, as_: As, common: Common = COMMON) -> int:
             counts = await register.follow()
         finally:
             watching.cancel()
+    screen.note(f"[dim]{counts.delivered:,} deliveries taken in[/]")
     if counts.refused or counts.gaps:
         screen.note(
             f"[red]{counts.refused} deliveries refused, {counts.gaps} gaps: see the log lines, and keep this home for an auditor[/]"
@@ -194,6 +200,13 @@ async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> in
         screen.remark("no flag stands")
     _note(screen, freshness)
     return 0
+
+
+def _doubt(screen: Screen, container: str | None) -> None:
+    """A container number that was mistyped is found nowhere: say so, with the number that it may have been."""
+    verdict = KINDS["container"].judge(comparable(container or ""))
+    if container and verdict.fault == "CHECK":
+        screen.note(f"[yellow]{escape(printable(verdict.reason))}[/]")
 
 
 def _checked(wait: float) -> float:

@@ -48,6 +48,11 @@ def licence_json(answer: LicenceAnswer) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def moment(ms: int | None) -> str:
+    """A time for people: to the second where it is a whole one; a dash where there is none."""
+    return (iso(ms) or "-").replace(".000Z", "Z")
+
+
 def licence_told(answer: LicenceAnswer) -> str:
     """A licence for people."""
     row = answer.licence
@@ -55,22 +60,24 @@ def licence_told(answer: LicenceAnswer) -> str:
     lines = [f"[bold]licence {escape(printable(row.licence_no))}[/] of {row.authority} [{colour}]{answer.status}[/]"]
     coming = "" if answer.in_force else " [yellow]to come[/]"
     place = f"[dim]{answer.subject} revision {answer.revision}[/dim]"
-    lines.append(f"  {row.decision} of {iso(row.published_at)}, effective {iso(row.effective_at)}{coming}  {place}")
+    lines.append(f"  {row.decision} of {moment(row.published_at)}, effective {moment(row.effective_at)}{coming}  {place}")
     if row.instruction:
         lines.append(f"  shipments in transit: [bold]{row.instruction}[/]")
-    ends = f", until {iso(row.expires_at)}" if row.expires_at else ""
+    ends = f", until {moment(row.expires_at)}" if row.expires_at else ""
     lines.append(f"  to {escape(printable(', '.join(row.destinations)))}{ends}")
     for each in answer.items or ():
-        codes = " ".join((*each.item.control_codes, *each.item.hs_codes))
-        lines.append(f"  line {each.item.line}: {escape(printable(_left(each)))}  [dim]{escape(printable(codes))}[/dim]")
+        what = ", ".join(part for part in (each.item.description or "", *each.item.control_codes, *each.item.hs_codes) if part)
+        shown = f"  [dim]{escape(printable(what))}[/dim]" if what else ""
+        lines.append(f"  line {each.item.line}: {escape(printable(_left(each)))}{shown}")
     if answer.items is None:
         lines.append("  [yellow]items are not disclosed to this agency[/]")
     return "\n".join([*lines, *(f"  {flag_told(flag)}" for flag in answer.flags)])
 
 
 def _left(balance: Balance) -> str:
-    left, granted = quantity_text(balance.remaining), quantity_text(balance.item.granted)
-    return "not limited" if left is None else f"{left} of {granted or '?'} {balance.item.unit or ''} left"
+    left, granted, used = (quantity_text(value) for value in (balance.remaining, balance.item.granted, balance.used))
+    written_off = f", {used} written off" if balance.used else ""
+    return f"not limited{written_off}" if left is None else f"{left} of {granted or '?'} {balance.item.unit or ''} left{written_off}"
 
 
 def subject_json(answer: SubjectAnswer) -> dict[str, Any]:
@@ -92,10 +99,10 @@ def subject_told(answer: SubjectAnswer) -> str:
     actions = ", ".join(core.get("requested_actions", ()))
     head = f"[bold]{escape(printable(row.subject))}[/] revision {row.revision} {row.urgency} TLP:{row.tlp.replace('_', '+')}"
     ended = "" if answer.live else " [yellow]ended[/]"
-    lines = [f"{head}{ended}  [dim]admitted {iso(row.admitted_at)}, valid until {iso(row.valid_until)}[/dim]"]
+    lines = [f"{head}{ended}  [dim]admitted {moment(row.admitted_at)}, valid until {moment(row.valid_until)}[/dim]"]
     lines.append(f"  {core.get('risk_category', '')} {escape(printable(actions))}".rstrip())
     shown = [key for key in answer.keys if key.kind not in ("LATIN", "BARE")]
-    lines += [f"  [dim]{key.kind:<10}[/dim] {escape(printable(key.value))} [dim]{escape(printable(key.detail))}[/dim]" for key in shown]
+    lines += [f"  [dim]{key.kind:<10}[/dim] {escape(printable(f'{key.value} {key.detail}'.rstrip()))}" for key in shown]
     lines += [f"  {flag_told(flag)}" for flag in answer.flags]
     lines += [f"  [dim]{kind:<10}[/dim] {escape(printable(subject))} {note}".rstrip() for kind, subject, note in answer.links]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from broker import ids
 from broker.envelope import cose, receipt, slip
@@ -19,6 +20,9 @@ from broker.exchange.rules import Rules
 from broker.exchange.shard import Answer
 from broker.exchange.verify import root_to_be_signed
 from broker.policy.model import Release
+
+PROOF_BYTES: Final = 600
+"""What signature and proof add to a receipt, about."""
 
 
 @dataclass(slots=True)
@@ -67,7 +71,8 @@ class Post:
 
     def answer(self, key: bytes, note: receipt.Receipt) -> Answer:
         """A new receipt."""
-        answer = Answer(note.originator, key, unsigned=self._rules.schema("receipt").codec.encode(receipt.receipt_record(note)))
+        payload = self._rules.schema("receipt").codec.encode(receipt.receipt_record(note))
+        answer = Answer(note.originator, key, unsigned=payload, size=len(payload) + PROOF_BYTES)
         self._unsigned.append(answer)
         self._answers.append(answer)
         return answer

@@ -121,20 +121,21 @@ class Stream:
             return BrokenChain(self.last_leaf)
         return Next()
 
-    def consume(self, seq: int, leaf: bytes, answer: Any, offset: int | None = None) -> None:
-        """The number is used up, whether the message was accepted or refused."""
+    def consume(self, seq: int, leaf: bytes, answer: Any, offset: int | None = None) -> Consumed | None:
+        """The number is used up, whether the message was accepted or refused. Returns what is kept no longer."""
         self.last_seq, self.last_leaf = seq, leaf
-        self.restore(Consumed(seq, leaf, answer, offset))
+        return self.restore(Consumed(seq, leaf, answer, offset))
 
-    def restore(self, consumed: Consumed) -> None:
-        """Take back a consumed number as it was written; does not move the stream."""
+    def restore(self, consumed: Consumed) -> Consumed | None:
+        """Take back a consumed number as it was written; does not move the stream. Returns what is kept no longer."""
+        before = self.consumed.pop(consumed.seq, None)
         self.consumed[consumed.seq] = consumed
-        self.consumed.pop(consumed.seq - WINDOW, None)
+        return self.consumed.pop(consumed.seq - WINDOW, before)
 
-    def forget(self, slot: int) -> None:
-        """Leaf and answer of the number in this place of the window are kept no longer."""
-        for seq in [seq for seq in self.consumed if seq % WINDOW == slot]:
-            del self.consumed[seq]
+    def forget(self, slot: int) -> Consumed | None:
+        """Leaf and answer of the number in this place of the window are kept no longer; returns them."""
+        found = next((seq for seq in self.consumed if seq % WINDOW == slot), None)
+        return self.consumed.pop(found) if found is not None else None
 
     def park(self, parked: Parked) -> None:
         """Keep a message for its turn."""

@@ -17,8 +17,9 @@ that is not known; former holders received an earlier revision and not the last;
 :class:`Decided` has it, or null. Rows that end before these are read too.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
-last message for good; :data:`ANSWERS_LIMIT` answers, beyond which the stream that rested longest keeps nothing but that (its
-``d`` rows are removed; a message of it that comes again is stale); :data:`WAITING_BYTES` of records that wait.
+last message for good; :data:`ANSWERS_LIMIT` answers and :data:`ANSWERS_BYTES` of them, beyond which the stream that rested longest
+keeps nothing but that, and the only stream its later answers (``d`` rows are removed; a message that comes again is stale);
+:data:`WAITING_BYTES` of records that wait.
 
 Input positions live here and nowhere else: they move in the same transaction as what they caused. A shard that is lost is
 discarded with everything in memory; whoever takes it reads this topic back.
@@ -42,19 +43,23 @@ TRIM_AFTER_MS: Final = 7 * DAY_MS
 STREAMS_LIMIT: Final = 4096
 """Most streams of one agency. Each publisher store is one, for as long as it lives."""
 ANSWERS_LIMIT: Final = 16 * WINDOW
-"""Most answers kept for one agency over all its streams: about 8 MB."""
+"""Most answers kept for one agency over all its streams."""
+ANSWERS_BYTES: Final = 8 << 20
+"""About how many bytes these answers take at the most: a receipt that names 1,000 recipients has 69 kB."""
 WAITING_BYTES: Final = 32 << 20
 """Most bytes of one agency that wait for earlier messages, over all its streams."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """A receipt on its way to, or in, an agency's inbox. ``note`` is empty until it is signed; then it never changes."""
+    """A receipt on its way to, or in, an agency's inbox. ``note`` is empty until it is signed; then it never changes. ``size`` is about
+    what it takes in bytes."""
 
     agency: str
     key: bytes
     note: bytes = b""
     unsigned: Any = None
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +154,13 @@ StreamKey = tuple[str, str]
 @dataclass(slots=True)
 class Account:
     """What a shard remembers for one agency: how many streams, how many bytes that wait, and the number of answers kept for each
-    stream, the one that rested longest first."""
+    stream, the one that rested longest first; ``answer_bytes`` is about how large they are."""
 
     streams: int = 0
     waiting_bytes: int = 0
     answers: dict[str, int] = field(default_factory=dict[str, int])
     total: int = 0
+    answer_bytes: int = field(default=0, compare=False)
 
     def keeps(self, stream: str, count: int) -> None:
         """A stream was used, and keeps so many answers."""
@@ -216,22 +222,24 @@ class ShardState:
         """Use up a number of a stream, with the answer given; ``offset`` is where the message lay in the outbox."""
         key = originator, stream.hex()
         line = self._attached(key)
-        line.consume(seq, leaf, answer, offset)
+        account = self.accounts[originator]
+        account.answer_bytes += answer.size - _size(line.consume(seq, leaf, answer, offset))
         name = "/".join(key).encode()
         self._touched[b"q/" + name] = line
         self._touched[b"d/" + name + b"/%d" % (seq % WINDOW)] = line.consumed[seq]
-        account = self.accounts[originator]
         account.keeps(key[1], len(line.consumed))
-        while account.total > ANSWERS_LIMIT and (rested := next(iter(account.answers))) != key[1]:
-            self._rest(originator, rested)
+        while (rested := next(iter(account.answers))) != key[1] and (account.total > ANSWERS_LIMIT or account.answer_bytes > ANSWERS_BYTES):
+            self._rest(originator, rested, WINDOW)
+        while account.answer_bytes > ANSWERS_BYTES and len(line.consumed) > 1:
+            self._rest(originator, key[1], 1)
 
-    def _rest(self, originator: str, stream: str) -> None:
-        """Keep nothing of a stream but its last number and leaf, and what waits."""
-        line = self.streams[originator, stream]
-        for seq in line.consumed:
+    def _rest(self, originator: str, stream: str, count: int) -> None:
+        """Keep of a stream its last number and leaf, what waits, and the answers after the first ``count``."""
+        line, account = self.streams[originator, stream], self.accounts[originator]
+        for seq in list(line.consumed)[:count]:
             self._touched[f"d/{originator}/{stream}/{seq % WINDOW}".encode()] = None
-        line.consumed.clear()
-        self.accounts[originator].keeps(stream, 0)
+            account.answer_bytes -= _size(line.consumed.pop(seq))
+        account.keeps(stream, len(line.consumed))
 
     def park(self, originator: str, stream: bytes, parked: Parked) -> None:
         """Keep a record for its turn. Its key is not kept: the header says it all."""
@@ -355,11 +363,13 @@ class ShardState:
         if row is None and key not in self.streams:
             return
         line = self._attached(key)
+        account = self.accounts[key[0]]
         if row is None:
-            line.forget(int(slot))
+            account.answer_bytes -= _size(line.forget(int(slot)))
         else:
-            line.restore(Consumed(row[0], row[1], Answer(key[0], row[2], row[3]), row[4] if len(row) > 4 else None))
-        self.accounts[key[0]].keeps(key[1], len(line.consumed))
+            answer = Answer(key[0], row[2], row[3], size=len(row[3]))
+            account.answer_bytes += answer.size - _size(line.restore(Consumed(row[0], row[1], answer, row[4] if len(row) > 4 else None)))
+        account.keeps(key[1], len(line.consumed))
 
     def _load_parked(self, name: str, row: Any) -> None:
         stream, _, seq = name.rpartition("/")
@@ -368,6 +378,11 @@ class ShardState:
             return
         record = Record(row[0], row[1], row[2], row[3], None, row[4])
         self._park(_stream_key(stream), Parked(int(seq), row[5], record, row[6]))
+
+
+def _size(consumed: Consumed | None) -> int:
+    """About how many bytes an answer that is kept no longer has taken."""
+    return consumed.answer.size if consumed is not None else 0
 
 
 def _stream_key(name: str) -> StreamKey:

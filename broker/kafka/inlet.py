@@ -30,8 +30,8 @@ from broker.ports import Record, Source, Start
 
 log = logging.getLogger(__name__)
 
-QUEUE_BYTES = 4 << 20
-"""With more than this waiting here, a poll leaves the next fetch where it is."""
+QUEUE_BYTES = 768 << 10
+"""With more than this waiting here, a poll leaves the next fetch where it is: a record that comes now waits until then."""
 CATCH_UP_SECONDS = 0.02
 """While the caller reads to the ends it asked for: how often a poll looks whether only markers were left."""
 CATCH_UP_LOOK_SECONDS = 1.0

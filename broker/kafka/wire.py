@@ -36,6 +36,9 @@ BATCH_BYTES = 700 * 1024
 REQUEST_BYTES = KAFKA_LIMIT + (64 << 10)
 FETCH_BYTES = 8 << 20
 """One fetch over all partitions: about 15 ms of parsing on the event loop."""
+PARTITION_FETCH_BYTES = 512 << 10
+"""Of one partition in one fetch. What was fetched of a flooded outbox stands before what the others write next, so little of it is
+taken at a time. A larger record still comes, alone (KIP-74)."""
 FETCH_WAIT_MS = 500
 REQUEST_TIMEOUT_MS = 30_000
 SETTLE_SECONDS = 2.0
@@ -235,7 +238,7 @@ class Address:
             check_crcs=True,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             fetch_max_bytes=FETCH_BYTES,
-            max_partition_fetch_bytes=REQUEST_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
         )
         return cast(RawConsumer, made)
 

@@ -80,7 +80,7 @@ class Section:
 class Catalogue:
     """All schemas of an exchange, as one program sees them. Immutable. ``sections`` are the program's own."""
 
-    __slots__ = ("_announced", "_by_id", "_current", "_own", "_pinned", "_projections")
+    __slots__ = ("_announced", "_by_id", "_current", "_names", "_own", "_pinned", "_projections")
 
     def __init__(self, sections: Iterable[Section]) -> None:
         self._by_id: dict[bytes, Section] = {}
@@ -93,6 +93,7 @@ class Catalogue:
                     advice="remove one, or give the record its own name",
                 )
             self._current[section.family, section.section] = section
+        self._names: dict[str, tuple[str, ...]] = _names(self._current)
         self._own = frozenset(self._by_id)
         self._announced: frozenset[bytes] = frozenset()
         self._pinned: dict[tuple[str, str], Section] = {}
@@ -129,6 +130,7 @@ class Catalogue:
         current = self._current.get(key)
         if current is None or (current.schema_id not in self._own and current.version < section.version):
             made._current = {**self._current, key: section}
+            made._names = _names(made._current)
         view = made._current[key]
         renewed = {each.schema_id: compile_projection(each.schema, view.schema) for each in made.versions(*key) if each is not view}
         made._projections = {**self._projections, **renewed}
@@ -204,11 +206,11 @@ class Catalogue:
 
     def families(self) -> tuple[str, ...]:
         """Names of all families, sorted."""
-        return tuple(sorted({family for family, _ in self._current}))
+        return tuple(sorted(self._names))
 
     def sections(self, family: str) -> tuple[str, ...]:
         """Names of a family's sections, sorted."""
-        return tuple(sorted(section for owner, section in self._current if owner == family))
+        return self._names.get(family, ())
 
     def __iter__(self) -> Iterator[Section]:
         """Every version of every section, by family, section and version."""
@@ -216,6 +218,14 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+
+def _names(current: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Sections by family, sorted: every message is held against those of its family."""
+    found: dict[str, list[str]] = {}
+    for family, section in sorted(current):
+        found.setdefault(family, []).append(section)
+    return {family: tuple(sections) for family, sections in found.items()}
 
 
 def _clash(older: Section, newer: Section) -> Refusal | None:

@@ -14,52 +14,18 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from tests.e2e.bad_input import STRANGER, VICTIM, Sent, send_bad_inputs
 from tests.e2e.enrolment import SeparateHomes, check_homes_apart, separate_homes
 from tests.e2e.program import Json, Watch, write_jsonl
+from tests.e2e.report import Report
 from tests.e2e.stranger import altered, read_as_stranger, trusted_keys
 from tests.e2e.three_homes import Exchanged, critical_alerts, exchange_messages, licences, many_alerts
 from tests.e2e.traffic import IDLE_S, Published, subscribe
 from tests.support.records import Account, Built, data_folder
-
-WIDTH: Final = 150
-
-
-@dataclass
-class Report:
-    """What is printed, and what did not hold."""
-
-    failures: list[str] = field(default_factory=list[str])
-
-    def title(self, text: str) -> None:
-        """Begin a section."""
-        print(f"\n== {text} ".ljust(WIDTH, "="), flush=True)
-
-    def say(self, *lines: str) -> None:
-        """Print lines."""
-        for line in lines:
-            print(line, flush=True)
-
-    def check(self, what: str, *, holds: bool) -> None:
-        """Print a check, and remember it where it does not hold."""
-        self.say(f"{'ok   ' if holds else 'FAIL '} {what}")
-        if not holds:
-            self.failures.append(what)
-
-    def table(self, head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-        """Columns as wide as they need; numbers to the right."""
-        cells = [head, *(tuple(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) for row in rows)]
-        widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
-        numbers = [cell.replace(",", "").replace(".", "").isdigit() for cell in cells[-1]]
-        for row in cells:
-            padded = (cell.rjust(width) if number else cell.ljust(width) for cell, width, number in zip(row, widths, numbers, strict=True))
-            self.say("  ".join(padded).rstrip())
 
 
 def progress(title: str, total: int | None) -> Watch | None:
@@ -278,8 +244,7 @@ def show_all(report: Report, data: Path, folder: Path, count: int | None) -> Non
         show_stranger(report, homes)
         report.title("7. Private keys, after all that")
         show_homes(report, homes)
-    report.title(f"{'everything held' if not report.failures else 'NOT everything held'}, {time.monotonic() - begun:.0f} s")
-    report.say(*(f"FAIL  {failure}" for failure in report.failures))
+    report.end(time.monotonic() - begun)
 
 
 def main(arguments: list[str]) -> int:

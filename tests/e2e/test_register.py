@@ -2,90 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import signal
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.program import Json, LocalExchange, Program, Ran, local_exchange, write_jsonl
+from tests.e2e.licence_life import READERS, Scene, alert, decision, licence_scene
 from tests.e2e.test_cli import called
 
-LICENCE = "DE-BAFA/2026/L-0815"
-READERS = ("SG-CUSTOMS", "MY-CUSTOMS", "DE-BAFA")
-DAY = "2026-10-01T00:00:00Z"
-
 pytestmark = pytest.mark.kafka
-
-
-def decision(decision_type: str, revision: int, **core: Any) -> Json:
-    """A decision for both customs services."""
-    return {
-        "family": "licence", "subject": LICENCE, "revision": revision,
-        "header": {"purposes": ["LICENSING"], "audience": {"agencies": ["SG-CUSTOMS", "MY-CUSTOMS"]}},
-        "sections": {
-            "core": {
-                "decision_type": decision_type, "authority": "DE-BAFA", "licence_no": "2026-0815", "licence_type": "INDIVIDUAL",
-                "effective_at": DAY, "published_at": DAY, "destinations": ["AE"], **core,
-            },
-            "items": {"items": [{"line": 1, "description": "press", "quantity_granted": "4", "quantity_remaining": "4", "unit": "H87"}]},
-        },
-    }  # fmt: skip
-
-
-def alert(revision: int = 1) -> Json:
-    """An alert for MY-CUSTOMS that cites the licence."""
-    return {
-        "family": "alert", "subject": "SG-CUSTOMS/2026/1", "revision": revision,
-        "header": {"audience": {"agencies": ["MY-CUSTOMS"]}, "valid_until": "2099-06-30T00:00:00Z"},
-        "sections": {
-            "core": {
-                "alert_type": "SHIPMENT", "risk_category": "OTHER", "indicators": [{"code": "X-1"}], "requested_actions": ["ASSESS_ONLY"],
-                "transport_mode": "SEA", "documents": [{"type": "N705", "id": "HLCU1"}],
-                "licence_refs": [{"authority": "DE-BAFA", "licence_no": "2026-0815", "resolved": False}],
-            },
-            "equipment": {"units": [{"id": "CSQU3054383"}]},
-            "parties": {"parties": [{"role": "CONSIGNEE", "name": "ООО «Ромашка»", "person_type": "2"}]},
-        },
-    }  # fmt: skip
-
-
-@dataclass
-class Scene:
-    """A running exchange with two customs services and a licensing authority in one home."""
-
-    program: Program
-    exchange: LocalExchange
-    published: int = 0
-
-    def call(self, *arguments: str | Path, code: int = 0) -> Ran:
-        return self.program.run(*arguments, "--home", self.exchange.home).must(code)
-
-    def publish(self, message: Json) -> None:
-        self.published += 1
-        file = write_jsonl(self.program.folder / f"m{self.published}.jsonl", [message])
-        owner = message["subject"].partition("/")[0]
-        assert self.call("publish", file, "--as", owner, "--json").line["outcome"] == "accepted"
-
-    def licence(self, agency: str, *more: str, code: int = 0) -> Json:
-        return self.call("licence", "show", "2026 0815", "--as", agency, "--json", *more, code=code).line
-
-    def alerts(self, *keys: str) -> Sequence[Json]:
-        return self.call("alert", "find", *keys, "--as", "MY-CUSTOMS", "--json").lines
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Generator[Scene]:
     """`broker up` with the three."""
-    program = Program(tmp_path_factory.mktemp("register"))
-    agencies = program.folder / "agencies.json"
-    kinds = {"SG-CUSTOMS": "customs", "MY-CUSTOMS": "customs", "DE-BAFA": "licensing"}
-    agencies.write_text(json.dumps([{"id": agency, "kind": kind} for agency, kind in kinds.items()]))
-    with local_exchange(program, program.folder / "home", "--agencies", agencies) as exchange:
-        yield Scene(program, exchange)
+    with licence_scene(tmp_path_factory.mktemp("register")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +86,14 @@ def test_while_kafka_is_away(scene: Scene) -> None:
         register.unlink()
     empty = scene.call("alert", "find", "--container", "CSQU3054383", "--as", "DE-BAFA", *away, code=3)
     assert "the register is empty" in empty.err
+    doubtful = scene.call("alert", "find", "--container", "CSQU3054384", "--as", "MY-CUSTOMS", *away)
+    assert "CSQU3054383" in doubtful.err, "the number that was mistyped, with the digit that it should have"
 
 
-@pytest.mark.parametrize("arguments", [("alert", "find"), ("alert", "find", "--container", "%"), ("licence", "show", "1", "--wait", "0")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("alert", "find"), ("alert", "find", "--container", "%"), ("licence", "show", "1", "--wait", "0"), ("licence", "show", "/./")],
+)
 def test_wrong_use(arguments: tuple[str, ...], joined: Path) -> None:
     """Nothing to look for, signs only, or a wait that is none: exit code 2 and what to give."""
     code, _, err = called(*arguments, "--as", "SG-CUSTOMS", "--home", str(joined))

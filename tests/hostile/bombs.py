@@ -1,7 +1,7 @@
 """Small inputs that cost a careless reader gigabytes, seconds or its life, and what this project's own readers say to them.
 
 Each is built here from its description and none is kept as a file. A schema bomb is offered for registration, a data bomb to the
-structural walk, the others to the framing of records and to the reader of Kafka's batches.
+structural walk and to the compiled reader, the others to the framing of records and to the reader of Kafka's batches.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 
 from broker.envelope.parcel import MAGIC
-from broker.errors import UsageError
+from broker.errors import Refusal, UsageError
 from broker.kafka import wire
 from broker.kafka.batches import UnfitBatch
 from broker.schema.catalogue import Section
@@ -53,6 +53,12 @@ def walked(section: Section, body: bytes) -> str:
     """What the walk says of a body."""
     refusal = section.check(body)
     return f"{refusal.code}: {refusal.reason}" if refusal else ""
+
+
+def read(section: Section, body: bytes) -> str:
+    """What the reader, which takes good bytes in one go, says of a body."""
+    found = section.read(body)
+    return f"{found.code}: {found.reason}" if isinstance(found, Refusal) else ""
 
 
 def records_of(raw: bytes, *, check_crcs: bool = True) -> list[wire.RawRecord]:
@@ -160,7 +166,9 @@ def all_bombs() -> Iterator[Bomb]:
     for name, avsc in SCHEMAS.items():
         yield Bomb(name, "lint", len(json.dumps(avsc)), partial(registered, avsc))
     for name, (avsc, body) in DATA.items():
-        yield Bomb(name, "walk", len(body), partial(walked, Section.from_text("sample", "extra", 1, json.dumps(avsc)), body))
+        section = Section.from_text("sample", "extra", 1, json.dumps(avsc))
+        yield Bomb(name, "walk", len(body), partial(walked, section, body))
+        yield Bomb(f"{name}, read", "reader", len(body), partial(read, section, body))
     rules = scene().rules
     for name, value in _framed():
         yield Bomb(name, "framing", len(value), partial(code_at_relay, value, rules, "SG-CUSTOMS"))

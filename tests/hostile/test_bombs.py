@@ -14,7 +14,7 @@ import pytest
 from tests.hostile.bombs import DATA, SCHEMAS
 
 EXPECTED = {
-    "lint": "SCHEMA_", "walk": "BAD_STRUCTURE: ", "framing": ("NOT_A_PARCEL", "TOO_LARGE", "BAD_CBOR"),
+    "lint": "SCHEMA_", "walk": "BAD_STRUCTURE: ", "reader": "BAD_STRUCTURE: ", "framing": ("NOT_A_PARCEL", "TOO_LARGE", "BAD_CBOR"),
     "batches": "UnfitBatch: `out.SG-CUSTOMS`/0 from offset 0: ",
 }  # fmt: skip
 

@@ -6,8 +6,9 @@ import random
 import tempfile
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -69,15 +70,38 @@ def test_any_order_and_any_duplicates(taken: list[int], chance: random.Random) -
     assert rows_of([pool()[number] for number in shuffled]) == rows_of([pool()[number] for number in once])
 
 
-@pytest.mark.soak
-def test_ten_thousand_histories() -> None:
-    """The same over 10,000 histories of up to 60 deliveries from a fixed seed; every replica of a set ends in the same state."""
+class Registers(NamedTuple):
+    """Registers built from random deliveries: how many, of what, and how many that saw one set were not alike."""
+
+    histories: int
+    deliveries: int
+    duplicates: int
+    reorderings: int
+    sets: int
+    disagreements: int
+
+
+def random_registers(count: int) -> Registers:
+    """Histories of up to 60 deliveries from a fixed seed: each is built as it came and once more in the order of the pool."""
     chance, ends = random.Random(20260815), dict[frozenset[int], dict[str, list[tuple[Any, ...]]]]()
-    for _ in range(10_000):
+    deliveries = duplicates = reorderings = disagreements = 0
+    for _ in range(count):
         taken = [chance.randrange(len(pool())) for _ in range(chance.randrange(60))]
         rows = rows_of([pool()[number] for number in taken])
-        assert ends.setdefault(frozenset(taken), rows) == rows
-        assert rows == rows_of([pool()[number] for number in sorted(set(taken))])
+        deliveries += len(taken)
+        duplicates += len(taken) - len(set(taken))
+        reorderings += sum(later < earlier for earlier, later in pairwise(taken))
+        in_order = rows_of([pool()[number] for number in sorted(set(taken))])
+        disagreements += ends.setdefault(frozenset(taken), rows) != rows or rows != in_order
+    return Registers(count, deliveries, duplicates, reorderings, len(ends), disagreements)
+
+
+@pytest.mark.parametrize("count", [pytest.param(100, id="short"), pytest.param(10_000, id="long", marks=pytest.mark.soak)])
+def test_random_histories(count: int) -> None:
+    """The same over random histories; every replica of a set ends in the same state."""
+    found = random_registers(count)
+    assert found.disagreements == 0
+    assert min(found.duplicates, found.reorderings) > count
 
 
 @pytest.mark.parametrize("family", sorted(SAMPLES))

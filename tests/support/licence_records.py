@@ -24,10 +24,11 @@ _SCHEMES: Final = {"military": "UK_ML", "national": "UK_PL", "dual": "UK_DUAL_US
 
 @dataclass(frozen=True, slots=True)
 class LicenceBuilder:
-    """Builds decisions. The same lines and seed give the same decision."""
+    """Builds decisions. The same lines and seed give the same decision. ``agencies`` are named besides those that policy tells anyway."""
 
     folder: Path
     seed: int = 0
+    agencies: tuple[str, ...] = ()
 
     def decisions(self, lines: Sequence[Row]) -> Iterator[Built]:
         """A decision for each group of lines whose country has a code, in the order of the file."""
@@ -64,7 +65,13 @@ class LicenceBuilder:
                 "family": "licence",
                 "subject": taken(f"{OWNER}/{day[:4]}/{group}"),
                 "revision": 1,
-                "header": {"urgency": "ROUTINE", "tlp": "AMBER", "purposes": ["LICENSING"], "legal_basis": "UNSCR1540", "audience": {}},
+                "header": {
+                    "urgency": "ROUTINE",
+                    "tlp": "AMBER",
+                    "purposes": ["LICENSING"],
+                    "legal_basis": "UNSCR1540",
+                    "audience": {"agencies": list(self.agencies)} if self.agencies else {},
+                },
                 "sections": sections,
             }
         )

@@ -252,3 +252,23 @@ def test_first_message_that_is_not_what_was_read_proves_nothing() -> None:
             batch.tally, batch.sealed([RELAY.sign_now(message) for message in batch.to_be_signed()])
         )
         assert written.quarantine[0]["first"] == {"leaf": made.leaf, "offset": 0, "timestamp": None, "value": None}
+
+
+def test_large_answers_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receipts that name many recipients are large: over so many bytes the stream that rested longest keeps none, and the only one keeps
+    its latest. What is forgotten is stale when it comes again, and is never accepted twice."""
+    bench = Bench()
+    lines = [written_messages(bench, 5, seed=seed) for seed in range(2)]
+    bench.feed(lines[0][0].value)
+    one = bench.shard.accounts["SG-CUSTOMS"].answer_bytes
+    monkeypatch.setattr(shard, "ANSWERS_BYTES", 3 * one + one // 2)
+    bench.feed(*(made.value for made in lines[0][1:]))
+    assert bench.shard.accounts["SG-CUSTOMS"].total == 3
+    assert bench.loaded() == bench.shard == bench.loaded(bench.compacted())
+    bench.feed(lines[1][0].value)
+    assert list(bench.shard.accounts["SG-CUSTOMS"].answers.values()) == [1]
+    bench.crash()
+    assert bench.shard.accounts["SG-CUSTOMS"].answer_bytes <= 3 * one + one // 2
+    again = bench.feed(*(made.value for made in lines[0]), lines[1][0].value)
+    assert (again.tally.accepted, again.tally.duplicates) == (0, 1)
+    assert set(again.codes) == {"STALE_SEQUENCE", ""}
