@@ -248,6 +248,15 @@ class PublisherStore(Protocol):
         whatever form, counts. Returns the digests that were awaited."""
         ...
 
+    def keep_later(self, digest: bytes, note: bytes) -> None:
+        """Keep a further receipt of a record of this store, which names recipients besides those of the first; durable when it returns,
+        and once, however often it comes."""
+        ...
+
+    def later(self, subject: str) -> Sequence[bytes]:
+        """The further receipts of a subject's records, as notes, in the order in which they came."""
+        ...
+
     def receipts_position(self) -> int | None:
         """The inbox offset to go on from; None before the first use."""
         ...

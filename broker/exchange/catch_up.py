@@ -34,6 +34,7 @@ from broker import ids
 from broker.envelope import cose
 from broker.envelope.header import Header
 from broker.envelope.parcel import read_parcel
+from broker.envelope.receipt import Receipt
 from broker.envelope.section import body_of
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate_parcel
@@ -59,6 +60,11 @@ LATER: Final = Finding("INFO", "DELIVERED_LATER", "", "these recipients were add
 
 UNKNOWN_OFFSET: Final = -1
 """Where a message lay in its outbox, of which the relay kept no place."""
+
+
+def is_later(answer: Receipt) -> bool:
+    """Whether a receipt names recipients besides those of the message's first one."""
+    return any(finding.code == LATER.code for finding in answer.findings)
 
 
 @dataclass(frozen=True, slots=True)

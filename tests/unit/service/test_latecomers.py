@@ -10,11 +10,14 @@ from typing import Any
 import pytest_asyncio
 
 from broker.app.parties import shipped_bundle
+from broker.envelope.receipt import Receipt
+from broker.exchange.receive import read_receipt
 from broker.exchange.shard import ShardState
 from broker.exchange.topology import DAY_MS, STATE
 from broker.families.message import Audience, Message
 from broker.families.recall import recall
 from broker.service.subscriber import KEPT_MS
+from broker.storage.publisher_store import SqlitePublisherStore
 from broker.storage.register import RegisterStore
 from broker.testing.local import LocalAgency
 from broker.testing.samples import sample_alert
@@ -98,6 +101,24 @@ async def test_late_joiner_knows_what_the_others_know(several: World) -> None:
         assert len(now[table]) > 0
     told = [receipt for receipt in world.receipts() if any(each.agency == NEWCOMER for each in receipt.recipients)]
     assert sorted(((receipt.subject or "")[-1], receipt.revision) for receipt in told) == [("1", 2), ("3", 1)]
+
+
+async def test_owner_keeps_whom_it_reached_later(world: World) -> None:
+    """The publisher's store has the further receipt beside the first, once, also when the publisher was not running when it came."""
+    await send(world, 1)
+    sg = world.agency()
+    await sg.close()
+    await world.exchange.join(NEWCOMER, "customs", [COMMUNITY])
+    await settled(world)
+    await sg.publisher()
+    await send(world, 2)
+    await sg.close()
+    with contextlib.closing(SqlitePublisherStore(sg.member.files.publisher_store, sg.agency, bytes(16))) as store:
+        (note,) = store.later("SG-CUSTOMS/2026/000001")
+        assert store.later("SG-CUSTOMS/2026/000002") == []
+    receipt = read_receipt(note, world.rules)
+    assert isinstance(receipt, Receipt)
+    assert [each.agency for each in receipt.recipients] == [NEWCOMER]
 
 
 async def test_traffic_goes_on_meanwhile(world: World) -> None:
