@@ -29,6 +29,7 @@ import structlog
 from broker import ids
 from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError, ExchangeUnreachable, Finding, Refusal, RefusedError, UsageError
+from broker.exchange.catch_up import is_later
 from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
 from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
@@ -429,6 +430,8 @@ class Publisher:
             if not is_receipt(record.key) or record.value is None:
                 continue
             receipt = read_receipt(record.value, self.knowledge.rules)
+            if isinstance(receipt, Receipt) and receipt.originator == self.agency and is_later(receipt):
+                self._store.keep_later(receipt.digest, record.value)
             if isinstance(receipt, Refusal):
                 _log.error("receipt ignored", code=receipt.code, reason=receipt.reason, offset=record.offset)
             elif receipt.originator != self.agency:

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS inbox (position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS holes (stream BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS formers (digest BLOB PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS formers_seq ON formers (seq);
+CREATE TABLE IF NOT EXISTS later (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, note BLOB NOT NULL, UNIQUE (seq, note));
 """
 _ADDED: Final = (("stream", "base", "INTEGER NOT NULL DEFAULT 0"), ("outbox", "stream", "BLOB"), ("outbox", "number", "INTEGER"))
 """Columns that stores of earlier versions lack."""
@@ -50,6 +51,12 @@ _MOVE: Final = "UPDATE outbox SET seq = ?, stream = ?, number = ?, leaf = ?, dig
 _ANSWER: Final = "UPDATE outbox SET receipt = ?, value = NULL WHERE digest = ? AND receipt IS NULL"
 _ANSWER_FORMER: Final = "UPDATE outbox SET receipt = ? WHERE seq = (SELECT seq FROM formers WHERE digest = ?) AND receipt IS NULL"
 _ANSWER_AFTER: Final = "UPDATE outbox SET value = NULL WHERE digest = ? AND value IS NOT NULL"
+
+_LATER: Final = (
+    "INSERT OR IGNORE INTO later (seq, note) SELECT seq, ? FROM"
+    " (SELECT seq FROM outbox WHERE digest = ? UNION SELECT seq FROM formers WHERE digest = ?) LIMIT 1"
+)
+_LATER_OF: Final = "SELECT note FROM later JOIN outbox USING (seq) WHERE subject = ? ORDER BY later.number"
 
 
 class SqlitePublisherStore:
@@ -125,7 +132,8 @@ class SqlitePublisherStore:
             for digest, m in moves:
                 (seq,) = self._sql.execute("SELECT seq FROM outbox WHERE digest = ? AND value IS NOT NULL", (digest,)).fetchone()
                 self._sql.execute(_MOVE, (base + m.seq, stream, m.seq, m.leaf, m.digest, m.value, seq))
-                self._sql.execute("UPDATE formers SET seq = ? WHERE seq = ?", (base + m.seq, seq))
+                for table in ("formers", "later"):
+                    self._sql.execute(f"UPDATE {table} SET seq = ? WHERE seq = ?", (base + m.seq, seq))  # noqa: S608 - from the line above
                 self._sql.execute("INSERT INTO formers VALUES (?, ?)", (digest, base + m.seq))
             last = moves[-1][1]
             self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (last.seq, last.leaf))
@@ -148,6 +156,14 @@ class SqlitePublisherStore:
     def acknowledged(self, subject: str) -> bool:
         """See the port."""
         return self._sql.execute("SELECT 1 FROM outbox WHERE subject = ? AND subject GLOB '*/ack/*'", (subject,)).fetchone() is not None
+
+    def keep_later(self, digest: bytes, note: bytes) -> None:
+        """See the port."""
+        self._sql.execute(_LATER, (note, digest, digest))
+
+    def later(self, subject: str) -> Sequence[bytes]:
+        """See the port."""
+        return [note for (note,) in self._sql.execute(_LATER_OF, (subject,))]
 
     def receipts_position(self) -> int | None:
         """See the port."""
