@@ -249,11 +249,20 @@ class PublisherStore(Protocol):
         ...
 
     def receipts(self, subject: str) -> Sequence[bytes]:
-        """The receipts of a subject's revisions, as notes, in the order in which the revisions were stored."""
+        """The receipts of a subject's revisions, as notes, in the order in which the revisions were stored; then those of :meth:`later`."""
         ...
 
     def acknowledged(self, subject: str) -> bool:
         """Whether an acknowledgement of this subject, ``<AGENCY>/ack/...``, was ever added, answered or not."""
+        ...
+
+    def keep_later(self, digest: bytes, note: bytes) -> None:
+        """Keep a further receipt of a record of this store, which names recipients besides those of the first; durable when it returns,
+        and once, however often it comes."""
+        ...
+
+    def later(self, subject: str) -> Sequence[bytes]:
+        """The further receipts of a subject's records, as notes, in the order in which they came."""
         ...
 
     def receipts_position(self) -> int | None:
@@ -359,8 +368,12 @@ class SubscriberStore(Protocol):
         """Counter and leaf of the last delivery of a shard; None before the first."""
         ...
 
-    def follow(self, shard: int, counter: int, leaf: bytes) -> None:
-        """Remember the last delivery of a shard."""
+    def followed_ms(self, shard: int) -> int:
+        """When the last delivery of a shard was written into the inbox (Unix ms); 0 where that was not kept, or before the first."""
+        ...
+
+    def follow(self, shard: int, counter: int, leaf: bytes, at_ms: int) -> None:
+        """Remember the last delivery of a shard, and when it was written."""
         ...
 
     @property

@@ -8,7 +8,6 @@ The peer's table has the number as its primary key and a text as long as the reg
 from __future__ import annotations
 
 import itertools
-import resource
 import shutil
 import sqlite3
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.register_rows import AGENCY, alerts, folder_of, licences
-from benchmarks.sides.side import Result, Spec, run
+from benchmarks.sides.side import Result, Spec, memory_mb, run
 from broker.register.keys import comparable
 from broker.register.rows import Delivered
 from broker.storage.register import RegisterStore
@@ -41,13 +40,8 @@ def _filled(store: RegisterStore, deliveries: Iterator[Delivered], count: int) -
             store.register.take(each)
         store.commit()
         taken += len(batch)
-        early = early or (resident_mb() if taken * 10 >= count else 0.0)
+        early = early or (memory_mb("VmRSS") if taken * 10 >= count else 0.0)
     return Filled(time.perf_counter() - began, early)
-
-
-def resident_mb() -> float:
-    """Memory of this process now (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
 def _bare(path: Path, source: Path) -> None:
@@ -70,7 +64,7 @@ async def side(spec: Spec) -> Result:
         store.transaction.execute("PRAGMA synchronous = NORMAL")
         licence_s, early_mb = _filled(store, licences(count), count)
         alert_s, _ = _filled(store, alerts(count // 10, count), count // 10)
-        late_mb, peak_mb = resident_mb(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        late_mb, peak_mb = memory_mb("VmRSS"), memory_mb("VmHWM")
         flags = store.transaction.execute("SELECT COUNT(*) FROM flag").fetchone()[0]
         store.transaction.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     _bare(folder / "bare.sqlite", path)
@@ -78,7 +72,7 @@ async def side(spec: Spec) -> Result:
         "licences": count, "alerts": count // 10, "flags": flags, "licences_s": round(licence_s, 1), "alerts_s": round(alert_s, 1),
         "us_a_licence": round(licence_s / count * 1e6), "us_an_alert": round(alert_s / max(1, count // 10) * 1e6),
         "register_mb": round(path.stat().st_size / 1e6, 1), "bare_mb": round((folder / "bare.sqlite").stat().st_size / 1e6, 1),
-        "resident_mb_at_a_tenth": round(early_mb, 1), "resident_mb_at_the_end": round(late_mb, 1), "peak_mb": round(peak_mb, 1),
+        "resident_mb_at_a_tenth": early_mb, "resident_mb_at_the_end": late_mb, "peak_mb": peak_mb,
     }  # fmt: skip
     return Result(count, licence_s + alert_s, 0.0, facts=facts)
 

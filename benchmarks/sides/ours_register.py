@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import resource
 import time
 from contextlib import closing
 
 from benchmarks.register_rows import START_MS, folder_of, number_of
-from benchmarks.sides.side import Result, Spec, run
+from benchmarks.sides.side import Result, Spec, memory_mb, run
 from broker.errors import BrokerError
 from broker.storage.register_reader import RegisterReader
 
@@ -26,8 +25,7 @@ async def side(spec: Spec) -> Result:
                 raise BrokerError(f"licence {number} was not found")
             if turn >= spec.warm:
                 latencies.append(took * 1000)
-    peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1)
-    return Result(spec.count, sum(latencies) / 1000, 0.0, latencies=latencies, facts={"peak_mb": peak_mb})
+    return Result(spec.count, sum(latencies) / 1000, 0.0, latencies=latencies, facts={"peak_mb": memory_mb("VmHWM")})
 
 
 if __name__ == "__main__":

@@ -132,9 +132,11 @@ class Register:
         self._contacts = contacts or path.with_name("contacts.json")
         self._clock: Clock = clock or SystemClock()
         self._running: Subscriber | None = None
+        self._stopped = False
 
     def stop(self) -> None:
         """End :meth:`follow` after the batch under way is committed."""
+        self._stopped = True
         if self._running is not None:
             self._running.stop()
 
@@ -143,6 +145,13 @@ class Register:
         is due, once in the life of the register, after it was stored; without it nobody is told, and none is lost. ``look`` is called again
         and again while it is followed, between two batches and when nothing that was erased is in its files. Raises StoreInUse where
         another process keeps it, ExchangeUnreachable, NotAuthorised, UsageError for a ``contacts.json`` that is none."""
+        self._stopped = False
+        if until_end or tell is None:
+            return await self._follow(tell, look, until_end=until_end)
+        first = await self._follow(tell, look, until_end=True)  # nobody is told of silence before the answers that lie there were read
+        return first if self._stopped else first + await self._follow(tell, look, until_end=False)
+
+    async def _follow(self, tell: Tell | None, look: Look | None, *, until_end: bool) -> Counts:
         chain = read_contacts(self._contacts)
         store = RegisterStore(self._path, self._agency)
         try:
@@ -152,7 +161,8 @@ class Register:
                 counts = await self._run(subscriber, store, copies, climb, look, until_end=until_end)
                 with contextlib.closing(RegisterStore(self._path, self._agency)) as again:  # a subscriber closes its store
                     take_own(again, copies, subscriber.knowledge.rules)
-                    climb(again)
+                    if not self._stopped:
+                        climb(again)
                 return counts
         finally:
             self._running = None

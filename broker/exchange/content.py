@@ -9,6 +9,8 @@ from broker.envelope.header import Header
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic
 from broker.exchange.rules import Rules
+from broker.exchange.shard import SubjectState
+from broker.exchange.topology import DAY_MS
 from broker.families import catalogue
 from broker.families.message import Correlation, Evaluation, Message, Sections, audience_of
 from broker.families.routing import RoutingLabels, check_routing
@@ -58,3 +60,16 @@ def check_content(authentic: Authentic, rules: Rules) -> list[Finding] | Refusal
     if labels != family.routing(decoded):
         return Refusal("BAD_LABELS", "the routing labels are not those that follow from the sections", "header.routing")
     return catalogue.check(message_of(header, decoded, audience), rules.codelists, issued_ms=header.issued_at)
+
+
+def timely(header: Header, known: SubjectState | None, at_ms: int) -> tuple[Finding, ...]:
+    """Remarks that never refuse: late, past its validity, a revision left out. ``at_ms`` is when the message reached its outbox."""
+    findings: list[Finding] = []
+    if at_ms - header.issued_at > DAY_MS:
+        findings.append(Finding("INFO", "LATE", "header.issued_at", "issued more than 24 hours before it reached the exchange"))
+    if header.valid_until is not None and header.valid_until < at_ms:
+        findings.append(Finding("INFO", "EXPIRED", "header.valid_until", "its validity was over when it reached the exchange: history"))
+    expected = known.revision + 1 if known else 1
+    if header.revision != expected:
+        findings.append(Finding("WARN", "REVISION_GAP", "header.revision", f"revision {expected} was expected"))
+    return tuple(findings)

@@ -19,17 +19,21 @@ basis, the routing labels (countries and their roles, HS chapters, category, fre
 sections with their salted hashes. Labels that those who drop out must not see do not belong into a revision that narrows; a recall
 says nothing but that it is one.
 
-A suspended agency and one that is no member get neither: they are remembered as untold, and the next revision tells them. A holder
-whom an error of policy denies keeps what it has: erasing is for good, and an error is no decision of the owner's.
+A suspended agency and one that is no member get neither: they are remembered as untold, and are told by the next revision, or when they
+are back (:mod:`broker.exchange.catch_up`). A holder whom an error of policy denies keeps what it has: erasing is for good, and an error
+is no decision of the owner's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
-from broker.envelope.receipt import Receipt
+from broker.envelope.receipt import Disclosure, Receipt
+from broker.exchange.receive import read_receipt
+from broker.exchange.rules import Rules
 from broker.exchange.shard import SubjectState
 from broker.families.lifecycles.tables import RECALL_FAMILY
 from broker.policy.model import POLICY_ERROR, Distribution, Labels, Release
@@ -72,6 +76,12 @@ def reach(labels: Labels, known: SubjectState | None, distribution: Distribution
     return Reach(tuple(sorted(releases, key=lambda release: release.agency)), given, untold)
 
 
+def word_owed(labels: Labels, known: SubjectState, distribution: Distribution, directory: Directory) -> tuple[Release, ...]:
+    """The recalls and withdrawals of the subject's last revision that could not be made when it was accepted, and can be now."""
+    owed = reach(labels, known, distribution, directory).releases
+    return tuple(each for each in owed if each.agency in known.untold and each.rule in (REACHES_HOLDERS, NO_LONGER_DISCLOSED))
+
+
 def _active(agency: str, directory: Directory) -> bool:
     entry = directory.agency(agency)
     return entry is not None and entry.status == "active"
@@ -83,23 +93,29 @@ def taken_back(family: str, sections: Iterable[str]) -> bool:
 
 
 def remembered(receipts: Iterable[Receipt]) -> SubjectState | None:
-    """What the relay remembers of a subject, as far as its owner can tell from the receipts of its revisions; None where none was
-    accepted. Family and state are not in receipts: they are empty here."""
+    """What the relay remembers of a subject, as far as its owner can tell from the receipts of its revisions, of which one may have
+    several: who is sent it later is in a later receipt. None where nothing was accepted. Family and state are not in receipts."""
     state: SubjectState | None = None
-    for receipt in sorted((each for each in receipts if each.outcome == "ACCEPTED"), key=lambda each: each.revision or 0):
-        given = tuple(each.agency for each in receipt.recipients if not each.withdrawn)
+    accepted = sorted((each for each in receipts if each.outcome == "ACCEPTED"), key=lambda each: each.revision or 0)
+    for revision, same in groupby(accepted, key=lambda each: each.revision or 0):
+        told: dict[str, Disclosure] = {}
+        leaf = b""
+        for receipt in same:
+            leaf = receipt.leaf or b""
+            told |= {each.agency: each for each in receipt.recipients}
+        given = tuple(sorted(agency for agency, each in told.items() if not each.withdrawn))
         before = state.holders if state else frozenset[str]()
-        told = {each.agency for each in receipt.recipients}
         untold = tuple(sorted({*state.recipients, *state.untold}.difference(told))) if state else ()
         former = tuple(sorted(before.difference(given)))
-        state = SubjectState("", receipt.revision or 0, receipt.leaf or b"", given, "", former, untold)
+        state = SubjectState("", revision, leaf, given, "", former, untold=untold)
     return state
 
 
-def foreseen(labels: Labels, receipts: Iterable[Receipt], decided: Distribution, directory: Directory) -> Distribution:
-    """Policy's decision on a revision that was not published yet, with the holders whom it would reach besides, as far as the receipts of
-    the revisions before it tell: a release that gives nothing is a withdrawal."""
-    releases = reach(labels, remembered(receipts), decided, directory).releases
+def foreseen(labels: Labels, notes: Iterable[bytes], decided: Distribution, rules: Rules) -> Distribution:
+    """Policy's decision on a revision that was not published yet, with the holders whom it would reach besides, as far as ``notes``, the
+    receipts of the revisions before it, tell: a release that gives nothing is a withdrawal."""
+    receipts = [receipt for note in notes if isinstance(receipt := read_receipt(note, rules), Receipt)]
+    releases = reach(labels, remembered(receipts), decided, rules.directory).releases
     reached = {release.agency for release in releases}
     left = tuple(denial for denial in decided.denials if denial.agency not in reached)
     return Distribution(releases, left, decided.until_ms)

@@ -114,9 +114,9 @@ def _held(history: Sequence[Receipt], recalled: int | None) -> Mapping[str, tupl
 
 
 def _asked_by_recall(history: Sequence[Receipt], held: Mapping[str, tuple[int, ...]], recall: Terms) -> list[Holder]:
-    own = next((each for each in history if each.revision == recall.revision), None)
-    reached = {each.agency for each in own.recipients} if own else set[str]()
-    begun = own.admitted_at if own else 0
+    own = [each for each in history if each.revision == recall.revision]  # the first receipt, and later ones of holders that were away
+    reached = {each.agency for receipt in own for each in receipt.recipients}
+    begun = own[0].admitted_at if own else 0
     due = recall.due_ms if recall.due_ms is not None else begun + ACKNOWLEDGE_MS["IMMEDIATE"]
     everyone = {**dict.fromkeys(reached, ()), **held}
     return [Holder(agency, everyone[agency], recall.revision, agency in reached, due, "OPEN") for agency in sorted(everyone)]

@@ -23,9 +23,9 @@ from broker.envelope import cbor, cose, receipt, slip
 from broker.envelope.header import Header
 from broker.envelope.parcel import read_parcel
 from broker.errors import Finding, Refusal
-from broker.exchange import sequence
+from broker.exchange import catch_up, sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, knows_schemas, open_section
-from broker.exchange.content import check_content
+from broker.exchange.content import check_content, timely
 from broker.exchange.decide import labels_of
 from broker.exchange.lifecycle import next_state, successor
 from broker.exchange.post import Post
@@ -35,7 +35,7 @@ from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.sequence import Consumed, Parked, Stream
 from broker.exchange.shard import STREAMS_LIMIT, Answer, ShardState
-from broker.exchange.topology import CURRENT, DAY_MS, JOURNAL, MESSAGE_LIMIT, QUARANTINE
+from broker.exchange.topology import CURRENT, JOURNAL, MESSAGE_LIMIT, QUARANTINE
 from broker.families.code_findings import bounded
 from broker.policy.decide import Decider
 from broker.policy.model import Release
@@ -74,6 +74,7 @@ class Tally:
     delivered: int = 0
     duplicates: int = 0
     parked: int = 0
+    late: int = 0
     refused: dict[str, int] = field(default_factory=dict[str, int])
 
     def refuse(self, code: str) -> None:
@@ -126,6 +127,8 @@ class Batch:
         One of each agency after the other, and half the budget at most: who let fifty thousand records wait and then releases them at
         once does not keep the outboxes of others from being read.
         """
+        if self.shard.subjects:
+            self._notice(now_ms)
         ready: dict[str, list[str]] = {}
         for originator, stream in sorted(self.shard.waiting):
             if self.shard.streams[originator, stream].ready:
@@ -161,6 +164,36 @@ class Batch:
                 authentic = result if isinstance(result, Authentic) else None
                 reason = f"waited a minute for number {line.last_seq + 1} of the stream"
                 self._refuse(parked.record, Refusal("SEQUENCE_GAP", reason), authentic, now_ms)
+
+    def sweep(self, records: Sequence[Record], *, now_ms: int) -> int:
+        """Decide again what the next records of ``exchange.current`` say, as far as a sweep is under way and this batch has room; to be
+        called after :meth:`take`. Returns how many were taken."""
+        room, looks = self._weight + BUDGET // 4, 0
+        for taken, record in enumerate(records):
+            if self.shard.sweep.position is None or looks == catch_up.LOOKS or self._weight >= room:
+                return taken
+            owed = catch_up.owed(record, self.shard, self.rules, self.decider, now_ms=now_ms)
+            if owed is not None:
+                looks += 1
+                self._deliver_late(owed, now_ms)
+            catch_up.moved(self.shard, record, delivered=owed is not None and bool(owed.releases))
+        return len(records)
+
+    def _notice(self, now_ms: int) -> None:
+        mark = catch_up.begun(self.shard, self.rules.deciding, now_ms)
+        if mark is not None:
+            self._plain.append(mark)
+
+    def _deliver_late(self, owed: catch_up.Owed, now_ms: int) -> None:
+        """What is owed goes out, and its originator is told besides its first receipt."""
+        subject = owed.authentic.header.subject
+        for release in owed.releases:
+            self._deliver(owed.authentic, release, owed.admitted_ms, late=True)
+        if owed.state is not self.shard.subjects[subject]:
+            self.shard.accept(subject, owed.state)
+        if owed.releases:
+            self.tally.late += len(owed.releases)
+            self._answer(owed.record, owed.authentic, None, now_ms, owed.releases, (catch_up.LATER,), b"+%d" % self.shard.sweep.number)
 
     @property
     def wanted(self) -> list[tuple[str, int, int]]:
@@ -322,33 +355,24 @@ class Batch:
         if not verdict.allowed:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
             return self._refuse(record, refusal, authentic, now_ms)
+        self._notice(now_ms)
+        distribution = self.decider.distribute(labels, now_ms)
         known = self.shard.subjects.get(header.subject)
-        reached = reach(labels, known, self.decider.distribute(labels, now_ms), self.rules.directory)
+        reached = reach(labels, known, distribution, self.rules.directory)
         for release in reached.releases:
             self._deliver(authentic, release, now_ms)
-        findings = (*self._findings(record, authentic), *remarks)
-        self.shard.accept(header.subject, successor(known, authentic, reached, state))
+        findings = (*timely(header, known, record.timestamp_ms), *remarks)
+        after = successor(known, authentic, reached, state)
+        until = distribution.until_ms
+        decided = catch_up.decided(header, after.recipients, reached.releases, admitted_ms=now_ms, offset=record.offset, until_ms=until)
+        self.shard.accept(header.subject, replace(after, decided=decided))
         self._plain.append(Outgoing(CURRENT, header.subject.encode(), record.value))
         self._weight += len(record.value or b"")
         self._leaves.append(authentic.leaf)
         self.tally.accepted += 1
         return self._answer(record, authentic, None, now_ms, reached.releases, findings)
 
-    def _findings(self, record: Record, authentic: Authentic) -> tuple[Finding, ...]:
-        """Remarks that never refuse: late, past its validity, a revision left out."""
-        header = authentic.header
-        known = self.shard.subjects.get(header.subject)
-        findings: list[Finding] = []
-        if record.timestamp_ms - header.issued_at > DAY_MS:
-            findings.append(Finding("INFO", "LATE", "header.issued_at", "issued more than 24 hours before it reached the exchange"))
-        if header.valid_until is not None and header.valid_until < record.timestamp_ms:
-            findings.append(Finding("INFO", "EXPIRED", "header.valid_until", "its validity was over when it reached the exchange: history"))
-        expected = known.revision + 1 if known else 1
-        if header.revision != expected:
-            findings.append(Finding("WARN", "REVISION_GAP", "header.revision", f"revision {expected} was expected"))
-        return tuple(findings)
-
-    def _deliver(self, authentic: Authentic, release: Release, now_ms: int) -> None:
+    def _deliver(self, authentic: Authentic, release: Release, admitted_ms: int, *, late: bool = False) -> None:
         counter, prev = self.shard.deliver(release.agency, authentic.leaf)
         note = slip.Slip(
             exchange_id=self.rules.exchange_id,
@@ -358,13 +382,13 @@ class Batch:
             counter=counter,
             prev=prev,
             leaf=authentic.leaf,
-            admitted_at=now_ms,
+            admitted_at=admitted_ms,
             rule=release.rule,
             given=release.given,
             withheld=release.withheld,
             policy_version=self.rules.policy_version,
             directory_version=self.rules.directory.version,
-            redelivery=False,
+            redelivery=late,
         )
         self._weight += RECEIPT_BYTES + self._post.deliver(authentic, release, note)
         self.tally.delivered += 1
@@ -403,6 +427,7 @@ class Batch:
         now_ms: int,
         releases: Sequence[Release],
         findings: tuple[Finding, ...],
+        mark: bytes = b"",
     ) -> Answer:
         owner = record.topic.partition(".")[2]
         header = authentic.header if authentic else None
@@ -434,7 +459,7 @@ class Batch:
             ),
             findings=bounded(findings),
         )
-        key = b"r/" + subject.encode() if subject else UNREADABLE
+        key = b"r/" + subject.encode() + mark if subject else UNREADABLE
         self._weight += RECEIPT_BYTES * (1 + len(releases) // 8) + FINDING_BYTES * len(note.findings)
         return self._post.answer(key, note)
 

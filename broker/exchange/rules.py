@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 
 from broker.envelope import cose
@@ -21,6 +23,7 @@ class Rules:
 
     ``aad`` is the COSE external_aad of this exchange and environment (RFC 9052 section 4.3): a message of a test or exercise
     never verifies in production. ``roots`` begins empty in every view: no verdict outlives the directory it was reached under.
+    ``deciding`` (16 bytes) is equal in two views where policy decides alike: the same bundle, and the same members as it sees them.
     """
 
     exchange_id: str
@@ -30,13 +33,15 @@ class Rules:
     aad: bytes
     policy_version: int
     codelists: CodeLists = NO_LISTS
+    deciding: bytes = b""
     roots: Roots = field(default_factory=Roots, init=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, directory: Directory, catalogue: Catalogue, policy_version: int, codelists: CodeLists = NO_LISTS) -> Rules:
         """The view for the exchange that the directory is pinned to."""
         exchange_id, environment = directory.exchange_id, directory.environment
-        return cls(exchange_id, environment, directory, catalogue, cose.context(exchange_id, environment), policy_version, codelists)
+        aad, deciding = cose.context(exchange_id, environment), deciding_digest(directory, policy_version)
+        return cls(exchange_id, environment, directory, catalogue, aad, policy_version, codelists, deciding)
 
     def signed_by(self, statement: cose.Sign1, signed: bytes, key: VerifyKey) -> bool:
         """Whether this key signed the statement for this exchange and environment; ``signed`` is its Sig_structure."""
@@ -62,6 +67,12 @@ def members_of(directory: Directory) -> dict[str, Member]:
         )
         for entry in directory.agencies.values()
     }
+
+
+def deciding_digest(directory: Directory, policy_version: int) -> bytes:
+    """What decisions depend on besides the message and the time, as 16 bytes: keys come and go, and nothing has to be decided again."""
+    members = [[m.agency, m.country, m.kind, sorted(m.communities), m.suspended] for _, m in sorted(members_of(directory).items())]
+    return hashlib.sha256(json.dumps([policy_version, members]).encode()).digest()[:16]
 
 
 def decider_of(bundle: Bundle, directory: Directory) -> Decider:

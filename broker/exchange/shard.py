@@ -7,13 +7,15 @@ key                               value (deterministic CBOR)
 ``q/<agency>/<stream>``           [last consumed seq, its leaf]
 ``d/<agency>/<stream>/<slot>``    [seq, leaf, inbox key, receipt note, offset]; slot = seq mod 512
 ``k/<agency>/<stream>/<seq>``     [topic, partition, offset, Unix ms, value, leaf, since]
-``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former holder, ...], [untold, ...]]
+``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former holder, ...], decided, [untold, ...]]
 ``c/<agency>``                    [deliveries so far into this inbox, leaf of the last]
+``v/``                            [deciding, number, position, dated, again, until]
 ================================  ======================================================
 
 ``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
-that is not known; former holders received an earlier revision and not the last, and the untold of them do not know yet that it was
-taken back from them. Rows that end before these are read too: where nobody was told, all former holders are untold.
+that is not known; former holders were given an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until] as
+:class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them. Rows that end before
+these are read too: where nobody was told, all former holders are untold.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers and :data:`ANSWERS_BYTES` of them, beyond which the stream that rested longest
@@ -62,11 +64,45 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """How the last revision of a subject was decided, so that it can be decided again (:mod:`broker.exchange.catch_up`).
+
+    ``given`` says which sections each recipient was sent, in the order of the recipients: numbers of equal length, big-endian, in
+    which bit n stands for the nth section that the header commits to, the audience left out. ``admitted_ms`` is when the revision
+    was admitted, ``offset`` where it lay in its outbox, ``until_ms`` the next date at which the decision may change.
+    """
+
+    given: bytes
+    admitted_ms: int
+    offset: int
+    until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Deciding every subject again from ``exchange.current``: how far the last sweep got.
+
+    ``deciding`` is that of the rules under which all was decided that is not ahead of the sweep; ``number`` counts the sweeps of the
+    shard; ``position`` is the offset to go on from, None when it has ended. ``dated``: it is for subjects alone whose date has come.
+    ``again``: what lies before this offset was decided under other rules when the sweep passed it, and has to be gone through again;
+    ``until``: that is under way, and ends there.
+    """
+
+    deciding: bytes = b""
+    number: int = 0
+    position: int | None = None
+    dated: bool = False
+    again: int = 0
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SubjectState:
     """The last accepted revision of a subject, who was given it, and where it took the subject (:mod:`broker.exchange.lifecycle`).
 
     ``family`` is the subject's, also after a recall. ``former`` were given an earlier revision and not the last, sorted; ``untold``
-    are those of them who were not told so (:mod:`broker.exchange.recall`).
+    are those of them who were not told so (:mod:`broker.exchange.recall`). ``decided`` is None where a relay wrote the row that did not
+    keep it.
     """
 
     family: str
@@ -75,6 +111,7 @@ class SubjectState:
     recipients: tuple[str, ...]
     state: str = ""
     former: tuple[str, ...] = ()
+    decided: Decided | None = None
     untold: tuple[str, ...] = ()
 
     @property
@@ -140,6 +177,7 @@ class ShardState:
     """The memory of shard ``number``. Changed by :class:`broker.exchange.relay.Batch` only; :meth:`drain` says what to write.
 
     ``resumed`` is the agency whose waiting messages were gone on with last. It is not written: whoever takes the shard begins anywhere.
+    ``due`` is the next date at which the decision about a subject may change, or an earlier one; it follows from the subjects.
     """
 
     number: int
@@ -149,7 +187,9 @@ class ShardState:
     chains: dict[str, Chain] = field(default_factory=dict[str, Chain])
     accounts: dict[str, Account] = field(default_factory=dict[str, Account])
     waiting: set[StreamKey] = field(default_factory=set[StreamKey])
+    sweep: Sweep = field(default_factory=Sweep)
     resumed: str = field(default="", compare=False)
+    due: int | None = field(default=None, compare=False)
     _touched: dict[bytes, Any] = field(default_factory=dict[bytes, Any])
 
     def position(self, topic: str) -> int:
@@ -253,9 +293,24 @@ class ShardState:
         return parked
 
     def accept(self, subject: str, state: SubjectState) -> None:
-        """A revision of a subject was accepted."""
-        self.subjects[subject] = state
+        """A revision of a subject was accepted, or was sent to more agencies."""
+        self._keep(subject, state)
         self._touched[b"b/" + subject.encode()] = state
+
+    def _keep(self, subject: str, state: SubjectState) -> None:
+        self.subjects[subject] = state
+        until = state.decided.until_ms if state.decided else None
+        if until is not None and (self.due is None or until < self.due):
+            self.due = until
+
+    def sweeps(self, sweep: Sweep) -> None:
+        """A sweep begins, goes on, or has ended."""
+        self.sweep = self._touched[b"v/"] = sweep
+
+    def look_ahead(self, now_ms: int) -> None:
+        """Take the next date from the subjects as they are: those that have come are dealt with."""
+        dates = (state.decided.until_ms for state in self.subjects.values() if state.decided and state.decided.until_ms)
+        self.due = min((date for date in dates if date > now_ms), default=None)
 
     def deliver(self, agency: str, leaf: bytes) -> tuple[int, bytes | None]:
         """Count a delivery into an inbox: its number, and the leaf before it in this chain."""
@@ -299,9 +354,11 @@ class ShardState:
             line = self._attached(_stream_key(name))
             line.last_seq, line.last_leaf = row[0], row[1]
         elif kind == "b":
-            self.subjects[name] = SubjectState(row[0], row[1], row[2], tuple(row[3]), *_life(row))
+            self._keep(name, SubjectState(row[0], row[1], row[2], tuple(row[3]), *_life(row), _decided(row), _untold(row)))
         elif kind == "c":
             self.chains[name] = Chain(row[0], row[1])
+        elif kind == "v":
+            self.sweep = Sweep(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
 
     def _load_answer(self, name: str, row: Any) -> None:
         stream, _, slot = name.rpartition("/")
@@ -336,12 +393,19 @@ def _stream_key(name: str) -> StreamKey:
     return originator, stream
 
 
-def _life(row: list[Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """State, former holders and untold ones of a subject; rows of a relay that kept none of them, or told nobody, end before them."""
-    if len(row) <= 5:
-        return "", (), ()
-    former = tuple(row[5])
-    return row[4], former, tuple(row[6]) if len(row) > 6 else former
+def _life(row: list[Any]) -> tuple[str, tuple[str, ...]]:
+    """State and former holders of a subject; rows of a relay that kept neither end before them."""
+    return (row[4], tuple(row[5])) if len(row) > 5 else ("", ())
+
+
+def _untold(row: list[Any]) -> tuple[str, ...]:
+    """Former holders that were not told; rows of a relay that told nobody end before them."""
+    return tuple(row[7]) if len(row) > 7 else _life(row)[1]
+
+
+def _decided(row: list[Any]) -> Decided | None:
+    """How it was decided; rows of a relay that did not decide again end before it."""
+    return Decided(*row[6]) if len(row) > 6 and row[6] is not None else None
 
 
 def _portrait(item: object) -> list[Any]:
@@ -356,10 +420,13 @@ def _portrait(item: object) -> list[Any]:
             place = [record.topic, record.partition, record.offset, record.timestamp_ms]
             return [*place, record.value, item.leaf, item.since_ms]
         case SubjectState():
-            holders = [list(item.former), list(item.untold)]
-            return [item.family, item.revision, item.leaf, list(item.recipients), item.state, *holders]
+            known, former, untold = item.decided, list(item.former), list(item.untold)
+            decided = [known.given, known.admitted_ms, known.offset, known.until_ms] if known else None
+            return [item.family, item.revision, item.leaf, list(item.recipients), item.state, former, decided, untold]
         case Chain():
             return [item.counter, item.prev]
+        case Sweep():
+            return [item.deciding, item.number, item.position, int(item.dated), item.again, item.until]
         case _:
             consumed = cast("Consumed", item)
             return [consumed.seq, consumed.leaf, consumed.answer.key, consumed.answer.note, consumed.offset]

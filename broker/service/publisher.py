@@ -29,6 +29,7 @@ import structlog
 from broker import ids
 from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError, ExchangeUnreachable, Finding, Refusal, RefusedError, UsageError
+from broker.exchange.catch_up import is_later
 from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
 from broker.exchange.recall import foreseen
 from broker.exchange.receive import is_receipt, read_receipt
@@ -195,10 +196,9 @@ class Publisher:
         receipts here tell (a release that gives nothing takes the subject back). Raises RefusedError."""
         now_ms = self._clock.now_ms()
         labels = preview(message, self._encoded(message), originator=self.agency, now_ms=now_ms)
-        decider, rules = self.knowledge.decider, self.knowledge.rules
-        read = [read_receipt(note, rules) for note in self._store.receipts(message.subject)]
-        before = (each for each in read if isinstance(each, Receipt) and (each.revision or 0) < message.revision)
-        return decider.may_publish(labels, now_ms), foreseen(labels, before, decider.distribute(labels, now_ms), rules.directory)
+        decider = self.knowledge.decider
+        decided = foreseen(labels, self._store.receipts(message.subject), decider.distribute(labels, now_ms), self.knowledge.rules)
+        return decider.may_publish(labels, now_ms), decided
 
     def findings(self, message: Message) -> tuple[Finding, ...]:
         """What would be remarked on a message, without sending it; the first answer of a run begins with remarks on the code lists
@@ -206,8 +206,7 @@ class Publisher:
         return self._remarked(self._encoded(message)).findings
 
     def acknowledged(self, subject: str) -> bool:
-        """Whether the acknowledgement of this subject was published through this store, whatever became of it: it is stored, and sent until
-        it is answered."""
+        """Whether the acknowledgement of this subject was published through this store: it is stored, and sent until it is answered."""
         return self._store.acknowledged(subject)
 
     async def close(self) -> None:
@@ -432,6 +431,8 @@ class Publisher:
             if not is_receipt(record.key) or record.value is None:
                 continue
             receipt = read_receipt(record.value, self.knowledge.rules)
+            if isinstance(receipt, Receipt) and receipt.originator == self.agency and is_later(receipt):
+                self._store.keep_later(receipt.digest, record.value)
             if isinstance(receipt, Refusal):
                 _log.error("receipt ignored", code=receipt.code, reason=receipt.reason, offset=record.offset)
             elif receipt.originator != self.agency:

@@ -21,6 +21,7 @@ from broker.exchange.relay import Batch
 from broker.exchange.shard import ShardState
 from broker.exchange.topology import SHARDS, STATE
 from broker.ports import Clock, Inlet, Ledger, Outgoing, Record, ShardClaims, Signer, Source, Start, Transport
+from broker.service.current import CurrentReader
 from broker.service.knowledge import Knowledge
 from broker.service.proofs import ProofReader
 from broker.service.standby import Standby
@@ -34,6 +35,8 @@ CHUNK: Final = 16
 """Records dealt with before other tasks of the event loop get a turn: about 5 ms."""
 IDLE_S: Final = 0.5
 """How long to wait for records before looking at the clock and the directory again."""
+SWEEP_S: Final = 0.02
+"""The same while a sweep waits for what it reads."""
 GRACE_S: Final = 5.0
 """How long a graceful stop waits for batches under way."""
 PAUSE_S: Final = 0.5
@@ -209,11 +212,12 @@ class RelayWorker:
         ledger = await self._transport.ledger(f"relay-{number}")
         try:
             state = await self._read_state(number)
-            inlet = await self._transport.inlet()
+            inlet, current = await self._transport.inlet(), CurrentReader(self._transport)
             try:
-                await self._work(state, ledger, inlet)
+                await self._work(state, ledger, inlet, current)
             finally:
                 await inlet.close()
+                await current.close()
         finally:
             await ledger.close()
 
@@ -236,9 +240,10 @@ class RelayWorker:
         _log.info("shard state read", shard=number, warm=warm.rows, read=read)
         return state
 
-    async def _work(self, state: ShardState, ledger: Ledger, inlet: Inlet) -> None:
+    async def _work(self, state: ShardState, ledger: Ledger, inlet: Inlet, current: CurrentReader) -> None:
         """Batches until stopped or failed. While Kafka commits one, the next is taken in: its records are written when the one before
-        is known to be committed, and if that fails, all of it is void together with the state."""
+        is known to be committed, and if that fails, all of it is void together with the state. While a sweep is under way
+        (:mod:`broker.exchange.catch_up`), each batch has a step of it."""
         number, outboxes, records = state.number, list[str](), list[Record]()
         self.serving.add(number)
         _log.info("shard taken", shard=number, agencies=len(self._members(number)), streams=len(state.streams))
@@ -251,13 +256,13 @@ class RelayWorker:
                     await inlet.assign(starts)
                     records = []  # whatever of them was not taken is read again: the positions are before it
                 if len(records) < MAX_BATCH and weight(records) < LEFT_BYTES:
-                    timeout = 0.0 if records or state.ready else IDLE_S
+                    timeout = 0.0 if records or state.ready or current.waiting else SWEEP_S if state.sweep.position is not None else IDLE_S
                     records = in_turns([*records, *await inlet.poll(max_records=MAX_BATCH - len(records), timeout=timeout)])
                 await writing.look()
-                records = records[await self._process(state, writing, records) :]
+                records = records[await self._process(state, writing, records, current) :]
                 await self._trim(state)
 
-    async def _process(self, state: ShardState, writing: _Writing, records: Sequence[Record]) -> int:
+    async def _process(self, state: ShardState, writing: _Writing, records: Sequence[Record], current: CurrentReader) -> int:
         """One batch, one transaction. The state is only worth keeping if the commit succeeds. Returns how many were taken."""
         rules, decider = self._knowledge.rules, self._knowledge.decider
         now = asyncio.get_running_loop().time()
@@ -276,6 +281,7 @@ class RelayWorker:
             if taken % CHUNK == 0:
                 await asyncio.sleep(0)
         batch.expire(now_ms=self._clock.now_ms())
+        current.took(batch.sweep(current.next(state.sweep), now_ms=self._clock.now_ms()))
         if not batch.empty:
             sealed = await self._sealed(batch)
             await writing.put(sealed, lambda: self._count(state.number, batch))
@@ -296,7 +302,7 @@ class RelayWorker:
 
     def _count(self, number: int, batch: Batch) -> None:
         tally = batch.tally
-        for name in ("accepted", "delivered", "duplicates", "parked"):
+        for name in ("accepted", "delivered", "duplicates", "parked", "late"):
             self.totals[name] = self.totals.get(name, 0) + getattr(tally, name)
         for code, count in tally.refused.items():
             self.totals[code] = self.totals.get(code, 0) + count

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Final, Literal
 
 import structlog
@@ -81,6 +81,9 @@ class Delivery:
     a statement without a section; what this agency keeps of it has to go.
     ``value`` is the record as it lay in the inbox: the evidence. ``attempt`` counts from 1.
 
+    ``redelivered``: this message may have reached the handler before. So after a crash, after another try, and where ``slip.redelivery``
+    says that the exchange decided it again: the sections are then those of now, and take the place of what came with the earlier slip.
+
     ``transaction`` is a ``sqlite3.Connection`` whose writes commit with the position.
     """
 
@@ -119,6 +122,10 @@ class Counts:
     retried: int = 0
     rejected: int = 0
     gaps: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts(*(mine + others for mine, others in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Subscriber:
@@ -245,7 +252,8 @@ class Subscriber:
             _log.error("delivery refused", code=received.code, step=received.step, reason=received.reason, offset=record.offset)
             self._store.quarantine(record, received.code, received.reason, self._clock.now_ms())
             return
-        if self._store.seen(received.leaf):
+        before = self._store.seen(received.leaf)
+        if before and not self._widened(received):
             self.counts.duplicates += 1
             return
         self._follow(received, record)
@@ -257,7 +265,13 @@ class Subscriber:
         if self._store.holds(received.header.subject):
             self._store.hold(Held(record, received.header.subject, 0, self._clock.now_ms()), "an earlier revision waits")
             return
-        await self._hand_over(received, Held(record, received.header.subject, 0, 0), handler, redelivered=redelivered)
+        await self._hand_over(received, Held(record, received.header.subject, 0, 0), handler, redelivered=redelivered or before)
+
+    def _widened(self, received: Received) -> bool:
+        """Whether a message that was taken before was decided and delivered anew since, with other sections: the slip says that it
+        comes again, and its number is a new one. The same delivery seen twice has an old number."""
+        last = self._store.chain(received.slip.shard)
+        return received.slip.redelivery and last is not None and received.slip.counter > last[0]
 
     async def _received(self, value: bytes, offset: int) -> Received | Refusal:
         """Verify a delivery under a view at least as new as the one it was decided under.
@@ -280,12 +294,20 @@ class Subscriber:
         slip = received.slip
         last = self._store.chain(slip.shard)
         gap = follow_chain(last, slip) if last is not None or self._store.follows_chains else None
+        since = self._store.followed_ms(slip.shard) if last is not None else self._member_since()
         if gap is not None:
-            self._report(gap, record)
-        self._store.follow(slip.shard, slip.counter, received.leaf)
+            self._report(gap, record, since)
+        self._store.follow(slip.shard, slip.counter, received.leaf, record.timestamp_ms)
 
-    def _report(self, gap: ChainGap, record: Record) -> None:
-        if self._clock.now_ms() - record.timestamp_ms > KEPT_MS:
+    def _member_since(self) -> int:
+        """Before this moment nothing can have lain in the inbox. Unix ms, 0 where that is not known."""
+        entry = self.knowledge.rules.directory.agency(self.agency)
+        return entry.since_ms if entry else 0
+
+    def _report(self, gap: ChainGap, record: Record, since_ms: int) -> None:
+        """``since_ms``: what is missing came after it. The inbox keeps all that is younger than :data:`KEPT_MS`; of what is older, the
+        last of each subject."""
+        if self._clock.now_ms() - since_ms > KEPT_MS:
             _log.info("older revisions were compacted away", shard=gap.shard, expected=gap.expected, got=gap.got)
             return
         self.counts.gaps += 1

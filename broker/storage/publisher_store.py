@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS inbox (position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS holes (stream BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS formers (digest BLOB PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS formers_seq ON formers (seq);
+CREATE TABLE IF NOT EXISTS later (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, note BLOB NOT NULL, UNIQUE (seq, note));
 """
 _ADDED: Final = (("stream", "base", "INTEGER NOT NULL DEFAULT 0"), ("outbox", "stream", "BLOB"), ("outbox", "number", "INTEGER"))
 """Columns that stores of earlier versions lack."""
@@ -53,6 +54,12 @@ _MOVE: Final = "UPDATE outbox SET seq = ?, stream = ?, number = ?, leaf = ?, dig
 _ANSWER: Final = "UPDATE outbox SET receipt = ?, value = NULL WHERE digest = ? AND receipt IS NULL"
 _ANSWER_FORMER: Final = "UPDATE outbox SET receipt = ? WHERE seq = (SELECT seq FROM formers WHERE digest = ?) AND receipt IS NULL"
 _ANSWER_AFTER: Final = "UPDATE outbox SET value = NULL WHERE digest = ? AND value IS NOT NULL"
+
+_LATER: Final = (
+    "INSERT OR IGNORE INTO later (seq, note) SELECT seq, ? FROM"
+    " (SELECT seq FROM outbox WHERE digest = ? UNION SELECT seq FROM formers WHERE digest = ?) LIMIT 1"
+)
+_LATER_OF: Final = "SELECT note FROM later JOIN outbox USING (seq) WHERE subject = ? ORDER BY later.number"
 
 
 class SqlitePublisherStore:
@@ -128,7 +135,8 @@ class SqlitePublisherStore:
             for digest, m in moves:
                 (seq,) = self._sql.execute("SELECT seq FROM outbox WHERE digest = ? AND value IS NOT NULL", (digest,)).fetchone()
                 self._sql.execute(_MOVE, (base + m.seq, stream, m.seq, m.leaf, m.digest, m.value, seq))
-                self._sql.execute("UPDATE formers SET seq = ? WHERE seq = ?", (base + m.seq, seq))
+                for table in ("formers", "later"):
+                    self._sql.execute(f"UPDATE {table} SET seq = ? WHERE seq = ?", (base + m.seq, seq))  # noqa: S608 - from the line above
                 self._sql.execute("INSERT INTO formers VALUES (?, ?)", (digest, base + m.seq))
             last = moves[-1][1]
             self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (last.seq, last.leaf))
@@ -152,6 +160,14 @@ class SqlitePublisherStore:
         """See the port."""
         return self._sql.execute("SELECT 1 FROM outbox WHERE subject = ? AND subject GLOB '*/ack/*'", (subject,)).fetchone() is not None
 
+    def keep_later(self, digest: bytes, note: bytes) -> None:
+        """See the port."""
+        self._sql.execute(_LATER, (note, digest, digest))
+
+    def later(self, subject: str) -> Sequence[bytes]:
+        """See the port."""
+        return [note for (note,) in self._sql.execute(_LATER_OF, (subject,))]
+
     def receipts_position(self) -> int | None:
         """See the port."""
         row = self._sql.execute("SELECT position FROM inbox").fetchone()
@@ -159,7 +175,7 @@ class SqlitePublisherStore:
 
     def receipts(self, subject: str) -> Sequence[bytes]:
         """See the port."""
-        return [note for _, note in sent(self._sql, subject) if note is not None]
+        return receipts_of(self._sql, subject)
 
     def receipt(self, digest: bytes) -> bytes | None:
         """The stored receipt note of a record, by the digest of any form it had."""
@@ -178,6 +194,12 @@ def sent(connection: sqlite3.Connection, subject: str) -> list[tuple[int, bytes 
     return connection.execute(query, (subject,)).fetchall()
 
 
+def receipts_of(connection: sqlite3.Connection, subject: str) -> list[bytes]:
+    """The receipts of a subject's revisions in order, then the later ones."""
+    notes = [note for _, note in sent(connection, subject) if note is not None]
+    return notes + [note for (note,) in connection.execute(_LATER_OF, (subject,))]
+
+
 class PublishedReader:
     """What an agency published, from its store, whoever writes it meanwhile."""
 
@@ -187,13 +209,13 @@ class PublishedReader:
             raise StoreError(f"nothing was published from `{path}`", advice="give the --home from which the messages were published")
         try:
             self._sql = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
-            self._sql.execute("SELECT 1 FROM outbox LIMIT 1")
+            self._sql.execute("SELECT 1 FROM outbox, later LIMIT 1")
         except sqlite3.Error as error:
-            raise StoreError(f"the store `{path}` cannot be read: {error}", advice="restore it from a copy") from error
+            raise StoreError(f"the store `{path}` cannot be read: {error}", advice="publish once with this version") from error
 
     def receipts(self, subject: str) -> list[bytes]:
-        """The receipts of a subject's revisions, as notes, in order."""
-        return [note for _, note in sent(self._sql, subject) if note is not None]
+        """The receipts of a subject's revisions, and of those who were sent them later, as notes."""
+        return receipts_of(self._sql, subject)
 
     def last_revision(self, subject: str) -> int | None:
         """The highest revision that was stored for sending; None where there was none."""

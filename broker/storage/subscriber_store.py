@@ -18,6 +18,7 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS place (position INTEGER, attempted INTEGER NOT NULL, follows INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (leaf BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS chain (shard INTEGER PRIMARY KEY, counter INTEGER NOT NULL, leaf BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS followed (shard INTEGER PRIMARY KEY, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS held (
     offset INTEGER PRIMARY KEY, subject TEXT NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL, reason TEXT NOT NULL,
     topic TEXT NOT NULL, part INTEGER NOT NULL, at INTEGER NOT NULL, key BLOB, value BLOB);
@@ -60,7 +61,7 @@ class SqliteSubscriberStore:
     def restart(self, position: int, *, follow_chains: bool) -> None:
         """See the port."""
         self._sql.execute("BEGIN IMMEDIATE")
-        for table in ("seen", "chain", "held"):
+        for table in ("seen", "chain", "followed", "held"):
             self._sql.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
         self._sql.execute("UPDATE place SET position = ?, attempted = 0, follows = ?", (position, int(follow_chains)))
         self._sql.execute("COMMIT")
@@ -125,9 +126,15 @@ class SqliteSubscriberStore:
         row = self._sql.execute("SELECT counter, leaf FROM chain WHERE shard = ?", (shard,)).fetchone()
         return (row[0], row[1]) if row else None
 
-    def follow(self, shard: int, counter: int, leaf: bytes) -> None:
+    def followed_ms(self, shard: int) -> int:
+        """See the port."""
+        row = self._sql.execute("SELECT at FROM followed WHERE shard = ?", (shard,)).fetchone()
+        return row[0] if row else 0
+
+    def follow(self, shard: int, counter: int, leaf: bytes, at_ms: int) -> None:
         """See the port."""
         self._sql.execute("INSERT OR REPLACE INTO chain VALUES (?, ?, ?)", (shard, counter, leaf))
+        self._sql.execute("INSERT OR REPLACE INTO followed VALUES (?, ?)", (shard, at_ms))
 
     def hold(self, held: Held, reason: str) -> None:
         """See the port."""

@@ -93,6 +93,10 @@ class Scene:
     def licence(self, agency: str, *more: str, code: int = 0) -> Json:
         return self.call("licence", "show", "2026 0815", "--as", agency, "--json", *more, code=code).line
 
+    def duties(self, agency: str, *more: str) -> dict[str, Json]:
+        """What is open, by kind."""
+        return {line["kind"]: line for line in self.call("duties", "--as", agency, "--json", *more).lines}
+
     def alerts(self, *keys: str) -> Sequence[Json]:
         return self.call("alert", "find", *keys, "--as", "MY-CUSTOMS", "--json").lines
 

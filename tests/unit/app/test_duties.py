@@ -17,11 +17,13 @@ from broker.families.ack import AckLevel
 from broker.families.clocks.dates import DAY_MS, MINUTE_MS
 from broker.families.clocks.duty import Escalation
 from broker.families.message import Audience, Message
+from broker.ports import Transport
 from broker.register.answers import OpenDuty
 from broker.service.subscriber import DONE, Delivery, Outcome
 from broker.testing.local import LocalAgency
 from broker.testing.sample_answers import sample_recall, sample_recall_reply
 from tests.support.eventually import eventually
+from tests.unit.app.test_register import Slow
 from tests.unit.register.scene import changed, with_container
 from tests.unit.service.world import World
 
@@ -137,6 +139,26 @@ async def test_told_while_it_is_followed(world: World) -> None:
     keeper.stop()
     await following
     assert told == [SG]
+
+
+async def test_nobody_is_told_before_the_answers_were_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The acknowledgement came while the originator's register was not kept, and its time is over when it is kept again: whoever looks at
+    the clock before the inbox would complain of silence that there never was."""
+    monkeypatch.setattr("broker.app.register.OWN_S", 0)
+    sg, my = world.agency(SG), world.agency(MY)
+    await looked_at(sg, world)
+    await sg.publish(alert_of(world))
+    await looked_at(sg, world)
+    await acknowledged(my, "L3")
+    world.clock.advance(2 * DAY_MS)
+    slow: Transport = Slow(sg.transport)  # type: ignore[assignment]
+    keeper, told = sg.member.register(slow), list[Escalation]()
+    following = asyncio.create_task(keeper.follow(tell=told.append))
+    with closing(register_of(sg).reader()) as reader:
+        await eventually(lambda: not of_kind(reader.duties(world.now), "ACKNOWLEDGE"), what="the acknowledgement")
+    keeper.stop()
+    await following
+    assert told == []
 
 
 async def test_a_look_up_tells_nobody(world: World) -> None:

@@ -63,6 +63,7 @@ class Desk:
     def __init__(self, exchange_id: str = EXCHANGE, environment: str = ENVIRONMENT, by: FileSigner = REGISTRAR) -> None:
         self.names = (exchange_id, environment)
         self.by = by
+        self.policy_version = 1
         self.directory = Directory.trusting(by.spki, exchange_id, environment)
 
     def signed(self, unsigned: Unsigned) -> bytes:
@@ -104,6 +105,11 @@ class Desk:
         statement = unsigned.nested(master.sign_now(unsigned.to_be_signed))
         return self.signed(unsigned_key(statement, self.next, self.by, *self.names))
 
+    def place(self, agency: str, communities: Sequence[str]) -> None:
+        """Put an agency into these communities and no others."""
+        entry = replace(self.directory.agencies[agency], communities=tuple(communities), version=self.next)
+        self.enter(self.signed(unsigned_agency(entry, self.by, *self.names)))
+
     def stand(self, agency: str, status: Any) -> None:
         """Suspend or reinstate."""
         entry = replace(self.directory.agencies[agency], status=status, version=self.next)
@@ -118,7 +124,7 @@ class Desk:
     @property
     def rules(self) -> Rules:
         """The view of now."""
-        return Rules.of(self.directory, catalogue(), 1)
+        return Rules.of(self.directory, catalogue(), self.policy_version)
 
 
 @lru_cache(maxsize=1)
@@ -162,7 +168,8 @@ class Written:
 
 
 class Bench:
-    """Shard 0 and its topics. ``now`` moves by hand; ``log`` is what ``exchange.state`` holds, ``outbox`` what outboxes hold."""
+    """Shard 0 and its topics. ``now`` moves by hand; ``log`` is what ``exchange.state`` holds, ``current`` ``exchange.current``,
+    ``outbox`` what outboxes hold."""
 
     def __init__(self) -> None:
         self.desk = Desk()
@@ -171,6 +178,8 @@ class Bench:
         self.shard = ShardState(0)
         self.now = NOW
         self.log: list[Record] = []
+        self.current: list[Record] = []
+        self._read: tuple[tuple[int, int | None], int] | None = None
         self._ends: dict[str, int] = {}
         self.outbox: dict[tuple[str, int, int], Record] = {}
 
@@ -183,9 +192,11 @@ class Bench:
         """An agency's message key."""
         return key(agency)
 
-    def renew(self) -> None:
-        """Decide under the directory of now."""
-        self.decider = decider_of(bundle(), self.desk.directory)
+    def renew(self, policies: Bundle | None = None) -> None:
+        """Decide under the directory of now, and this bundle."""
+        used = policies or bundle()
+        self.desk.policy_version = used.version
+        self.decider = decider_of(used, self.desk.directory)
 
     def author(self, agency: str = "SG-CUSTOMS", *, seed: int = 0) -> Author:
         """A stream of an agency."""
@@ -215,6 +226,38 @@ class Bench:
         records = batch.sealed([RELAY.sign_now(message) for message in batch.to_be_signed()])
         return self._sorted(batch.tally, records)
 
+    def sweep(self, count: int = 1000) -> Written:
+        """One batch without traffic that has so many records of ``exchange.current`` to look at."""
+        batch = Batch(self.shard, self.rules, self.decider, alg=RELAY.alg, kid=RELAY.kid)
+        batch.resume(now_ms=self.now)
+        self.step(batch, count)
+        return self._sorted(batch.tally, batch.sealed([RELAY.sign_now(message) for message in batch.to_be_signed()]))
+
+    def swept(self) -> list[Written]:
+        """Batches until there is nothing more to decide again: what each wrote."""
+        found = [self.sweep()]
+        while self.shard.sweep.position is not None:
+            assert len(found) < 100, self.shard.sweep
+            found.append(self.sweep())
+        return found
+
+    def step(self, batch: Batch, count: int) -> None:
+        """Give a batch the next records of ``exchange.current``, as the worker's reader does: from the position that is written where a
+        sweep begins or is taken over, from then on where it was left."""
+        sweep = self.shard.sweep
+        if sweep.position is None:
+            return
+        reading = sweep.number, sweep.until
+        start = self._read[1] if self._read is not None and self._read[0] == reading else sweep.position
+        records = [record for record in self.current if record.offset >= start][:count]
+        taken = batch.sweep(records, now_ms=self.now)
+        self._read = reading, records[taken - 1].offset + 1 if taken else start
+
+    def compact(self) -> None:
+        """What the log cleaner does to ``exchange.current``."""
+        last = {record.key: record for record in self.current}
+        self.current = [record for record in self.current if last[record.key] is record]
+
     def _sorted(self, tally: Tally, records: Sequence[Outgoing]) -> Written:
         notes = [record.value or b"" for record in records if is_receipt(record.key)]
         receipts = [self.read(note) for note in notes]
@@ -231,8 +274,11 @@ class Bench:
         return receipt
 
     def remember(self, records: Sequence[Outgoing]) -> None:
-        """Keep what a commit wrote to ``exchange.state``."""
+        """Keep what a commit wrote to ``exchange.state`` and ``exchange.current``."""
         for record in records:
+            if record.topic == CURRENT:
+                offset = self.current[-1].offset + 2 if self.current else 0
+                self.current.append(Record(CURRENT, 0, offset, self.now, record.key, record.value))
             if record.topic == STATE:
                 assert record.partition == self.shard.number
                 self.log.append(Record(STATE, record.partition, len(self.log), self.now, record.key, record.value))
@@ -252,3 +298,4 @@ class Bench:
     def crash(self) -> None:
         """The worker is gone; another takes the shard from the state topic."""
         self.shard = self.loaded()
+        self._read = None

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from broker.envelope import cbor
 from broker.envelope.receipt import Receipt
 from broker.exchange.recall import NO_LONGER_DISCLOSED, REACHES_HOLDERS, foreseen, reach, remembered, taken_back
@@ -31,6 +33,7 @@ class Desk:
         self.bench = Bench()
         self.author = self.bench.author()
         self.told: list[Receipt] = []
+        self.notes: list[bytes] = []
 
     def send(self, message: Message) -> Written:
         """The next message, in a batch of its own."""
@@ -38,6 +41,7 @@ class Desk:
         (receipt,) = written.receipts
         assert receipt.outcome == "ACCEPTED", receipt
         self.told.append(receipt)
+        self.notes += written.notes
         return written
 
     def issue(self, revision: int, *agencies: str) -> Written:
@@ -166,7 +170,7 @@ def test_a_suspended_holder_is_told_when_it_is_back() -> None:
     desk.stand("MY-CUSTOMS", "suspended")
     assert reached(desk.issue(2, "AE-CUSTOMS")) == ["AE-CUSTOMS"]
     assert (desk.state.former, desk.state.untold) == (("MY-CUSTOMS",), ("MY-CUSTOMS",))
-    assert remembered(desk.told) == replace(desk.state, family="", state="")
+    assert remembered(desk.told) == replace(desk.state, family="", state="", decided=None)
     desk.stand("MY-CUSTOMS", "active")
     assert desk.got(desk.issue(3, "AE-CUSTOMS"), "MY-CUSTOMS").sections == {}
     assert desk.state.untold == ()
@@ -181,6 +185,33 @@ def test_a_recall_does_not_reach_who_is_suspended() -> None:
     assert reached(desk.recall(2)) == ["MY-CUSTOMS"]
     assert named(desk.told[-1]) == [("MY-CUSTOMS", False)]
     assert (desk.state.former, desk.state.untold) == (("AE-CUSTOMS",), ("AE-CUSTOMS",))
+
+
+@pytest.mark.parametrize("recalled", [True, False])
+def test_a_holder_that_is_back_is_told_by_the_sweep(recalled: bool) -> None:
+    """Suspended while a subject was recalled, or its audience narrowed: back again it is told, though policy names it nowhere, and once.
+    The owner has a receipt for it, and the receipts together tell what the relay remembers."""
+    desk = Desk()
+    desk.issue(1, "MY-CUSTOMS", "AE-CUSTOMS")
+    desk.stand("AE-CUSTOMS", "suspended")
+    if recalled:
+        desk.recall(2)
+    else:
+        desk.issue(2, "MY-CUSTOMS")
+    assert [agency for each in desk.bench.swept() for agency in reached(each)] == []
+    desk.stand("AE-CUSTOMS", "active")
+    (written,) = [each for each in desk.bench.swept() if reached(each)]
+    received = desk.got(written, "AE-CUSTOMS")
+    assert (received.header.revision, received.slip.redelivery) == (2, True)
+    assert (received.slip.rule, set(received.sections)) == ((REACHES_HOLDERS, {"core"}) if recalled else (NO_LONGER_DISCLOSED, set()))
+    assert reached(written) == ["AE-CUSTOMS"]
+    later = [receipt for receipt in written.receipts if receipt.recipients]
+    assert [named(receipt) for receipt in later] == [[("AE-CUSTOMS", not recalled)]]
+    assert desk.state.untold == ()
+    assert remembered([*desk.told, *later]) == replace(desk.state, family="", state="", decided=None)
+    desk.stand("AE-CUSTOMS", "suspended")
+    desk.stand("AE-CUSTOMS", "active")
+    assert [agency for each in desk.bench.swept() for agency in reached(each)] == []
 
 
 def test_an_error_of_policy_takes_nothing_back() -> None:
@@ -212,9 +243,9 @@ def test_receipts_tell_an_owner_what_the_relay_remembers() -> None:
     assert remembered([]) is None
     for revision, agencies in enumerate(audiences, 1):
         desk.issue(revision, *agencies)
-        assert remembered(reversed(desk.told)) == replace(desk.state, family="", state="")
+        assert remembered(reversed(desk.told)) == replace(desk.state, family="", state="", decided=None)
     desk.recall(6)
-    assert remembered(desk.told) == replace(desk.state, family="", state="")
+    assert remembered(desk.told) == replace(desk.state, family="", state="", decided=None)
 
 
 def test_a_dry_run_foresees_holders() -> None:
@@ -224,12 +255,12 @@ def test_a_dry_run_foresees_holders() -> None:
     narrowed = replace(desk.bench.alert(1, revision=2), audience=Audience(agencies=("AE-CUSTOMS",)), tlp="RED")
     labels = desk.author.draft(narrowed, now_ms=desk.bench.now).labels
     decided = desk.bench.decider.distribute(labels, desk.bench.now)
-    found = foreseen(labels, desk.told, decided, desk.bench.desk.directory)
+    found = foreseen(labels, desk.notes, decided, desk.bench.rules)
     assert [(each.agency, bool(each.given)) for each in found.releases] == [("AE-CUSTOMS", True), ("MY-CUSTOMS", False)]
     assert "MY-CUSTOMS" not in {each.agency for each in found.denials}
-    assert foreseen(labels, (), decided, desk.bench.desk.directory) == decided
+    assert foreseen(labels, (), decided, desk.bench.rules) == decided
     labels = replace(labels, family="recall", sections=("core",))
-    found = foreseen(labels, desk.told, desk.bench.decider.distribute(labels, desk.bench.now), desk.bench.desk.directory)
+    found = foreseen(labels, desk.notes, desk.bench.decider.distribute(labels, desk.bench.now), desk.bench.rules)
     assert [each.agency for each in found.releases] == ["AE-CUSTOMS", "MY-CUSTOMS"]
 
 

@@ -102,6 +102,26 @@ def test_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"this is no database")
 
 
+def test_later_receipts_are_kept_beside_the_first(tmp_path: Path) -> None:
+    """Further receipts of a record are kept once each, in order, whichever form of it they name; of a record that is not of this store,
+    none; the first receipt stays the one that counts."""
+    path = tmp_path / "publisher.sqlite"
+    store = opened(path)
+    first, second = stored(1), stored(2)
+    store.add([first, second])
+    store.settle([(first.digest, b"first")], 1)
+    for note in (b"second", b"third", b"second"):
+        store.keep_later(first.digest, note)
+    store.keep_later(bytes(32), b"of a stranger")
+    store.keep_later(second.digest, b"another's")
+    store.close()
+    store = opened(path)
+    assert store.later(first.subject) == [b"second", b"third"]
+    assert store.receipt(first.digest) == b"first"
+    assert store.later("SG-CUSTOMS/none") == []
+    store.close()
+
+
 def test_store_is_the_owners_alone(tmp_path: Path) -> None:
     """Messages are confidential: folder and file are closed to others."""
     path = tmp_path / "home" / "publisher.sqlite"

@@ -1,0 +1,195 @@
+"""A latecomer on a real Kafka: ``python -m tests.e2e.late_show [--subjects 2000] [--rate 20]``.
+
+One relay worker in a process of its own, one shard, an owner with many live subjects, and traffic at a steady rate. An agency joins; how
+long until it has the present state, and what that costs those who were there. Exit code 0 only if everything held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from broker import ids, logs
+from broker.exchange.receive import Received, is_receipt, receive
+from broker.exchange.topology import Quota
+from broker.families.message import Message
+from broker.ports import Inlet
+from broker.service.publisher import Publisher
+from broker.storage.clock import SystemClock
+from broker.testing.samples import sample_alert
+from tests.e2e.shows import Report
+from tests.support.whole_exchange import WholeExchange, whole_exchange
+
+OWNER, THERE, LATE = "SG-CUSTOMS", "MY-CUSTOMS", "ID-CUSTOMS"
+BEFORE_S: Final = 8.0
+"""How long traffic is measured before anybody joins."""
+PATIENCE_S: Final = 180.0
+
+
+@dataclass
+class Traffic:
+    """Messages at a steady rate, and when each reached an inbox that somebody watches. Unix seconds: Kafka's records have them too."""
+
+    sent: dict[str, float] = field(default_factory=dict[str, float])
+    arrived: dict[str, float] = field(default_factory=dict[str, float])
+
+    async def publish(self, publisher: Publisher, rate: float) -> None:
+        """Publish until cancelled."""
+        number, due = 500_000, time.time()
+        while True:
+            message = alert(number)
+            self.sent[message.subject] = time.time()
+            await publisher.publish(message)
+            number, due = number + 1, due + 1 / rate
+            await asyncio.sleep(max(0.0, due - time.time()))
+
+    async def watch(self, inlet: Inlet) -> None:
+        """Note what arrives, until cancelled."""
+        while True:
+            for record in await inlet.poll(max_records=500, timeout=0.5):
+                if not is_receipt(record.key):
+                    self.arrived.setdefault((record.key or b"").decode()[2:], time.time())
+
+    def delays(self, begin: float, end: float) -> list[float]:
+        """Milliseconds from publish to inbox of what was published in this span, sorted; nothing may be missing."""
+        return sorted((self.arrived[name] - at) * 1000 for name, at in self.sent.items() if begin <= at < end)
+
+
+def alert(number: int) -> Message:
+    return sample_alert(f"{OWNER}/2026/{number:06}", now_ms=SystemClock().now_ms(), countries=["MY", "ID"])
+
+
+@asynccontextmanager
+async def relay_process(exchange: WholeExchange) -> AsyncGenerator[None]:
+    """A relay worker in a process of its own."""
+    command = [sys.executable, "-m", "broker", "relay", "--home", str(exchange.home), "--json"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        await process.stdout.readline()
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def publishing(exchange: WholeExchange) -> AsyncGenerator[Publisher]:
+    member = exchange.member(OWNER)
+    transport = member.transport()
+    try:
+        async with member.publisher(transport) as publisher:
+            yield publisher
+    finally:
+        await transport.close()
+
+
+async def served(exchange: WholeExchange, subjects: int) -> tuple[float, float, int]:
+    """Wait until the latecomer's inbox has so many late deliveries: when the relay wrote the first and the last, and of how many subjects
+    they are."""
+    knowledge = exchange.operator.knowledge(exchange.operator.transport("registrar"))
+    await knowledge.load()
+    await knowledge.close()
+    transport = exchange.member(LATE).transport()
+    inlet, times, values = await transport.inlet(), list[float](), list[bytes]()
+    own = {f"s/{OWNER}/2026/{number:06}".encode() for number in range(1, subjects + 1)}
+    try:
+        await inlet.assign({(ids.inbox(LATE), 0): "beginning"})
+        async with asyncio.timeout(PATIENCE_S):
+            while len(values) < subjects:
+                for record in await inlet.poll(max_records=500, timeout=0.2):
+                    if record.key in own:
+                        values.append(record.value or b"")
+                        times.append(record.timestamp_ms / 1000)
+    finally:
+        await inlet.close()
+        await transport.close()
+    found: set[str] = set()
+    for value in values:
+        received = receive(value, knowledge.rules, recipient=LATE)
+        assert isinstance(received, Received), received
+        assert received.slip.redelivery
+        found.add(received.header.subject)
+    return times[0], times[-1], len(found)
+
+
+def told(report: Report, name: str, delays: list[float]) -> None:
+    if not delays:
+        report.say(f"  {name:<28} no message in that time")
+        return
+    p99 = delays[min(len(delays) - 1, int(len(delays) * 0.99))]
+    report.say(f"  {name:<28} {len(delays):>5} messages   p50 {statistics.median(delays):7.1f} ms   p99 {p99:7.1f} ms")
+
+
+async def show(report: Report, subjects: int, rate: float) -> None:
+    with tempfile.TemporaryDirectory(prefix="late-") as folder:
+        members: dict[str, str] = dict.fromkeys((OWNER, THERE), "customs")
+        async with (
+            whole_exchange(Path(folder), members, shards=1, quotas={}) as exchange,
+            relay_process(exchange),
+            publishing(exchange) as publisher,
+        ):
+            await run(report, exchange, publisher, subjects, rate)
+
+
+async def run(report: Report, exchange: WholeExchange, publisher: Publisher, subjects: int, rate: float) -> None:
+    report.title(f"{subjects:,} live subjects, {rate:g} messages a second, and then somebody joins")
+    handles = [await publisher.publish(alert(number)) for number in range(1, subjects + 1)]
+    answers = [await handle.receipt(PATIENCE_S) for handle in handles]
+    report.check("all accepted", holds={each.outcome for each in answers} == {"ACCEPTED"})
+    traffic, transport = Traffic(), exchange.member(THERE).transport()
+    inlet = await transport.inlet()
+    await inlet.assign({(ids.inbox(THERE), 0): "end"})
+    tasks = [asyncio.create_task(traffic.watch(inlet)), asyncio.create_task(traffic.publish(publisher, rate))]
+    await asyncio.sleep(BEFORE_S)
+    joining = time.time()
+    async with exchange.operator.registrar() as registrar:
+        await exchange.enrol(registrar, LATE, "customs", Quota())
+    joined = time.time()
+    first, last, count = await served(exchange, subjects)
+    await asyncio.sleep(2.0)
+    tasks[1].cancel()
+    await asyncio.sleep(1.0)
+    tasks[0].cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    await inlet.close()
+    await transport.close()
+    lost = [name for name in traffic.sent if name not in traffic.arrived]
+    report.check("the latecomer has each live subject, once", holds=count == subjects)
+    report.check("meanwhile nothing was lost on the way to the other", holds=not lost)
+    report.say(
+        f"  admitted in {joined - joining:.2f} s; first late delivery {first - joined:.2f} s after, the last {last - joined:.2f} s after: "
+        f"{subjects / max(0.001, last - first):,.0f} subjects a second",
+        "  delay from publish to the inbox of an agency that was there:",
+    )
+    told(report, "before", traffic.delays(joining - BEFORE_S, joining))
+    told(report, "while it joined", traffic.delays(joining, first))
+    told(report, "while it was served", traffic.delays(first, last))
+    told(report, "after", traffic.delays(last, last + 2.0))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--subjects", type=int, default=2000)
+    parser.add_argument("--rate", type=float, default=20.0)
+    chosen = parser.parse_args()
+    report = Report()
+    asyncio.run(show(report, chosen.subjects, chosen.rate))
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    logs.configure("warning")
+    sys.exit(main())
