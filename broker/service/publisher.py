@@ -192,8 +192,7 @@ class Publisher:
         return await waiting.acked
 
     def preview(self, message: Message) -> tuple[Verdict, Distribution]:
-        """A dry run: may it be published, and who would see which sections by which rule; holders of earlier revisions too, as far as the
-        receipts here tell (a release that gives nothing takes the subject back). Raises RefusedError."""
+        """A dry run: may it be published, and who would see which sections by which rule, or lose the subject. Raises RefusedError."""
         now_ms = self._clock.now_ms()
         labels = preview(message, self._encoded(message), originator=self.agency, now_ms=now_ms)
         decider = self.knowledge.decider
