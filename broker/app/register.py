@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +96,8 @@ def _delivered(
 def delivered_of(delivery: Delivery) -> Delivered:
     """A delivery as the register takes it."""
     slip = delivery.slip
-    return _delivered(delivery.header, slip.counter, slip.leaf, slip.admitted_at, delivery.sections, withheld=delivery.withheld)
+    delivered = _delivered(delivery.header, slip.counter, slip.leaf, slip.admitted_at, delivery.sections, withheld=delivery.withheld)
+    return replace(delivered, arrived_at=delivery.arrived_ms) if slip.redelivery else delivered
 
 
 def own_of(copy: OwnCopy, rules: Rules) -> Delivered | Refusal:

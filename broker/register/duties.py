@@ -28,7 +28,7 @@ def duties_of(delivered: Delivered, agency: str) -> tuple[Duty, ...]:
     if "core" not in delivered.sections:
         return () if delivered.own else (withdrawal_duty(delivered.subject, delivered.revision, agency, delivered.admitted_at),)
     if not delivered.own:
-        return tuple(duties(delivered, delivered.sections, agency, delivered.admitted_at))
+        return tuple(duties(delivered, delivered.sections, agency, delivered.arrived_at or delivered.admitted_at))
     found = duties(delivered, delivered.sections, agency, delivered.admitted_at)
     for recipient in delivered.recipients:
         if recipient != agency:

@@ -24,7 +24,8 @@ class Delivered:
     ``counter`` is the slip's number in the chain of this inbox, 0 for an own message: the same revision may come again with other
     sections when a policy changes, and the later decision counts. ``target`` is the subject that the message speaks about.
     ``sections`` are decoded records by name; what was withheld is not in them. ``recipients`` are those that the receipt of an own
-    message names.
+    message names. ``arrived_at``: when a late delivery came, long after its message was admitted perhaps; what its recipient owes is
+    reckoned from then.
     """
 
     family: str
@@ -47,6 +48,7 @@ class Delivered:
     withheld: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     valid_from: int | None = None
+    arrived_at: int | None = None
 
     @property
     def correlation(self) -> Delivered:

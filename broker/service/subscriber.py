@@ -84,7 +84,8 @@ class Delivery:
     ``redelivered``: this message may have reached the handler before. So after a crash, after another try, and where ``slip.redelivery``
     says that the exchange decided it again: the sections are then those of now, and take the place of what came with the earlier slip.
 
-    ``transaction`` is a ``sqlite3.Connection`` whose writes commit with the position.
+    ``transaction`` is a ``sqlite3.Connection`` whose writes commit with the position. ``arrived_ms`` is when the exchange wrote it into the
+    inbox (Unix ms): later than ``slip.admitted_at`` by days where it came late.
     """
 
     message_id: str
@@ -102,6 +103,7 @@ class Delivery:
     transaction: Any
     value: bytes
     written: dict[str, int] = field(default_factory=dict[str, int])
+    arrived_ms: int = 0
 
     @property
     def taken_back(self) -> bool:
@@ -359,6 +361,7 @@ class Subscriber:
             transaction=self._store.transaction,
             value=held.record.value or b"",
             written=received.written,
+            arrived_ms=held.record.timestamp_ms,
         )
 
     async def _try_held(self, handler: Handler) -> bool:

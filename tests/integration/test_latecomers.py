@@ -110,6 +110,13 @@ async def follow(exchange: WholeExchange, agency: str, *, months: bool = False) 
         return counts, known_in(store)
 
 
+def owed(rows: Rows) -> set[tuple[str, str, str]]:
+    """Take the duties out of a register: what its agency owes on the last revisions. Who saw earlier ones owes answers to those besides,
+    and the time runs from when a message came."""
+    last = {row[0]: row[3] for row in rows["subject"]}
+    return {(row[0], row[2], row[5]) for row in rows.pop("duty") if row[1] == last[row[0]]}
+
+
 async def contents(exchange: WholeExchange, topic: str) -> list[Record]:
     """All that a topic holds now."""
     transport = exchange.operator.transport("registrar")
@@ -171,6 +178,8 @@ async def test_late_and_away_know_what_the_others_know(tmp_path: Path) -> None:
             there = (await follow(exchange, THERE))[1]
             counts, away = await follow(exchange, AWAY, months=True)
             assert (counts.delivered, counts.gaps, counts.refused) == (4, 0, 0)
+            duties = owed(there)
+            assert owed(away) == duties
             assert away == there
             assert [(row[0], row[3]) for row in away["subject"]] == [
                 (subject(1), 4), (subject(2), 4), (subject(3), 5), (subject(4), 1)
@@ -181,6 +190,7 @@ async def test_late_and_away_know_what_the_others_know(tmp_path: Path) -> None:
             await _filled(exchange, ids.inbox(LATE), 3)
             counts, late = await follow(exchange, LATE)
             assert (counts.delivered, counts.gaps, counts.refused) == (3, 0, 0)
+            assert owed(late) == {each for each in duties if each[0] != subject(RECALLED)}
             for table, rows in late.items():
                 expected = [row for row in there[table] if subject(RECALLED) not in row]
                 assert (table, rows) == (table, expected if table != "register_state" else there[table])

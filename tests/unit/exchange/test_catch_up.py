@@ -172,11 +172,32 @@ def test_embargo_ends_by_itself() -> None:
     assert [each.key for each in written.inbox("MY-CUSTOMS")] == [b"s/SG-CUSTOMS/2026/000002"]
     bench.now = until
     assert bench.sweep().records == ()
+    other = bench.shard.subjects["SG-CUSTOMS/2026/000002"]
+    assert other.decided is not None
+    nothing = replace(other.decided, given=bytes(len(other.decided.given)))
+    bench.shard.accept("SG-CUSTOMS/2026/000002", replace(other, decided=nothing))  # were it decided again, it would be owed
     bench.now = until + 1
     (given,) = late(bench, bench.swept(), "MY-CUSTOMS")
     assert (given.header.subject, given.slip.redelivery) == (SUBJECT, True)
     bench.now += 10 * DAY_MS
     assert [each.records for each in bench.swept()] == [()]
+
+
+def test_bundle_that_makes_a_date_count() -> None:
+    """A bundle under which a date decides that did not before: the date is kept though nobody is owed anything yet, and when it comes,
+    whoever joined meanwhile is served."""
+    bench = Bench()
+    bench.renew(without("stop-embargo"))
+    until = bench.now + 3600_000
+    message = sample_alert(SUBJECT, now_ms=bench.now, communities=[COMMUNITY], embargo_until_ms=until)
+    assert len(bench.feed(bench.author().write(message, now_ms=bench.now).value).inbox("MY-CUSTOMS")) == 1
+    bench.desk.admit(NEWCOMER, "customs", (COMMUNITY,))
+    bench.renew(later(later(bundle())))
+    assert late(bench, bench.swept(), NEWCOMER) == []
+    bench.now = until + 1
+    written = bench.swept()
+    assert len(late(bench, written, NEWCOMER)) == 1
+    assert late(bench, written, "MY-CUSTOMS") == []
 
 
 def test_date_survives_a_crash() -> None:

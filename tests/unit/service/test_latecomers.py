@@ -103,6 +103,22 @@ async def test_late_joiner_knows_what_the_others_know(several: World) -> None:
     assert sorted(((receipt.subject or "")[-1], receipt.revision) for receipt in told) == [("1", 2), ("3", 1)]
 
 
+async def test_what_a_latecomer_owes_is_reckoned_from_when_it_came(world: World) -> None:
+    """An alert of two days ago is not overdue for who gets it now: its time to acknowledge begins when it came."""
+    await send(world, 1)
+    world.clock.advance(2 * DAY_MS)
+    newcomer = await world.exchange.join(NEWCOMER, "customs", [COMMUNITY])
+    await settled(world)
+    await known(newcomer)
+    await known(world.agency("MY-CUSTOMS"))
+    due: dict[str, int] = {}
+    for agency in (NEWCOMER, "MY-CUSTOMS"):
+        with contextlib.closing(world.agency(agency).member.register(world.agency(agency).transport).reader()) as reader:
+            (due[agency],) = [each.duty.due_ms for each in reader.duties(world.now) if each.duty.kind == "ACKNOWLEDGE"]
+            assert [each.duty.kind for each in reader.duties(world.now, overdue=True)] == ([] if agency == NEWCOMER else ["ACKNOWLEDGE"])
+    assert due[NEWCOMER] - due["MY-CUSTOMS"] == 2 * DAY_MS
+
+
 async def test_owner_keeps_whom_it_reached_later(world: World) -> None:
     """The publisher's store has the further receipt beside the first, once, also when the publisher was not running when it came."""
     await send(world, 1)
