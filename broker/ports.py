@@ -248,6 +248,10 @@ class PublisherStore(Protocol):
         whatever form, counts. Returns the digests that were awaited."""
         ...
 
+    def receipts(self, subject: str) -> Sequence[bytes]:
+        """The receipts of a subject's revisions, as notes, in the order in which the revisions were stored; then those of :meth:`later`."""
+        ...
+
     def acknowledged(self, subject: str) -> bool:
         """Whether an acknowledgement of this subject, ``<AGENCY>/ack/...``, was ever added, answered or not."""
         ...
@@ -395,6 +399,11 @@ class SubscriberStore(Protocol):
 
     def release(self, held: Held) -> None:
         """A held delivery is dealt with."""
+        ...
+
+    def forget(self, subject: str) -> None:
+        """Its owner took the subject back: what waits of it, and what this agency's own code rejected, goes for good. Forgeries that were
+        refused are evidence, and stay."""
         ...
 
     def quarantine(self, record: Record, code: str, reason: str, at_ms: int) -> None:

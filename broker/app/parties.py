@@ -13,10 +13,12 @@ from typing import Final
 from cryptography import x509
 
 from broker import ids
+from broker.app.recall import Answering, Recalls, answering
 from broker.app.register import Register
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.policy.bundle import Bundle
 from broker.ports import Admin, Clock, Randomness, SubscriberStore, Transport
+from broker.schema.catalogue import Catalogue
 from broker.service.knowledge import Knowledge, Pin
 from broker.service.publisher import Publisher
 from broker.service.registrar import Admission, Registrar
@@ -123,6 +125,17 @@ class Member:
             contacts=files.contacts_file,
             clock=self.clock,
         )
+
+    def recalls(self) -> Recalls:
+        """Recalls of this agency's subjects, and its answers to those of others."""
+        texts = self._schemas or schema_texts()
+        return Recalls(self.files, self.clock, Catalogue.from_texts(texts))
+
+    def answering(self, transport: Transport) -> contextlib.AbstractAsyncContextManager[Answering]:
+        """Answers recalls by itself, through a publisher store of its own: pass ``look`` to :meth:`Register.follow`."""
+        recalls = self.recalls()
+        recalls.remember_own()
+        return answering(recalls, self.publisher(transport, self.files.answers_store))
 
     def passing_store(self) -> SubscriberStore:
         """A store that lives as long as its process: for looking at an inbox without moving the agency's own position."""

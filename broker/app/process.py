@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-THRESHOLDS: Final = (20_000, 20, 50)
+THRESHOLDS: Final = (100_000, 50, 100)
 """Python's own are 700, 10, 10: made for programs that leave cycles behind. Admission makes a hundred small objects for each message and
 no cycle, and with those thresholds a relay spent 7 % of its time looking for some."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,9 @@ OWN_S: Final = 0.5
 """How often own messages are looked for while a register is followed."""
 OWN_BATCH: Final = 200
 """Most own messages of one transaction."""
+
+Look = Callable[[RegisterReader], Awaitable[None]]
+"""What is done again and again with a register that is followed."""
 
 _log = structlog.get_logger("register")
 
@@ -138,24 +141,25 @@ class Register:
         if self._running is not None:
             self._running.stop()
 
-    async def follow(self, *, until_end: bool = False, tell: Tell | None = None) -> Counts:
+    async def follow(self, *, until_end: bool = False, tell: Tell | None = None, look: Look | None = None) -> Counts:
         """Keep the register up to date until :meth:`stop`, or up to the inbox's present end. ``tell`` is called for every escalation that
-        is due, once in the life of the register, after it was stored; without it nobody is told, and none is lost. Raises StoreInUse where
+        is due, once in the life of the register, after it was stored; without it nobody is told, and none is lost. ``look`` is called again
+        and again while it is followed, between two batches and when nothing that was erased is in its files. Raises StoreInUse where
         another process keeps it, ExchangeUnreachable, NotAuthorised, UsageError for a ``contacts.json`` that is none."""
         self._stopped = False
         if until_end or tell is None:
-            return await self._follow(tell, until_end=until_end)
-        first = await self._follow(tell, until_end=True)  # nobody is told of silence before the answers that lie there were read
-        return first if self._stopped else first + await self._follow(tell, until_end=False)
+            return await self._follow(tell, look, until_end=until_end)
+        first = await self._follow(tell, look, until_end=True)  # nobody is told of silence before the answers that lie there were read
+        return first if self._stopped else first + await self._follow(tell, look, until_end=False)
 
-    async def _follow(self, tell: Tell | None, *, until_end: bool) -> Counts:
+    async def _follow(self, tell: Tell | None, look: Look | None, *, until_end: bool) -> Counts:
         chain = read_contacts(self._contacts)
         store = RegisterStore(self._path, self._agency)
         try:
             with contextlib.closing(SqliteOwnCopies(self._own)) as copies:  # from now on the publisher leaves its copies there
                 self._running = subscriber = self._subscriber(store)
                 climb = partial(self._climb, chain=chain, tell=tell)
-                counts = await self._run(subscriber, store, copies, climb, until_end=until_end)
+                counts = await self._run(subscriber, store, copies, climb, look, until_end=until_end)
                 with contextlib.closing(RegisterStore(self._path, self._agency)) as again:  # a subscriber closes its store
                     take_own(again, copies, subscriber.knowledge.rules)
                     if not self._stopped:
@@ -181,6 +185,7 @@ class Register:
         store: RegisterStore,
         copies: SqliteOwnCopies,
         climb: Callable[[RegisterStore], None],
+        look: Look | None,
         *,
         until_end: bool,
     ) -> Counts:
@@ -188,12 +193,14 @@ class Register:
             store.register.take(delivered_of(delivery))
             return DONE
 
-        looking = asyncio.create_task(_follow_own(subscriber, store, copies, None if until_end else climb))
+        looking = asyncio.create_task(_follow_own(subscriber, store, copies, None if until_end else climb, look))
+        looking.add_done_callback(lambda _: subscriber.stop())
         try:
             return await subscriber.run(keep, until_end=until_end)
         finally:
             looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await looking
 
     async def catch_up(self, wait_s: float = WAIT_S, *, tell: Tell | None = None) -> Freshness:
         """Read what is new, for ``wait_s`` seconds at most; where that cannot be, what is stored is all there is. ``tell`` as
@@ -225,7 +232,11 @@ class Register:
 
 
 async def _follow_own(
-    subscriber: Subscriber, store: RegisterStore, copies: SqliteOwnCopies, climb: Callable[[RegisterStore], None] | None
+    subscriber: Subscriber,
+    store: RegisterStore,
+    copies: SqliteOwnCopies,
+    climb: Callable[[RegisterStore], None] | None,
+    look: Look | None,
 ) -> None:
     """Own messages come into the register while it is followed, between two batches of the inbox; so does what readers held up, and the
     clock is looked at."""
@@ -237,6 +248,8 @@ async def _follow_own(
                 take_own(store, copies, subscriber.knowledge.rules)
             if climb is not None:
                 climb(store)
+            if look is not None and store.clean:
+                await look(RegisterReader(store.transaction))
 
 
 def take_own(store: RegisterStore, copies: SqliteOwnCopies, rules: Rules) -> int:

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from broker import logs
-from broker.cli import agency, demo, duties, exchange, inspect, messages, quarantine, register, schema
+from broker.cli import agency, demo, duties, exchange, inspect, messages, quarantine, recall, register, schema
 from broker.cli.screen import STDIN, Screen
 from broker.errors import BrokerError, UsageError
 
@@ -30,6 +30,8 @@ app.command(exchange.status)
 app.command(agency.app)
 app.command(messages.publish)
 app.command(messages.subscribe)
+app.command(recall.app)
+app.command(recall.trace)
 app.command(register.licence)
 app.command(register.alert)
 app.command(register.app)

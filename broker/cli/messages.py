@@ -56,7 +56,8 @@ def _findings(*sources: Sequence[Finding]) -> list[dict[str, str]]:
     return [{"severity": each.severity, "code": each.code, "path": each.path, "reason": each.reason} for each in told.values()]
 
 
-def _refused(message: Message | None, refusal: Refusal) -> dict[str, Any]:
+def refused_json(message: Message | None, refusal: Refusal) -> dict[str, Any]:
+    """The outcome of a message that was refused before it was sent."""
     return {
         "message_id": None, "subject": message.subject if message else None, "revision": message.revision if message else None,
         "outcome": "refused", "code": refusal.code, "step": refusal.step, "path": refusal.path, "reason": refusal.reason,
@@ -64,22 +65,28 @@ def _refused(message: Message | None, refusal: Refusal) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _answered(handle: Handle, receipt: Receipt) -> dict[str, Any]:
+def answered_json(handle: Handle, receipt: Receipt) -> dict[str, Any]:
+    """The outcome of a message that the relay answered."""
     accepted = receipt.outcome == "ACCEPTED"
     return {
         "message_id": handle.message_id, "subject": receipt.subject, "revision": receipt.revision,
         "outcome": "accepted" if accepted else "quarantined", "code": receipt.code or None, "step": receipt.step or None,
         "path": receipt.path, "reason": receipt.reason, "advice": receipt.advice, "admitted_at": iso(receipt.admitted_at),
         "findings": _findings(handle.findings, receipt.findings),
-        "recipients": [{"agency": r.agency, "sections": list(r.sections), "withheld": list(r.withheld)} for r in receipt.recipients],
+        "recipients": [
+            {"agency": r.agency, "sections": list(r.sections), "withheld": list(r.withheld), "withdrawn": r.withdrawn}
+            for r in receipt.recipients
+        ],
     }  # fmt: skip
 
 
-def _previewed(message: Message, verdict: Verdict, distribution: Distribution, findings: Sequence[Finding]) -> dict[str, Any]:
+def previewed_json(message: Message, verdict: Verdict, distribution: Distribution, findings: Sequence[Finding]) -> dict[str, Any]:
+    """What a dry run has to say."""
     recipients = [
         {
             "agency": release.agency, "rule": release.rule, "sections": [name for name, _ in release.given],
-            "withheld": [name for name, _ in release.withheld], "rules": dict((*release.given, *release.withheld)),
+            "withheld": [name for name, _ in release.withheld], "withdrawn": not release.given,
+            "rules": dict((*release.given, *release.withheld)),
         }
         for release in distribution.releases
     ]  # fmt: skip
@@ -93,7 +100,7 @@ def _previewed(message: Message, verdict: Verdict, distribution: Distribution, f
     }  # fmt: skip
 
 
-def _told(record: dict[str, Any]) -> str:
+def outcome_told(record: dict[str, Any]) -> str:
     """An outcome for people."""
     good = record["outcome"] in ("accepted", "would be accepted")
     head = f"[{'green' if good else 'red'}]{record['outcome']}[/] {escape(printable(str(record['subject'])))}"
@@ -103,6 +110,11 @@ def _told(record: dict[str, Any]) -> str:
         lines.append(f"  {record['code']}{escape(printable(where))}: {escape(printable(record['reason']))}")
         lines.append(f"  [dim]{escape(printable(record['advice']))}[/dim]" if record["advice"] else "")
     for each in record["recipients"]:
+        if each["withdrawn"]:
+            lines.append(
+                f"  {each['agency']:<16} [yellow]withdrawn[/]: it held an earlier revision, and is told that it may not any longer"
+            )
+            continue
         rules = each.get("rules", {})
         given = ", ".join(f"{name} [dim]({rules[name]})[/dim]" if name in rules else name for name in each["sections"])
         withheld = ", ".join(f"{name} [dim]({rules[name]})[/dim]" if name in rules else name for name in each["withheld"])
@@ -113,7 +125,8 @@ def _told(record: dict[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def _publisher(common: Common, agency: str) -> AsyncGenerator[Publisher]:
+async def publisher_of(common: Common, agency: str) -> AsyncGenerator[Publisher]:
+    """The publisher of an agency of this home, started, for the length of the block."""
     member = Member(common.home, agency, connect, bootstrap=common.bootstrap, codelists=common.codelists)
     transport = member.transport()
     try:
@@ -154,12 +167,12 @@ async def publish(
     catalogue = load_catalogue()
     process.settle()
     refused = 0
-    async with _publisher(common, as_) as publisher:
+    async with publisher_of(common, as_) as publisher:
         keep_trust(common.home, as_, publisher.knowledge)
         with screen.counting("publishing", None) as bar:
             async for record in _outcomes(publisher, files, catalogue, dry_run=dry_run, rate=rate, timeout=timeout):
                 refused += record["outcome"] not in ("accepted", "would be accepted")
-                screen.result(record, _told(record))
+                screen.result(record, outcome_told(record))
                 bar.advance(bar.task_ids[0])
     return 1 if refused else 0
 
@@ -203,14 +216,14 @@ async def _one(publisher: Publisher, value: object, catalogue: Catalogue, *, dry
     message = message_of(value, catalogue)
     if isinstance(message, Refusal):
         subject: object = cast("dict[str, object]", value).get("subject") if isinstance(value, dict) else None
-        return _refused(None, message) | {"subject": subject if isinstance(subject, str) else None}
+        return refused_json(None, message) | {"subject": subject if isinstance(subject, str) else None}
     try:
         if dry_run:
-            return _previewed(message, *publisher.preview(message), publisher.findings(message))
+            return previewed_json(message, *publisher.preview(message), publisher.findings(message))
         handle = await publisher.publish(message)
     except RefusedError as error:
-        return _refused(message, error.refusal)
-    return _answered(handle, await handle.receipt(timeout))
+        return refused_json(message, error.refusal)
+    return answered_json(handle, await handle.receipt(timeout))
 
 
 def header_json(header: Header) -> dict[str, Any]:
@@ -242,7 +255,8 @@ def delivery_json(delivery: Delivery, catalogue: Catalogue) -> dict[str, Any]:
         "message_id": delivery.message_id, "family": delivery.family, "originator": delivery.originator, "subject": delivery.subject,
         "revision": delivery.revision, "issued_at": iso(delivery.issued_at_ms), "header": header_json(delivery.header),
         "sections": sections, "withheld": sorted(delivery.withheld), "withheld_by": delivery.withheld, "rule": delivery.slip.rule,
-        "admitted_at": iso(delivery.slip.admitted_at), "redelivered": delivery.redelivered, "verified": True,
+        "admitted_at": iso(delivery.slip.admitted_at), "redelivered": delivery.redelivered, "taken_back": delivery.taken_back,
+        "verified": True,
     }  # fmt: skip
 
 
@@ -374,6 +388,8 @@ def _shown(record: dict[str, Any]) -> str:
     for name, content in record["sections"].items():
         body = json.dumps(_filled(content), ensure_ascii=False)
         lines.append(f"  [dim]{name:<10}[/dim] {escape(printable(body))}")
+    if record["taken_back"]:
+        lines.append("  [red]taken back[/] by its owner: what is kept of this subject has to go")
     lines += [f"  {name:<10} [yellow]withheld[/] by {rule}" for name, rule in sorted(record["withheld_by"].items())]
     lines += [f"  [dim]acknowledged as {escape(printable(record['ack']))}[/dim]"] if record.get("ack") else []
     return "\n".join(lines)

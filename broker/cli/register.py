@@ -158,7 +158,7 @@ async def find(
 
 
 @app.command
-async def follow(*, as_: As, common: Common = COMMON) -> int:
+async def follow(*, as_: As, answer_recalls: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON) -> int:
     """Keep the register up to date until Ctrl-C, and say who is to be told when a duty is not met. Other commands of the same home read
     the register meanwhile. Who is told is in contacts.json of the agency's folder; each is told once.
 
@@ -168,17 +168,23 @@ async def follow(*, as_: As, common: Common = COMMON) -> int:
     ----------
     as_
         The agency of this home whose register it is.
+    answer_recalls
+        Answer DELETED to each recall by itself, once no byte of its subject is in the register. Only where the agency keeps what it
+        receives nowhere else.
     """
     screen = Screen(as_json=common.json)
     stop = stop_signal()
-    async with opened_register(common, as_) as register:
+    async with contextlib.AsyncExitStack() as opened:
+        member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
+        transport = member.transport()
+        opened.push_async_callback(transport.close)
+        register = member.register(transport)
+        look = (await opened.enter_async_context(member.answering(transport))).look if answer_recalls else None
         watching = asyncio.create_task(stop.wait())
         watching.add_done_callback(lambda _: register.stop())
-        try:
-            screen.note("keeping the register up to date; Ctrl-C ends it")
-            counts = await register.follow(tell=lambda step: screen.result(escalation_json(step), escalation_told(step)))
-        finally:
-            watching.cancel()
+        opened.callback(watching.cancel)
+        screen.note("keeping the register up to date; Ctrl-C ends it")
+        counts = await register.follow(tell=lambda step: screen.result(escalation_json(step), escalation_told(step)), look=look)
     screen.note(f"[dim]{counts.delivered:,} deliveries taken in[/]")
     if counts.refused or counts.gaps:
         screen.note(

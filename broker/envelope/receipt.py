@@ -17,11 +17,19 @@ CONTENT_TYPE: Final = "application/vnd.broker.receipt+avro;v=1"
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """Who got the message, and which sections were given to it or withheld from it."""
+    """Who got the message, and which sections were given to it or withheld from it.
+
+    Without a section it is a *withdrawal*: the agency held an earlier revision and is told that it may not any longer.
+    """
 
     agency: str
     sections: tuple[str, ...]
     withheld: tuple[str, ...]
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the agency got the bare statement."""
+        return not self.sections
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ the subject                  to whom it is owed
 ===========================  ================================================================================================
 live                         each agency that policy names now and that was not sent this revision, or without a section it now gets
 over, or past valid_until    each agency that policy names now and that holds an earlier revision: it has to learn how it stands
-recalled                     likewise; nobody else is ever sent anything of it
+recalled                     each holder that the recall did not reach; nobody else is ever sent anything of it
+narrowed                     each holder that dropped out and could not be told (:mod:`broker.exchange.recall`)
 ===========================  ================================================================================================
 
 Nothing is owed to an agency that is not active, nor of a message that its originator might not publish now, nor of one whose key is
@@ -39,13 +40,14 @@ from broker.envelope.section import body_of
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate_parcel
 from broker.exchange.decide import labels_of
+from broker.exchange.recall import word_owed
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.shard import Decided, ShardState, SubjectState, Sweep
 from broker.exchange.topology import CURRENT, MESSAGE_LIMIT
-from broker.families.lifecycles.tables import JOINT
+from broker.families.lifecycles.tables import JOINT, RECALL_FAMILY
 from broker.policy.decide import Decider
-from broker.policy.model import Distribution, Release
+from broker.policy.model import Distribution, Labels, Release
 
 LOOKS: Final = 32
 """Most subjects decided again in one batch. One takes 0.13 ms, 0.3 ms with a delivery (measured on two loaded cores)."""
@@ -136,7 +138,7 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     distribution = decider.distribute(labels, now_ms)
     releases: tuple[Release, ...] = ()
     if decider.may_publish(labels, now_ms).allowed:
-        releases = _missing(known, header, distribution, rules, now_ms)
+        releases = _missing(known, header, labels, distribution, rules, now_ms=now_ms)
     before = known.decided
     admitted, offset = (before.admitted_ms, before.offset) if before else (record.timestamp_ms, UNKNOWN_OFFSET)
     state = _with(known, header, releases, admitted, offset, distribution.until_ms)
@@ -173,9 +175,12 @@ def _audience(authentic: Authentic, rules: Rules) -> Mapping[str, Any] | None:
 
 
 def _missing(
-    known: SubjectState, header: Header, distribution: Distribution, rules: Rules, now_ms: int
+    known: SubjectState, header: Header, labels: Labels, distribution: Distribution, rules: Rules, *, now_ms: int
 ) -> tuple[Release, ...]:  # fmt: skip
     """The releases that were not made: the table above."""
+    untold = word_owed(labels, known, distribution, rules.directory)
+    if header.family == RECALL_FAMILY:
+        return untold
     over = bool(OVER.intersection(known.state.split(JOINT))) or (header.valid_until is not None and header.valid_until <= now_ms)
     names, had = _sections(header), _given(known, header)
     missing: list[Release] = []
@@ -186,7 +191,7 @@ def _missing(
         new = release.agency not in had or bool(_bits(release, names) & ~had[release.agency])
         if release.agency in known.former if over else new:
             missing.append(release)
-    return tuple(missing)
+    return (*missing, *untold)
 
 
 def _with(
@@ -196,11 +201,13 @@ def _with(
     if not releases and known.decided is not None and known.decided.until_ms == until:
         return known
     names, had = _sections(header), _given(known, header)
-    had.update((release.agency, _bits(release, names)) for release in releases)
+    had.update((release.agency, _bits(release, names)) for release in releases if release.given)
     recipients = tuple(sorted(had))
     decided = Decided(_packed((had[agency] for agency in recipients), len(names)), admitted, offset, until)
     former = tuple(agency for agency in known.former if agency not in had)
-    return replace(known, recipients=recipients, former=former, decided=decided)
+    told = {release.agency for release in releases}
+    untold = tuple(agency for agency in known.untold if agency not in told)
+    return replace(known, recipients=recipients, former=former, decided=decided, untold=untold)
 
 
 def decided(

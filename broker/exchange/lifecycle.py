@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from broker.errors import Refusal
 from broker.exchange.admit import CORE, Authentic, open_section
+from broker.exchange.recall import Reach
 from broker.exchange.shard import SubjectState
 from broker.families.lifecycles.tables import RECALL_FAMILY, advance
 
@@ -29,10 +30,10 @@ def next_state(known: SubjectState | None, authentic: Authentic) -> str | Refusa
     return progress if isinstance(progress, Refusal) else progress.state
 
 
-def successor(known: SubjectState | None, authentic: Authentic, recipients: tuple[str, ...], state: str) -> SubjectState:
-    """The subject after an accepted revision. Whoever held an earlier one and does not get this is remembered for a recall."""
+def successor(known: SubjectState | None, authentic: Authentic, reached: Reach, state: str) -> SubjectState:
+    """The subject after an accepted revision. Whoever held an earlier one and is not given this is remembered for a recall."""
     header = authentic.header
     if known is None:
-        return SubjectState(header.family, header.revision, authentic.leaf, recipients, state)
-    former = known.holders.difference(recipients)
-    return SubjectState(known.family, header.revision, authentic.leaf, recipients, state, tuple(sorted(former)))
+        return SubjectState(header.family, header.revision, authentic.leaf, reached.given, state)
+    former = known.holders.difference(reached.given)
+    return SubjectState(known.family, header.revision, authentic.leaf, reached.given, state, tuple(sorted(former)), untold=reached.untold)

@@ -30,6 +30,7 @@ from broker.exchange.decide import labels_of
 from broker.exchange.lifecycle import next_state, successor
 from broker.exchange.post import Post
 from broker.exchange.quarantine import First, place_of, quarantine_value
+from broker.exchange.recall import reach
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.sequence import Consumed, Parked, Stream
@@ -347,7 +348,7 @@ class Batch:
         self.shard.consume(header.originator, header.stream, header.seq, authentic.leaf, answer, record.offset)
 
     def _decide(self, record: Record, authentic: Authentic, state: str, remarks: list[Finding], now_ms: int) -> Answer:
-        """Ask policy: may it be published, and who gets which sections."""
+        """Ask policy: may it be published, and who gets which sections. Holders are reached besides (:mod:`broker.exchange.recall`)."""
         header = authentic.header
         labels = labels_of(header, open_section(authentic, AUDIENCE))
         verdict = self.decider.may_publish(labels, now_ms)
@@ -356,19 +357,20 @@ class Batch:
             return self._refuse(record, refusal, authentic, now_ms)
         self._notice(now_ms)
         distribution = self.decider.distribute(labels, now_ms)
-        releases, until = distribution.releases, distribution.until_ms
-        for release in releases:
+        known = self.shard.subjects.get(header.subject)
+        reached = reach(labels, known, distribution, self.rules.directory)
+        for release in reached.releases:
             self._deliver(authentic, release, now_ms)
-        findings = (*timely(header, self.shard.subjects.get(header.subject), record.timestamp_ms), *remarks)
-        recipients = tuple(release.agency for release in releases)
-        after = successor(self.shard.subjects.get(header.subject), authentic, recipients, state)
-        decided = catch_up.decided(header, after.recipients, releases, admitted_ms=now_ms, offset=record.offset, until_ms=until)
+        findings = (*timely(header, known, record.timestamp_ms), *remarks)
+        after = successor(known, authentic, reached, state)
+        until = distribution.until_ms
+        decided = catch_up.decided(header, after.recipients, reached.releases, admitted_ms=now_ms, offset=record.offset, until_ms=until)
         self.shard.accept(header.subject, replace(after, decided=decided))
         self._plain.append(Outgoing(CURRENT, header.subject.encode(), record.value))
         self._weight += len(record.value or b"")
         self._leaves.append(authentic.leaf)
         self.tally.accepted += 1
-        return self._answer(record, authentic, None, now_ms, releases, findings)
+        return self._answer(record, authentic, None, now_ms, reached.releases, findings)
 
     def _deliver(self, authentic: Authentic, release: Release, admitted_ms: int, *, late: bool = False) -> None:
         counter, prev = self.shard.deliver(release.agency, authentic.leaf)

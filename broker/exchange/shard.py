@@ -7,14 +7,15 @@ key                               value (deterministic CBOR)
 ``q/<agency>/<stream>``           [last consumed seq, its leaf]
 ``d/<agency>/<stream>/<slot>``    [seq, leaf, inbox key, receipt note, offset]; slot = seq mod 512
 ``k/<agency>/<stream>/<seq>``     [topic, partition, offset, Unix ms, value, leaf, since]
-``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former holder, ...], decided]
+``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former holder, ...], decided, [untold, ...]]
 ``c/<agency>``                    [deliveries so far into this inbox, leaf of the last]
 ``v/``                            [deciding, number, position, dated, again, until]
 ================================  ======================================================
 
 ``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
-that is not known; former holders received an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until] as
-:class:`Decided` has it, or null. Rows that end before these are read too.
+that is not known; former holders were given an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until] as
+:class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them. Rows that end before
+these are read too: where nobody was told, all former holders are untold.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers and :data:`ANSWERS_BYTES` of them, beyond which the stream that rested longest
@@ -97,10 +98,11 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class SubjectState:
-    """The last accepted revision of a subject, who was sent it, and where it took the subject (:mod:`broker.exchange.lifecycle`).
+    """The last accepted revision of a subject, who was given it, and where it took the subject (:mod:`broker.exchange.lifecycle`).
 
-    ``family`` is the subject's, also after a recall. ``former`` were sent an earlier revision and not the last, sorted. ``decided``
-    is None where a relay wrote the row that did not keep it.
+    ``family`` is the subject's, also after a recall. ``former`` were given an earlier revision and not the last, sorted; ``untold``
+    are those of them who were not told so (:mod:`broker.exchange.recall`). ``decided`` is None where a relay wrote the row that did not
+    keep it.
     """
 
     family: str
@@ -110,10 +112,11 @@ class SubjectState:
     state: str = ""
     former: tuple[str, ...] = ()
     decided: Decided | None = None
+    untold: tuple[str, ...] = ()
 
     @property
     def holders(self) -> frozenset[str]:
-        """Everyone who was sent any revision: whom a recall has to reach."""
+        """Everyone who was given any revision: whom a recall has to reach."""
         return frozenset((*self.recipients, *self.former))
 
 
@@ -351,7 +354,7 @@ class ShardState:
             line = self._attached(_stream_key(name))
             line.last_seq, line.last_leaf = row[0], row[1]
         elif kind == "b":
-            self._keep(name, SubjectState(row[0], row[1], row[2], tuple(row[3]), *_life(row), _decided(row)))
+            self._keep(name, SubjectState(row[0], row[1], row[2], tuple(row[3]), *_life(row), _decided(row), _untold(row)))
         elif kind == "c":
             self.chains[name] = Chain(row[0], row[1])
         elif kind == "v":
@@ -395,6 +398,11 @@ def _life(row: list[Any]) -> tuple[str, tuple[str, ...]]:
     return (row[4], tuple(row[5])) if len(row) > 5 else ("", ())
 
 
+def _untold(row: list[Any]) -> tuple[str, ...]:
+    """Former holders that were not told; rows of a relay that told nobody end before them."""
+    return tuple(row[7]) if len(row) > 7 else _life(row)[1]
+
+
 def _decided(row: list[Any]) -> Decided | None:
     """How it was decided; rows of a relay that did not decide again end before it."""
     return Decided(*row[6]) if len(row) > 6 and row[6] is not None else None
@@ -412,9 +420,9 @@ def _portrait(item: object) -> list[Any]:
             place = [record.topic, record.partition, record.offset, record.timestamp_ms]
             return [*place, record.value, item.leaf, item.since_ms]
         case SubjectState():
-            known = item.decided
+            known, former, untold = item.decided, list(item.former), list(item.untold)
             decided = [known.given, known.admitted_ms, known.offset, known.until_ms] if known else None
-            return [item.family, item.revision, item.leaf, list(item.recipients), item.state, list(item.former), decided]
+            return [item.family, item.revision, item.leaf, list(item.recipients), item.state, former, decided, untold]
         case Chain():
             return [item.counter, item.prev]
         case Sweep():

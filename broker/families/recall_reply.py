@@ -1,5 +1,6 @@
 """Answers to recalls (domain dictionary 2.5), counted by the owner until every holder has answered."""
 
+import hashlib
 from datetime import datetime
 from typing import Literal, NotRequired, TypedDict, Unpack
 
@@ -72,3 +73,9 @@ def recall_reply(
     labels["correlation"] = aimed(labels, target, target_revision)
     sections = complete_sections(RECALL_REPLY.types, {"core": core, "detail": detail})
     return Message("recall_reply", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+
+
+def reply_subject(agency: str, recalled: str, revision: int) -> str:
+    """The subject of an agency's answer to a recall, which follows from the recall: so an answer that was made before is found again, and
+    made again it is a duplicate, never a second one."""
+    return f"{agency}/recall/{hashlib.sha256(recalled.encode()).hexdigest()[:24]}-{revision}"

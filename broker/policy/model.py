@@ -15,7 +15,7 @@ AUDIENCE: Final = "audience"
 """The section that only the originator and the relay read. Code never releases it, whatever a policy says."""
 
 CORE: Final = "core"
-"""The section without which nothing is delivered: whoever may not read it gets no message."""
+"""The section without which policy lets nothing be delivered: whoever may not read it gets no message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,3 +72,17 @@ class OpenDuty:
     urgency: str
     late_ms: int | None
     told: tuple[Told, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agency said about a subject: ``kind`` is the family of its message in capitals, ``subject`` that message's own, ``target``
+    revision the one it speaks of (None: not named), ``code`` its level, result or answer, ``core`` what else it says (JSON values)."""
+
+    kind: str
+    agency: str
+    subject: str
+    target_revision: int | None
+    code: str
+    admitted_at: int
+    core: Mapping[str, Any]

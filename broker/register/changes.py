@@ -1,8 +1,8 @@
 """What one message changes: the rows of its subject, nothing of any other.
 
 A message without its ``core`` is the owner's word that this agency may no longer hold the subject: it has expired, or its audience
-was narrowed. So is a ``recall``, which is the next revision of the subject that it recalls. Both leave the subject's own row, without
-content.
+was narrowed. So is a ``recall``, which is the next revision of the subject that it recalls. Both leave the subject's own row without any
+of its content, and the duty to confirm; a recall leaves what it says itself: reason, action, term.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def change_of(delivered: Delivered) -> Change:
         ended = delivered.valid_until is not None and delivered.valid_until <= delivered.admitted_at
         return Change(_erased(row, "EXPIRED"), answers=expired_answers(delivered)) if ended else Change(_erased(row, "WITHDRAWN"))
     if delivered.family == RECALL:
-        return Change(_erased(row, str(core["reason"])))
+        return Change(_erased(row, str(core["reason"])), content={CORE: core})
     return Change(
         subject=row,
         content=delivered.sections,

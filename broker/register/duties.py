@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from broker.families.clocks.arising import FEEDBACK_MS, duties
+from broker.families.clocks.arising import FEEDBACK_MS, duties, withdrawal_duty
 from broker.families.clocks.duty import Duty
 from broker.families.clocks.settling import REPLIES, meets
 from broker.families.rules import instant_ms
@@ -26,7 +26,7 @@ def duties_of(delivered: Delivered, agency: str) -> tuple[Duty, ...]:
     it has to erase, say) are left to that agency.
     """
     if "core" not in delivered.sections:
-        return ()
+        return () if delivered.own else (withdrawal_duty(delivered.subject, delivered.revision, agency, delivered.admitted_at),)
     if not delivered.own:
         return tuple(duties(delivered, delivered.sections, agency, delivered.arrived_at or delivered.admitted_at))
     found = duties(delivered, delivered.sections, agency, delivered.admitted_at)

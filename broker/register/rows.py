@@ -195,8 +195,8 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """All rows that the newest message of a subject gives, and its sections as ``content``. What is owed is in no row of it: duties of
-    earlier revisions may last (:mod:`broker.register.duties`)."""
+    """All rows that the newest message of a subject gives, and its sections as ``content``; an erased subject has its own row, and what a
+    recall says itself. What is owed is in no row of it: duties of earlier revisions may last (:mod:`broker.register.duties`)."""
 
     subject: SubjectRow
     content: Mapping[str, Any] = field(default_factory=dict[str, Any])

@@ -31,6 +31,7 @@ from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError, ExchangeUnreachable, Finding, Refusal, RefusedError, UsageError
 from broker.exchange.catch_up import is_later
 from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
+from broker.exchange.recall import foreseen
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
 from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, OwnCopy, Position, PublisherStore, Randomness, Signer, Stored, Transport
@@ -192,12 +193,12 @@ class Publisher:
         return await waiting.acked
 
     def preview(self, message: Message) -> tuple[Verdict, Distribution]:
-        """A dry run: may it be published, and who would see which sections by which rule. Raises RefusedError."""
-        encoded = self._encoded(message)
+        """A dry run: may it be published, and who would see which sections by which rule, or lose the subject. Raises RefusedError."""
         now_ms = self._clock.now_ms()
-        labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
+        labels = preview(message, self._encoded(message), originator=self.agency, now_ms=now_ms)
         decider = self.knowledge.decider
-        return decider.may_publish(labels, now_ms), decider.distribute(labels, now_ms)
+        decided = foreseen(labels, self._store.receipts(message.subject), decider.distribute(labels, now_ms), self.knowledge.rules)
+        return decider.may_publish(labels, now_ms), decided
 
     def findings(self, message: Message) -> tuple[Finding, ...]:
         """What would be remarked on a message, without sending it; the first answer of a run begins with remarks on the code lists
@@ -205,8 +206,7 @@ class Publisher:
         return self._remarked(self._encoded(message)).findings
 
     def acknowledged(self, subject: str) -> bool:
-        """Whether the acknowledgement of this subject was published through this store, whatever became of it: it is stored, and sent until
-        it is answered."""
+        """Whether the acknowledgement of this subject was published through this store: it is stored, and sent until it is answered."""
         return self._store.acknowledged(subject)
 
     async def close(self) -> None:
@@ -462,7 +462,7 @@ class Publisher:
             return
         accepted = [(self._store.awaited(digest), receipt) for digest, (receipt, _) in receipts.items() if receipt.outcome == "ACCEPTED"]
         copies = [
-            OwnCopy(found[1].value, receipt.admitted_at, tuple(recipient.agency for recipient in receipt.recipients))
+            OwnCopy(found[1].value, receipt.admitted_at, tuple(each.agency for each in receipt.recipients if not each.withdrawn))
             for found, receipt in accepted
             if found is not None
         ]

@@ -7,6 +7,9 @@ the delivery then says ``redelivered``.
 A handler answers with :data:`DONE`, :class:`Retry` (tried again after a delay; later revisions of the subject wait behind it,
 everything else goes on) or :class:`Reject` (kept in the local quarantine with the reason). A handler that raises is a handler
 that says retry, with growing delays, and after eight tries its delivery is rejected. Nothing ever loops hot.
+
+A recall, and a delivery without a section (the audience was narrowed, and this agency dropped out), take their subject back: what the
+store holds of it for another try goes with them, whatever families the handler asked for, and they do not wait behind it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from broker.envelope.header import Header
 from broker.envelope.slip import Slip
 from broker.errors import ExchangeUnreachable, Refusal
 from broker.exchange.admit import UNHEARD
+from broker.exchange.recall import taken_back
 from broker.exchange.receive import ChainGap, Received, accept, follow_chain, is_receipt, open_delivery, receive
 from broker.exchange.topology import DAY_MS
 from broker.ports import Clock, Held, Inlet, Record, Start, SubscriberStore, Transport
@@ -73,7 +77,8 @@ class Delivery:
 
     ``sections`` holds decoded records by section name, always in the newest version that this program has; ``written`` is the version
     each was written in: if that is higher, ``value`` holds fields that this program cannot show. ``withheld`` names the sections
-    policy kept back, each with its rule.
+    policy kept back, each with its rule. ``taken_back``: the owner's word that the subject may not be held any longer, by a recall or by
+    a statement without a section; what this agency keeps of it has to go.
     ``value`` is the record as it lay in the inbox: the evidence. ``attempt`` counts from 1.
 
     ``redelivered``: this message may have reached the handler before. So after a crash, after another try, and where ``slip.redelivery``
@@ -99,6 +104,11 @@ class Delivery:
     value: bytes
     written: dict[str, int] = field(default_factory=dict[str, int])
     arrived_ms: int = 0
+
+    @property
+    def taken_back(self) -> bool:
+        """See the class."""
+        return taken_back(self.family, self.sections)
 
 
 Handler = Callable[[Delivery], Awaitable[Outcome | None]]
@@ -250,6 +260,8 @@ class Subscriber:
             return
         self._follow(received, record)
         self._store.take(received.leaf)
+        if taken_back(received.header.family, received.sections):
+            self._store.forget(received.header.subject)  # nothing of it is tried again, and this waits for nothing
         if self._families is not None and received.header.family not in self._families:
             return
         if self._store.holds(received.header.subject):

@@ -87,6 +87,7 @@ class AgencyHome:
         self.subscriber_store = self.folder / "subscriber.sqlite"
         self.register_store = self.folder / "register.sqlite"
         self.own_copies = self.folder / "own.sqlite"
+        self.answers_store = self.folder / "answers.sqlite"
         self.contacts_file = self.folder / "contacts.json"
 
     @property

@@ -10,9 +10,11 @@ has its receipt, but keeps its bytes until they are answered too: its number has
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from broker.errors import StoreError
 from broker.ports import Stored
@@ -26,6 +28,7 @@ CREATE TABLE IF NOT EXISTS outbox (
 DROP INDEX IF EXISTS outbox_waiting;
 CREATE INDEX IF NOT EXISTS outbox_acks ON outbox (subject) WHERE subject GLOB '*/ack/*';
 CREATE INDEX IF NOT EXISTS outbox_unanswered ON outbox (seq) WHERE value IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_subject ON outbox (subject);
 CREATE TABLE IF NOT EXISTS inbox (position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS holes (stream BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS formers (digest BLOB PRIMARY KEY, seq INTEGER NOT NULL);
@@ -172,6 +175,10 @@ class SqlitePublisherStore:
         row = self._sql.execute("SELECT position FROM inbox").fetchone()
         return row[0] if row else None
 
+    def receipts(self, subject: str) -> Sequence[bytes]:
+        """See the port."""
+        return receipts_of(self._sql, subject)
+
     def receipt(self, digest: bytes) -> bytes | None:
         """The stored receipt note of a record, by the digest of any form it had."""
         query = "SELECT receipt FROM outbox WHERE digest = ? OR seq = (SELECT seq FROM formers WHERE digest = ?)"
@@ -181,3 +188,41 @@ class SqlitePublisherStore:
     def close(self) -> None:
         """See the port."""
         self._file.close()
+
+
+def sent(connection: sqlite3.Connection, subject: str) -> list[tuple[int, bytes | None]]:
+    """What was published of a subject, in order: revision, and the receipt note; None where it is not answered yet."""
+    query = "SELECT revision, receipt FROM outbox WHERE subject = ? ORDER BY revision, seq"
+    return connection.execute(query, (subject,)).fetchall()
+
+
+def receipts_of(connection: sqlite3.Connection, subject: str) -> list[bytes]:
+    """The receipts of a subject's revisions in order, then the later ones."""
+    notes = [note for _, note in sent(connection, subject) if note is not None]
+    return notes + [note for (note,) in connection.execute(_LATER_OF, (subject,))]
+
+
+class PublishedReader:
+    """What an agency published, from its store, whoever writes it meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StoreError where there is no store."""
+        if not path.exists():
+            raise StoreError(f"nothing was published from `{path}`", advice="give the --home from which the messages were published")
+        try:
+            self._sql = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
+            self._sql.execute("SELECT 1 FROM outbox, later LIMIT 1")
+        except sqlite3.Error as error:
+            raise StoreError(f"the store `{path}` cannot be read: {error}", advice="publish once with this version") from error
+
+    def receipts(self, subject: str) -> list[bytes]:
+        """The receipts of a subject's revisions, and of those who were sent them later, as notes."""
+        return receipts_of(self._sql, subject)
+
+    def last_revision(self, subject: str) -> int | None:
+        """The highest revision that was stored for sending; None where there was none."""
+        return max((revision for revision, _ in sent(self._sql, subject)), default=None)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._sql.close()

@@ -4,8 +4,7 @@ What a message changes is decided by :mod:`broker.register`; here it is written,
 from the rows that are there then. So the register is a function of the set of messages, and a crash at any point leaves one that the
 next run continues: what was committed is there once, what was not comes again.
 
-Erasure is at once and for good: ``secure_delete`` overwrites what a deleted row held, and after a commit that erased something the
-write-ahead log, which held it too, is moved into the file and cut to nothing.
+Erasure is at once and for good: see :mod:`broker.storage.subscriber_store`.
 """
 
 from __future__ import annotations
@@ -44,11 +43,9 @@ class RegisterStore(SqliteSubscriberStore):
     def __init__(self, path: Path | None, agency: str) -> None:
         super().__init__(path, agency)
         try:
-            self._erased = True  # a process that ended before it could may have left something
-            self._sql.execute("PRAGMA secure_delete = ON")
             self._prepare(path, agency)
             self.scrub()
-            self.register = SqliteRegister(self._sql, self._note_erasure, agency)
+            self.register = SqliteRegister(self._sql, self.forget, agency)
         except sqlite3.Error as error:
             self.close()
             raise StoreError(f"the register `{path}` cannot be opened: {error}", advice="move it away: it is built again") from error
@@ -69,7 +66,8 @@ class RegisterStore(SqliteSubscriberStore):
             for statement in TABLES.split(";\n"):
                 self._sql.execute(statement)
             if version:
-                SqliteRegister(self._sql, self._note_erasure, agency).keep_own()
+                SqliteRegister(self._sql, self.forget, agency).keep_own()
+                self._erased = True
             else:
                 self._sql.execute("INSERT INTO register_state VALUES (NULL, 0)")
             self._sql.execute(f"PRAGMA user_version = {VERSION}")
@@ -98,21 +96,6 @@ class RegisterStore(SqliteSubscriberStore):
         self.commit()
         return steps
 
-    def _note_erasure(self) -> None:
-        self._erased = True
-
-    def commit(self) -> None:
-        """See the port. What was erased is in no file after it, unless a reader is in the middle of an answer: then after :meth:`scrub`."""
-        super().commit()
-        self.scrub()
-
-    def scrub(self) -> None:
-        """Empty the write-ahead log if something that was erased is in it still. Does not wait for readers: call it again later."""
-        if self._erased:
-            self._sql.execute("PRAGMA busy_timeout = 0")
-            self._erased = bool(self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
-            self._sql.execute("PRAGMA busy_timeout = 5000")
-
 
 @dataclass(slots=True)
 class Touched:
@@ -128,11 +111,12 @@ class Touched:
 
 
 class SqliteRegister:
-    """Writes the register of ``agency`` through a connection whose transaction is open. ``erased`` is called when content went."""
+    """Writes the register of ``agency`` through a connection whose transaction is open. ``forget`` is called with a subject that its owner
+    took back: it removes what else is kept of it, and sees that nothing stays in the file."""
 
-    def __init__(self, connection: sqlite3.Connection, erased: Callable[[], None], agency: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, forget: Callable[[str], None], agency: str) -> None:
         self._sql = connection
-        self._erased = erased
+        self._forget = forget
         self._flags = FlagKeeper(connection)
         self.duties = DutyKeeper(connection, agency)
 
@@ -185,7 +169,6 @@ class SqliteRegister:
         for row in own:
             self._derive(row, touched)
             self.duties.settle(row.subject)
-        self._erased()
 
     def _touched_before(self, subject: str, touched: Touched) -> None:
         """From the rows that are about to go."""
@@ -248,12 +231,6 @@ class SqliteRegister:
                 self._sql.execute("INSERT OR REPLACE INTO used VALUES (?, ?, ?, ?, ?)", (*key, str(total)))
             else:
                 self._sql.execute("DELETE FROM used WHERE number = ? AND authority = ? AND line = ? AND unit = ?", key)
-
-    def _forget(self, subject: str) -> None:
-        """Content that waits for another try, or that the agency's own code refused, goes too. Refused forgeries are evidence and stay."""
-        self._sql.execute("DELETE FROM held WHERE subject = ?", (subject,))
-        self._sql.execute("DELETE FROM quarantine WHERE code = 'REJECTED_HERE' AND key = ?", (b"s/" + subject.encode(),))
-        self._erased()
 
     def _derive(self, row: SubjectRow, touched: Touched) -> None:
         for number in sorted(touched.decided):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from broker.errors import StoreError
 from broker.families.clocks.duty import Duty
 from broker.register import keys
-from broker.register.answers import LicenceAnswer, OpenDuty, SubjectAnswer, Told, ZoneAnswer
+from broker.register.answers import Answer, LicenceAnswer, OpenDuty, SubjectAnswer, Told, ZoneAnswer
 from broker.register.licences import balances, status_at
 from broker.register.names import name_forms
 from broker.register.rows import Flag, Key, SubjectRow
@@ -43,6 +43,11 @@ _SUBJECT_FLAGS: Final = (
 _FLAGS: Final = (
     f"SELECT {FLAG_COLUMNS} FROM flag WHERE {_ACTIVE} "  # noqa: S608
     "AND (? OR addressees = '' OR instr(' ' || addressees || ' ', ' ' || ? || ' ')) ORDER BY since, code, about, subject LIMIT ?"
+)
+_ANSWERS: Final = (
+    "SELECT l.kind, s.originator, s.subject, l.target_revision, l.note, s.admitted_at, c.body FROM link l "
+    "JOIN subject s ON s.subject = l.subject LEFT JOIN content c ON c.subject = l.subject "
+    "WHERE l.target = ? AND l.kind NOT IN ('HIT', 'RELATED') ORDER BY s.admitted_at, s.subject"
 )
 _DUTIES: Final = (
     "SELECT d.kind, d.subject, d.revision, d.debtor, d.creditor, d.due, d.due + d.grace, d.about, s.family, s.urgency "
@@ -219,3 +224,8 @@ class RegisterReader:
         key = (duty.subject, duty.revision, duty.kind, duty.debtor, duty.about, duty.due_ms)
         told = tuple(Told(*row) for row in self._sql.execute(_TOLD, key))
         return OpenDuty(duty, family, urgency, now_ms - duty.due_ms if duty.due_ms <= now_ms else None, told)
+
+    def answers(self, target: str) -> list[Answer]:
+        """What agencies said about a subject, the oldest first."""
+        rows = self._sql.execute(_ANSWERS, (target,))
+        return [Answer(*row[:6], core=json.loads(row[6]).get("core", {}) if row[6] else {}) for row in rows]

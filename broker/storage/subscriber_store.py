@@ -1,4 +1,8 @@
-"""A subscriber's store in SQLite: position, seen parcels, delivery chains, held deliveries, the local quarantine."""
+"""A subscriber's store in SQLite: position, seen parcels, delivery chains, held deliveries, the local quarantine.
+
+Erasure is at once and for good: ``secure_delete`` overwrites what a deleted row held, and after a commit that erased something the
+write-ahead log, which held it too, is moved into the file and cut to nothing.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,9 @@ class SqliteSubscriberStore:
         self._file = SqliteFile(path, _SCHEMA, owner=agency)
         self._sql = self._file.connection
         self._marked = False
+        self._sql.execute("PRAGMA secure_delete = ON")
+        self._erased = True  # a process that ended before it could may have left something
+        self.scrub()
         if self._sql.execute("SELECT 1 FROM place").fetchone() is None:
             self._sql.execute("INSERT INTO place VALUES (NULL, 0, 1)")
 
@@ -70,8 +77,21 @@ class SqliteSubscriberStore:
         self._marked = False
 
     def commit(self) -> None:
-        """See the port."""
+        """See the port. What was erased is in no file after it, unless a reader is in the middle of an answer: then after :meth:`scrub`."""
         self._sql.execute("COMMIT")
+        self.scrub()
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing that was erased is in the files any more."""
+        return not self._erased
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log if something that was erased is in it still. Does not wait for readers: call it again later."""
+        if self._erased:
+            self._sql.execute("PRAGMA busy_timeout = 0")
+            self._erased = bool(self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+            self._sql.execute("PRAGMA busy_timeout = 5000")
 
     def rollback(self) -> None:
         """See the port."""
@@ -143,6 +163,12 @@ class SqliteSubscriberStore:
     def release(self, held: Held) -> None:
         """See the port."""
         self._sql.execute("DELETE FROM held WHERE offset = ?", (held.record.offset,))
+
+    def forget(self, subject: str) -> None:
+        """See the port."""
+        self._sql.execute("DELETE FROM held WHERE subject = ?", (subject,))
+        self._sql.execute("DELETE FROM quarantine WHERE code = 'REJECTED_HERE' AND key = ?", (b"s/" + subject.encode(),))
+        self._erased = True
 
     def quarantine(self, record: Record, code: str, reason: str, at_ms: int) -> None:
         """See the port."""

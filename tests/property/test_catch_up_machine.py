@@ -1,5 +1,6 @@
 """Any history of revisions, recalls, embargoes, members that come, go and change groups, and bundles, with workers that die between: in
-the end each agency has the last revision of each live subject that it is entitled to, and was never sent anything else."""
+the end each agency has the last revision of each live subject that it is entitled to, knows of each that it held how it stands, and was
+never sent anything else."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from broker import ids
 from broker.exchange import catch_up
 from broker.exchange.decide import labels_of
+from broker.exchange.recall import NO_LONGER_DISCLOSED, REACHES_HOLDERS
 from broker.exchange.receive import Received, is_receipt, receive
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.relay import Batch
@@ -168,7 +170,7 @@ class CatchUpMachine(RuleBasedStateMachine):
             found = receive(record.value or b"", self.bench.rules, recipient=agency)
             assert isinstance(found, Received), found
             header, told = found.header, self.told[agency]
-            assert self._release(agency, self.made[found.leaf]).given == found.slip.given
+            self._judge_sections(agency, found)
             assert header.subject not in over or header.family == "recall"
             before = told.deliveries[-1] if told.deliveries else None
             assert (found.slip.counter, found.slip.prev) == (len(told.deliveries) + 1, before.leaf if before else None)
@@ -180,9 +182,23 @@ class CatchUpMachine(RuleBasedStateMachine):
                     assert not set(found.sections) <= set(last.sections)
             told.deliveries.append(found)
 
-    def _release(self, agency: str, labels: Labels) -> Release:
-        (found,) = [each for each in self._releases(labels) if each.agency == agency]
-        return found
+    def _judge_sections(self, agency: str, found: Received) -> None:
+        """A recall goes to holders, a bare statement to holders whom policy does not name, all else is as policy has it now."""
+        named = {each.agency: each for each in self._releases(self.made[found.leaf])}
+        if found.header.family == "recall":
+            assert found.slip.given == (("core", REACHES_HOLDERS),)
+        elif not found.sections:
+            assert agency not in named
+            assert set(found.withheld.values()) == {NO_LONGER_DISCLOSED}
+        else:
+            assert named[agency].given == found.slip.given
+            return
+        assert self._held(agency, found.header.subject)
+
+    def _held(self, agency: str, subject: str) -> bool:
+        """Whether an agency was ever given content of a subject."""
+        told = self.told[agency].deliveries
+        return any(each.header.subject == subject and each.header.family != "recall" and each.sections for each in told)
 
     def _releases(self, labels: Labels) -> tuple[Release, ...]:
         return self.bench.decider.distribute(labels, self.bench.now).releases
@@ -200,13 +216,17 @@ class CatchUpMachine(RuleBasedStateMachine):
         assert self.bench.shard.sweep.position is None
         assert self.bench.sweep().records == ()
         for subject, (made, labels) in self.last.items():
-            holders = {agency for agency, told in self.told.items() if told.last(subject)}
-            for release in self._releases(labels):
+            for agency in READERS:
+                last, entry = self.told[agency].last(subject), self.bench.desk.directory.agency(agency)
+                if self._held(agency, subject) and entry is not None and entry.status == "active":
+                    assert last is not None
+                    withdrawn = not last.sections and subject not in self.recalled  # that is said once
+                    assert withdrawn or last.leaf == made.leaf, f"{agency} was not told how {subject} stands"
+            for release in () if subject in self.recalled else self._releases(labels):
                 last = self.told[release.agency].last(subject)
-                if subject not in self.recalled or release.agency in holders:
-                    assert last is not None, f"{release.agency} lacks {subject}"
-                    assert last.leaf == made.leaf
-                    assert set(last.sections) >= {section for section, _ in release.given}
+                assert last is not None, f"{release.agency} lacks {subject}"
+                assert last.leaf == made.leaf
+                assert set(last.sections) >= {section for section, _ in release.given}
 
 
 class TestCatchUp(CatchUpMachine.TestCase):

@@ -13,6 +13,7 @@ from broker.families.lifecycles.licence import DENIAL_YEARS
 from broker.families.lifecycles.tables import move_of
 from broker.families.message import Sections
 from broker.families.rules import instant_ms
+from broker.ids import owner_of
 
 ACKNOWLEDGE_MS: Final[Mapping[str, int]] = {
     "FLASH": 5 * MINUTE_MS,
@@ -85,6 +86,13 @@ def _answers(header: Heading, core: Mapping[str, Any], recipient: str, delivered
         case _:
             return
     yield Duty(kind, header.subject, header.revision, recipient, header.originator, due, due + GRACE_MS)
+
+
+def withdrawal_duty(subject: str, revision: int, recipient: str, delivered_ms: int) -> Duty:
+    """What an agency owes that got a revision without a section, because it dropped out of the audience. The message names no term: it
+    has a day, whatever the urgency, which is about the content that it no longer gets."""
+    due = delivered_ms + ACKNOWLEDGE_MS["ROUTINE"]
+    return Duty("ANSWER_WITHDRAWAL", subject, revision, recipient, owner_of(subject), due, due + GRACE_MS)
 
 
 def _reviews(header: Heading, sections: Sections, recipient: str) -> Iterator[Duty]:

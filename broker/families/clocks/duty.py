@@ -13,6 +13,7 @@ KINDS: Final[dict[str, str]] = {
     "ANSWER_CONSENT": "the owner grants or refuses a consent asked for",
     "ANSWER_REACHBACK": "the experts asked answer",
     "ANSWER_RECALL": "a holder says STOPPED, DELETED or CANNOT",
+    "ANSWER_WITHDRAWAL": "who dropped out of a subject's audience says the same",
     "REVIEW_DENIAL": "the authority reviews a denial, at three years at the latest",
     "REVIEW_WATCH": "the owner reviews an entity watch",
     "LEAVE_ZONE": "goods in transhipment leave the free zone, or their exemption is over",

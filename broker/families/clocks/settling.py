@@ -66,7 +66,8 @@ def meets(family: str, core: Mapping[str, Any]) -> dict[str, int | None]:
         return {"ACKNOWLEDGE": None} if core.get("level") in _ENOUGH else {}
     if family in REPLIES:
         rest = instant_ms(core.get("rest_due")) if core.get("status") == "PARTIAL" else None
-        return {"ACKNOWLEDGE": None, REPLIES[family]: rest}
+        met = {"ACKNOWLEDGE": None, REPLIES[family]: rest}
+        return met | {"ANSWER_WITHDRAWAL": None} if family == "recall_reply" else met
     return {"ANSWER_REACHBACK": None} if family == "licence" and core.get("decision_type") == "DETERMINATION" else {}
 
 

@@ -32,7 +32,7 @@ def test_only_changes_are_written_each_once() -> None:
     written = list(state.drain())
     assert written == [
         Outgoing(STATE, b"p/out.SG-CUSTOMS", cbor.encode([5, [[NOW, 1]]]), 3),
-        Outgoing(STATE, b"b/SG-CUSTOMS/1", cbor.encode(["alert", 1, bytes(32), ["MY-CUSTOMS"], "ISSUED", ["AE-CUSTOMS"], None]), 3),
+        Outgoing(STATE, b"b/SG-CUSTOMS/1", cbor.encode(["alert", 1, bytes(32), ["MY-CUSTOMS"], "ISSUED", ["AE-CUSTOMS"], None, []]), 3),
     ]
     assert not state.pending
     assert list(state.drain()) == []

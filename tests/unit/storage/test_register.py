@@ -167,13 +167,16 @@ def test_items_that_are_withheld(kept: Kept) -> None:
 
 @pytest.mark.parametrize("late_first", [False, True])
 def test_a_recall_leaves_a_tombstone(kept: Kept, late_first: bool) -> None:
-    """Subject, revision, reason and time stay; no content does, whether the recall comes after or before the revision it recalls."""
+    """Subject, revision, reason and time stay, and what the recall says itself; no content does, whether the recall comes after or before
+    the revision it recalls."""
     deliveries = [put(rich_alert()), put(recalled(ALERT, 2), at=NOW + 5)]
     kept.take(*(reversed(deliveries) if late_first else deliveries))
     answer = kept.reader.subject(ALERT, NOW)
     assert answer is not None
     assert (answer.row.state, answer.row.revision, answer.row.reason, answer.row.erased_at) == ("ERASED", 2, "ERROR", NOW + 5)
-    assert (answer.content, answer.keys, answer.flags, answer.live) == ({}, (), (), False)
+    assert set(answer.content) == {"core"}
+    assert set(answer.content["core"]) == {"reason", "action", "due", "replaced_by"}
+    assert (answer.keys, answer.flags, answer.live) == ((), (), False)
     assert kept.reader.find([look.container_is("CSQU3054383")], NOW, ended=True) == []
     assert [each.duty.kind for each in kept.reader.duties(NOW)] == ["ANSWER_RECALL"]
 
@@ -182,7 +185,8 @@ def test_narrowing_and_expiry_are_erasures(kept: Kept) -> None:
     """A parcel without its core: withdrawn, or expired where its time is over. A wider audience later brings the subject back."""
     kept.take(put(rich_alert()), put(replace(rich_alert(), revision=2), only=[]))
     assert (row := kept.reader.subject(ALERT, NOW)) is not None
-    assert row.row.reason == "WITHDRAWN"
+    assert (row.row.reason, row.content) == ("WITHDRAWN", {})
+    assert [each.duty.kind for each in kept.reader.duties(NOW)] == ["ANSWER_WITHDRAWAL"]
     kept.take(put(replace(rich_alert(), revision=3), only=[], at=NOW + 30 * DAY))
     assert (row := kept.reader.subject(ALERT, NOW)) is not None
     assert row.row.reason == "EXPIRED"
@@ -250,6 +254,7 @@ def test_a_reader_in_the_middle_of_an_answer_delays_the_scrubbing(tmp_path: Path
             kept.take(put(recalled(f"SG-CUSTOMS/2026/{number:06}", 2)))
             mark = f"Besenkammer{number:05}".encode()
             assert mark in bytes_of(path)
+            assert not kept.store.clean
             reader.execute("ROLLBACK")
             if number == 4:
                 kept.store.scrub()
@@ -257,6 +262,7 @@ def test_a_reader_in_the_middle_of_an_answer_delays_the_scrubbing(tmp_path: Path
                 kept.close()
                 kept = Kept(path)
             assert mark not in bytes_of(path)
+            assert kept.store.clean
     kept.close()
 
 
@@ -290,14 +296,14 @@ def test_watched_entities_are_found_by_each_name_and_number(kept: Kept) -> None:
 
 @pytest.mark.parametrize("family", sorted(SAMPLES))
 def test_every_family_leaves_rows_and_can_be_erased(kept: Kept, family: str) -> None:
-    """A good message of each family is taken, twice, and after an erasure only its own row is left."""
+    """A good message of each family is taken, twice, and after an erasure only its own row is left, and the duty to confirm."""
     message = SAMPLES[family]()
     kept.take(put(message), put(message))
     assert kept.reader.subject(message.subject, NOW) is not None
     kept.take(put(replace(message, revision=message.revision + 1), only=[]))
     rows = kept.rows()
     del rows["register_state"]
-    assert [name for name, each in rows.items() if each] == ["subject"]
+    assert [name for name, each in rows.items() if each] == ["subject", "duty"]
 
 
 def test_a_register_of_a_newer_program_is_refused(tmp_path: Path) -> None:
