@@ -97,7 +97,7 @@ async def test_late_joiner_knows_what_the_others_know(several: World) -> None:
     gone = "SG-CUSTOMS/2026/000002"
     assert [row for row in then["subject"] if row[0] != gone] == now["subject"]
     for table in ("content", "look"):
-        assert now[table] == then[table]
+        assert now[table] == [row for row in then[table] if gone not in row]
         assert len(now[table]) > 0
     told = [receipt for receipt in world.receipts() if any(each.agency == NEWCOMER for each in receipt.recipients)]
     assert sorted(((receipt.subject or "")[-1], receipt.revision) for receipt in told) == [("1", 2), ("3", 1)]
