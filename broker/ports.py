@@ -256,9 +256,9 @@ class PublisherStore(Protocol):
         """Whether an acknowledgement of this subject, ``<AGENCY>/ack/...``, was ever added, answered or not."""
         ...
 
-    def keep_later(self, digest: bytes, note: bytes) -> None:
-        """Keep a further receipt of a record of this store, which names recipients besides those of the first; durable when it returns,
-        and once, however often it comes."""
+    def keep_later(self, receipts: Sequence[tuple[bytes, bytes]]) -> None:
+        """Keep further receipts as (digest, note), which name recipients besides those of the first. Those of records that are not of this
+        store are left out, and what comes again is kept once. Durable when it returns; all or none."""
         ...
 
     def later(self, subject: str) -> Sequence[bytes]:

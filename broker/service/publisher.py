@@ -32,11 +32,11 @@ from broker.errors import BrokerError, ExchangeUnreachable, Finding, Refusal, Re
 from broker.exchange.catch_up import is_later
 from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
 from broker.exchange.recall import foreseen
-from broker.exchange.receive import is_receipt, read_receipt
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
 from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, OwnCopy, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.knowledge import Knowledge
+from broker.service.receipts import receipt_in
 from broker.service.streams import EARLY, Again, Ignored, Moved, Settled, Streams
 
 QUEUE: Final = 512
@@ -130,6 +130,7 @@ class Publisher:
         self._order = asyncio.Lock()
         self._batch: list[_Waiting] = []
         self._unacked: deque[tuple[Stored, Awaitable[Position], _Waiting | None]] = deque()
+        self._later: list[tuple[bytes, bytes]] = []
         self._answers: dict[bytes, asyncio.Future[Receipt]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._outlet: Outlet | None = None
@@ -427,17 +428,12 @@ class Publisher:
         records = await inlet.poll(max_records=1000, timeout=timeout)
         receipts: dict[bytes, tuple[Receipt, bytes]] = {}
         for record in records:
-            if not is_receipt(record.key) or record.value is None:
+            receipt = receipt_in(record, self.agency, self.knowledge.rules)
+            if receipt is None or record.value is None:
                 continue
-            receipt = read_receipt(record.value, self.knowledge.rules)
-            if isinstance(receipt, Receipt) and receipt.originator == self.agency and is_later(receipt):
-                self._store.keep_later(receipt.digest, record.value)
-            if isinstance(receipt, Refusal):
-                _log.error("receipt ignored", code=receipt.code, reason=receipt.reason, offset=record.offset)
-            elif receipt.originator != self.agency:
-                # A copy of our record in another's outbox is refused there; that answer says nothing about ours.
-                _log.error("receipt of another agency ignored", originator=receipt.originator, offset=record.offset)
-            elif receipt.digest not in receipts:
+            if is_later(receipt):
+                self._later.append((receipt.digest, record.value))
+            if receipt.digest not in receipts:
                 if receipt.code in EARLY and receipts:
                     # It may have all behind it signed anew: what is answered by now is not among that.
                     self._settle(receipts, record.offset)
@@ -449,6 +445,8 @@ class Publisher:
     def _settle(self, receipts: dict[bytes, tuple[Receipt, bytes]], position: int) -> None:
         """Keep answers, and tell those who wait for them; reading goes on at ``position``."""
         self._keep_copies(receipts)
+        self._store.keep_later(self._later)
+        self._later.clear()
         notes = [(digest, note) for digest, (_, note) in receipts.items()]
         for digest in self._store.settle(notes, position):
             answer = self._answers.pop(digest, None)

@@ -160,9 +160,11 @@ class SqlitePublisherStore:
         """See the port."""
         return self._sql.execute("SELECT 1 FROM outbox WHERE subject = ? AND subject GLOB '*/ack/*'", (subject,)).fetchone() is not None
 
-    def keep_later(self, digest: bytes, note: bytes) -> None:
+    def keep_later(self, receipts: Sequence[tuple[bytes, bytes]]) -> None:
         """See the port."""
-        self._sql.execute(_LATER, (note, digest, digest))
+        if receipts:
+            with self._file.transaction():
+                self._sql.executemany(_LATER, [(note, digest, digest) for digest, note in receipts])
 
     def later(self, subject: str) -> Sequence[bytes]:
         """See the port."""

@@ -110,10 +110,8 @@ def test_later_receipts_are_kept_beside_the_first(tmp_path: Path) -> None:
     first, second = stored(1), stored(2)
     store.add([first, second])
     store.settle([(first.digest, b"first")], 1)
-    for note in (b"second", b"third", b"second"):
-        store.keep_later(first.digest, note)
-    store.keep_later(bytes(32), b"of a stranger")
-    store.keep_later(second.digest, b"another's")
+    store.keep_later([(first.digest, b"second"), (bytes(32), b"of a stranger"), (second.digest, b"another's")])
+    store.keep_later([(first.digest, b"third"), (first.digest, b"second")])
     store.close()
     store = opened(path)
     assert store.later(first.subject) == [b"second", b"third"]
