@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from broker.families.clocks.arising import withdrawal_duty
 from broker.families.clocks.dates import DAY_MS, HOUR_MS
 from broker.families.clocks.duty import KINDS, Chain, Contact, Duty, Escalation, escalations, overdue
 from broker.families.clocks.settling import take
@@ -27,6 +28,7 @@ ANSWERS = {
     "ANSWER_CONSENT": "consent_reply",
     "ANSWER_REACHBACK": "reachback_reply",
     "ANSWER_RECALL": "recall_reply",
+    "ANSWER_WITHDRAWAL": "recall_reply",
     "ACKNOWLEDGE": "ack",
 }
 KEPT = ("R30D", "R1Y", "CASE")
@@ -87,8 +89,18 @@ class Year:
             self.met_at.update(dict.fromkeys(settled.discharged, self.now))
             self.open = settled.open
 
-    def publish(self, subject: str, family: str) -> None:
-        """The next revision of a subject, complete."""
+    def withdraw(self, subject: str, recipient: str) -> None:
+        """The next revision comes to this one without a section: what it owed of the subject is over, and it owes one answer."""
+        over = [duty for duty in self.open if (duty.subject, duty.debtor) == (subject, recipient)]
+        owed = withdrawal_duty(subject, self.newest[subject] + 1, recipient, self.now)
+        self.met.update(over)
+        self.met_at.update(dict.fromkeys(over, self.now))
+        self.rose[owed] += 1
+        self.rose_at[owed] = self.now
+        self.open = (*(duty for duty in self.open if duty not in over), owed)
+
+    def publish(self, subject: str, family: str, holders: Iterable[str] = HOLDERS) -> None:
+        """The next revision of a subject, complete, to these."""
         revision = self.newest.get(subject, 0) + 1
         sections: dict[str, Any] = {"core": core_of(family, self.now, self.random)}
         if family == "fz_warning":
@@ -97,7 +109,7 @@ class Year:
         urgency, retention = self.random.choice(URGENCIES), self.random.choice(KEPT)
         header = Signed(family, revision, subject, issued_at=self.now, urgency=urgency, retention=retention)
         self.families[subject] = family
-        self.deliver(header, sections, HOLDERS)
+        self.deliver(header, sections, holders)
 
     def answer(self, duty: Duty) -> None:
         """Its debtor does what it owes."""
@@ -147,6 +159,10 @@ def lived(subjects: int, seed: int) -> Year:
                 gone.add(subject)
                 header = Signed("recall", year.newest[subject] + 1, subject, issued_at=year.now)
                 year.deliver(header, {"core": {"due": year.now + 5 * DAY_MS}}, HOLDERS)
+            elif chance < 0.002:
+                dropped = random.choice(HOLDERS)
+                year.withdraw(subject, dropped)
+                year.publish(subject, family, [holder for holder in HOLDERS if holder != dropped])
             else:
                 year.publish(subject, family)
         for duty in sorted((each for each in year.open if each.kind in ANSWERS and each not in silent), key=lambda each: each.due_ms):
