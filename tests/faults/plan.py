@@ -50,9 +50,14 @@ class Planned:
         return (self.seq - 1) // _SUBJECTS + 1
 
     @property
+    def audience(self) -> tuple[str, ...]:
+        """Whom the originator names: the same in every revision of a subject, so that nobody drops out of one."""
+        return _AUDIENCES[(self.seq - 1) % _SUBJECTS % len(_AUDIENCES)]
+
+    @property
     def entitled(self) -> dict[str, frozenset[str]]:
         """Those whom the originator names; customs read everything that an alert of these has, licensing core and goods."""
-        return {agency: _OF_KIND[RECIPIENTS[agency]] for agency in _AUDIENCES[self.seq % len(_AUDIENCES)]}
+        return {agency: _OF_KIND[RECIPIENTS[agency]] for agency in self.audience}
 
     def withheld(self, agency: str) -> frozenset[str]:
         """What a recipient is told of and does not get."""
@@ -63,7 +68,7 @@ class Planned:
         return sample_alert(
             self.subject,
             now_ms=now_ms,
-            agencies=_AUDIENCES[self.seq % len(_AUDIENCES)],
+            agencies=self.audience,
             description=f"{self.agency} number {self.seq} due {due_ms}",
             tlp="AMBER_STRICT",
             revision=self.revision,
