@@ -80,8 +80,7 @@ class KafkaInlet:
     async def _start_consumer(self) -> wire.RawConsumer:
         consumer = self._address.reader()
         try:
-            async with asyncio.timeout(min(self._patience, 10.0)):
-                await consumer.start()
+            await wire.begin(consumer, min(self._patience, 10.0))
         except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
             await wire.retire(consumer, seconds=1.0)
             raise errors.opening("an inlet", error) from error

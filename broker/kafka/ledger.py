@@ -40,8 +40,7 @@ class KafkaLedger:
         """Take the name: every earlier holder is fenced when this returns. Raises ExchangeUnreachable, NotAuthorised."""
         producer = address.transactional(name, TRANSACTION_TIMEOUT_MS)
         try:
-            async with asyncio.timeout(patience):
-                await producer.start()
+            await wire.begin(producer, patience)
         except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
             await wire.retire(producer, seconds=1.0, flush=False)
             raise errors.opening(f"ledger `{name}`", error) from error

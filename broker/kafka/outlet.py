@@ -52,8 +52,7 @@ class KafkaOutlet:
             if self._producer is None:
                 producer = self._address.producer()
                 try:
-                    async with asyncio.timeout(self._patience):
-                        await producer.start()
+                    await wire.begin(producer, self._patience)
                 except (kafka_errors.KafkaError, TimeoutError, OSError) as error:
                     await wire.retire(producer, seconds=1.0, flush=False)
                     raise errors.opening("an outlet", error) from error

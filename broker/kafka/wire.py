@@ -41,6 +41,8 @@ PARTITION_FETCH_BYTES = 512 << 10
 taken at a time. A larger record still comes, alone (KIP-74)."""
 FETCH_WAIT_MS = 500
 REQUEST_TIMEOUT_MS = 30_000
+CUT_SHORT_SECONDS = 1.0
+"""How long a start that nobody waits for any more may go on."""
 SETTLE_SECONDS = 2.0
 """How long a topic that was just created may take to be known to every Kafka node."""
 
@@ -357,6 +359,22 @@ def _tasks(client: RawProducer | RawConsumer) -> list[asyncio.Task[object]]:
     named = [getattr(owner, name, None) for owner, names in places if owner is not None for name in names]
     named += list(getattr(getattr(raw, "_fetcher", None), "_pending_tasks", ()))
     return [task for task in named if task is not None and not task.done()]
+
+
+async def begin(client: RawProducer | RawConsumer, seconds: float) -> None:
+    """Start a client in bounded time. A start that is cut short is waited for a moment: aiokafka forgets a connection that is just being
+    made, and nobody could close it any more. Raises TimeoutError and what starting raises; the caller retires the client then."""
+    starting = asyncio.ensure_future(client.start())
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.shield(starting)
+    except BaseException:
+        await asyncio.wait({starting}, timeout=CUT_SHORT_SECONDS)
+        if not starting.done():
+            starting.cancel()
+        elif not starting.cancelled():
+            starting.exception()
+        raise
 
 
 async def retire(client: RawProducer | RawConsumer, *, seconds: float, flush: bool = True) -> None:
