@@ -187,7 +187,7 @@ class FetchedPartition(fetcher.PartitionRecords):
     def _unpack_records(self) -> Generator[Any, None, None]:
         try:
             yield from super()._unpack_records()
-        except Exception as error:
+        except Exception as error:  # a stranger's bytes: aiokafka's reader raises whatever they break
             why = str(error) if isinstance(error, _Unfit) else f"a batch is broken ({error or type(error).__name__})"
             next_offset = cast(Any, self).next_fetch_offset
             raise UnfitBatch(f"`{self._place.topic}`/{self._place.partition} from offset {next_offset}: {why}") from error
