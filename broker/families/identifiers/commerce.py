@@ -30,7 +30,8 @@ currency_form = plain_form(r"[A-Z]{3}", "a currency: three capitals (ISO 4217), 
 def currency(value: str) -> Verdict:
     """A currency in force."""
     verdict = currency_form(value)
-    return verdict if verdict.fault is not None or value in ACTIVE else malformed(value, "in ISO 4217 today")
+    unknown = verdict.fault != "FORM" and (verdict.normal or value) not in ACTIVE
+    return malformed(value, "in ISO 4217 today") if unknown else verdict
 
 
 INCOTERMS: Final = ("EXW", "FCA", "CPT", "CIP", "DAP", "DPU", "DDP", "FAS", "FOB", "CFR", "CIF")

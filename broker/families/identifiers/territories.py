@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import pycountry
@@ -46,12 +47,13 @@ def is_current(code: str) -> bool:
 def country(value: str) -> Verdict:
     """A country's code: of ISO 3166-1 as it stands, or XK. Codes that only other schemes know are no countries."""
     verdict = country_form(value)
-    if verdict.fault is not None or value in CURRENT:
+    code = verdict.normal or value
+    if verdict.fault == "FORM" or code in CURRENT:
         return verdict
-    if value in USER_ASSIGNED:
-        return Verdict(value, caution=f"{value} ({USER_ASSIGNED[value]}) is assigned by users, not by ISO 3166")
-    if value in LOCODE_ONLY:
-        return malformed(value, f"a country: it stands for {LOCODE_ONLY[value]} in UN/LOCODEs only")
-    if value in EORI_ONLY:
-        return malformed(value, f"a country: it stands for {EORI_ONLY[value]} in EORI numbers only")
+    if code in USER_ASSIGNED:
+        return replace(verdict, caution=f"{code} ({USER_ASSIGNED[code]}) is assigned by users, not by ISO 3166")
+    if code in LOCODE_ONLY:
+        return malformed(value, f"a country: it stands for {LOCODE_ONLY[code]} in UN/LOCODEs only")
+    if code in EORI_ONLY:
+        return malformed(value, f"a country: it stands for {EORI_ONLY[code]} in EORI numbers only")
     return malformed(value, "in ISO 3166-1")

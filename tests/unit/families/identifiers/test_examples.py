@@ -168,6 +168,13 @@ def test_currencies_that_were_replaced_are_not_active() -> None:
     assert set(commerce.OLD_INCOTERMS.values()) <= set(commerce.INCOTERMS)
 
 
+@pytest.mark.parametrize(("kind", "unknown", "known"), [("country", "Bx", "sg"), ("country", "eu", "xk"), ("currency", "eud", "eur")])
+def test_a_code_in_small_letters_is_looked_up_in_its_normal_form(kind: str, unknown: str, known: str) -> None:
+    """Only a code that the list has in its normal form is a matter of spelling; any other is malformed and gets no normal form."""
+    assert (KINDS[kind].judge(unknown).fault, KINDS[kind].judge(unknown).normal) == ("FORM", None)
+    assert (KINDS[kind].judge(known).fault, KINDS[kind].judge(known).normal) == ("SPELLING", known.upper())
+
+
 def test_unit_loads_and_trailers_are_no_containers() -> None:
     """An air unit load device or a trailer's plate was never meant as a container number; a mistyped container was."""
     assert not transport.like_a_container("AKE12345LH")
