@@ -88,7 +88,8 @@ class Rounds:
 
     def _spec(self, contest: Contest, side: Side) -> Spec:
         self._run += 1
-        copies = tuple(f"bench.copy.{number}" for number in range(len(contest.recipients))) if side.program in COPYING else ()
+        count = side.copies or len(contest.recipients)
+        copies = tuple(f"bench.copy.{number}" for number in range(count)) if side.program in COPYING else ()
         return Spec(
             home=str(self._ground.home),
             bootstrap=self._ground.bootstrap,
@@ -111,7 +112,8 @@ class Rounds:
             spec = replace(spec, agency=contest.inbox)
         if contest.outbox and side is contest.ours:
             await measure("ours_publish", replace(spec, run=f"{spec.run}-fill", count=spec.total, warm=0, profile=False))
-        return await measure(side.program, spec)
+        result = await measure(side.program, spec)
+        return replace(result, messages=result.messages // side.copies) if side.copies else result
 
     async def _prepare(self, contest: Contest, sides: Sequence[Side]) -> dict[str, Any] | None:
         """Members, topics, and what the sides read; the facts about that, where there are any."""

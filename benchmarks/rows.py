@@ -16,13 +16,23 @@ FIFTY: Final = tuple(f"XX-BODY{number:02d}" for number in range(50))
 """Fifty recipients; international bodies, so that no country's rules single one out."""
 
 
+WRITES: Final = 5
+"""Records that the relay writes for a message with one recipient: the delivery, the receipt, the subject's last parcel in
+``exchange.current``, and in ``exchange.state`` the subject and the answer that a repeated message gets again."""
+
+
 @dataclass(frozen=True)
 class Side:
-    """A program under ``benchmarks.sides``. ``factor`` times the contest's count, so that a faster side lasts as long."""
+    """A program under ``benchmarks.sides``. ``factor`` times the contest's count, so that a faster side lasts as long.
+
+    ``copies`` is how many records a copying side writes for each message, which then counts once; 0: as many as there are recipients,
+    and each is counted.
+    """
 
     program: str
     factor: int = 1
     topic: str = ""
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,11 @@ class Contest:
 
 CONTESTS: Final = (
     Contest(
-        "relay", Side("ours_relay"), (Row("relay", {"aiokafka": Side("aiokafka_copy", 2, "bench.raw")}),),
+        "relay", Side("ours_relay"),
+        (
+            Row("relay", {"aiokafka": Side("aiokafka_copy", 2, "bench.raw")}),
+            Row("relay-writes", {"aiokafka-writes": Side("aiokafka_copy", 1, "bench.raw", copies=WRITES)}),
+        ),
         "messages/s", 20_000, 2_000, outbox=True,
     ),
     Contest(
