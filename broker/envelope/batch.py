@@ -12,12 +12,12 @@ direct form.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from broker.envelope import tree
 from broker.envelope.cbor import CborError, Item, bytes_head, decode, encode, head
+from broker.values import immutable
 
 RECEIPTS: Final = 394
 """COSE header label of receipts (RFC 9942 section 2)."""
@@ -35,7 +35,7 @@ _STEP: Final = len(_HASH) + tree.HASH_BYTES
 _NO_PROOF: Final = "a proof of inclusion is tree size, leaf index and a path of 32-byte hashes, for a tree of 2 to 65,536 leaves"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Proof:
     """Where a statement stands in its batch, and the signature over the batch's root. Nothing in it is verified."""
 

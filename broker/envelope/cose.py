@@ -12,7 +12,6 @@ message of one exchange or environment never verifies in another. Nobody signs o
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -20,6 +19,7 @@ from broker.envelope import batch
 from broker.envelope.batch import Proof
 from broker.envelope.cbor import SIGN1_TAG, CborError, Item, Tagged, bytes_head, decode, encode
 from broker.errors import Refusal
+from broker.values import immutable
 
 ED25519: Final = -19
 """COSE algorithm: Ed25519 (RFC 9864)."""
@@ -38,7 +38,7 @@ PROTECTED_LIMIT: Final = 256
 _SIG_STRUCTURE: Final = b"\x84\x6aSignature1"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Sign1:
     """A COSE_Sign1 that was read; nothing in it is verified. ``proof`` is there in the batch form, and ``signature`` then empty.
 

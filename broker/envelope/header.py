@@ -9,16 +9,16 @@ gives, without checking: a record was checked against its schema by the codec's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.envelope.section import Commitment
+from broker.values import immutable
 
 CONTENT_TYPE: Final = "application/vnd.broker.header+avro;v=1"
 """Content type in the protected header of a statement."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Evaluation:
     """How far the originator trusts it: ``source`` A, B, C or X, ``information`` I1 to I4 (the Europol 4x4 codes)."""
 
@@ -26,7 +26,7 @@ class Evaluation:
     information: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Routing:
     """Labels to route by. ``countries`` are pairs of ISO 3166 country and role (ORIGIN, TRANSIT, DESTINATION, ...)."""
 
@@ -36,7 +36,7 @@ class Routing:
     free_zone: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Correlation:
     """What the message follows from or speaks about: ``causation`` is a message id (16 bytes), ``target`` a subject id."""
 
@@ -46,7 +46,7 @@ class Correlation:
     case_ref: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Header:
     """One revision of a subject, as its originator signed it; the fields of the Avro record, in its order.
 

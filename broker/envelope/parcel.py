@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from broker.envelope.batch import RECEIPTS
@@ -25,6 +25,7 @@ from broker.envelope.cbor import CborError, Item, bytes_head, decode, head, text
 from broker.envelope.cose import PROTECTED_LIMIT, Sign1, read_sign1, sign1_of, statement_bytes
 from broker.envelope.framing import read_framing
 from broker.errors import Refusal
+from broker.values import immutable
 
 MAGIC: Final = b"XB\x01"
 SLIP: Final = 1
@@ -38,7 +39,7 @@ EXTRA_KEY_LIMIT: Final = 1 << 16
 _NAME = re.compile(r"[a-z_]{1,32}")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Parcel:
     """A parcel that was read; nothing in it is verified. ``sections`` are as carried (salt and body), ``extras`` by key, ``raw`` are
     the bytes of the statement, empty where nobody kept them."""

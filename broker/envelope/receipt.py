@@ -6,16 +6,16 @@ It says whether a message was accepted, and if not at which admission step, why 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.errors import Finding
+from broker.values import immutable
 
 CONTENT_TYPE: Final = "application/vnd.broker.receipt+avro;v=1"
 """Content type in the protected header of a receipt."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Disclosure:
     """Who got the message, and which sections were given to it or withheld from it.
 
@@ -32,7 +32,7 @@ class Disclosure:
         return not self.sections
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Receipt:
     """The answer to one record of an outbox; the fields of the Avro record, in its order.
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from broker.errors import Refusal
+from broker.values import immutable
 
 SALT_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Commitment:
     """What the header says of one section: its schema, SHA-256 of the bytes as carried, and for an encrypted section
     (``plain``) also SHA-256 of salt and body before encryption."""

@@ -7,14 +7,15 @@ deliveries of an inbox, so that a dropped one shows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from broker.values import immutable
 
 CONTENT_TYPE: Final = "application/vnd.broker.slip+avro;v=1"
 """Content type in the protected header of a slip."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Slip:
     """One delivery; the fields of the Avro record, in its order.
 

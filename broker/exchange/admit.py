@@ -9,7 +9,7 @@ Nothing here raises on any bytes: a refusal is a value with a stable code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from broker import ids
@@ -22,6 +22,7 @@ from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
 from broker.exchange.verify import is_signed
 from broker.trust.keys import VerifyKey
+from broker.values import immutable
 
 AUDIENCE: Final = "audience"
 """The section that only the relay and the originator see: recipients never learn who else received a message."""
@@ -31,7 +32,7 @@ UNHEARD: Final = frozenset({"UNKNOWN_SCHEMA", "UNKNOWN_SECTION", "UNKNOWN_FAMILY
 """Refusals that a schema takes back which the exchange has announced and this reader has not read yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Authentic:
     """A parcel whose originator signed these bytes: steps 1 to 3 passed. ``leaf`` is its identity (SHA-256).
 

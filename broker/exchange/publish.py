@@ -8,7 +8,7 @@ same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from broker import ids
@@ -29,11 +29,12 @@ from broker.families.message import Message
 from broker.policy.model import Labels
 from broker.schema.codec import FieldError
 from broker.schema.projection import fitted
+from broker.values import immutable
 
 SALT_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Seat:
     """The place a message takes in its stream: 16-byte stream id, number, and the leaf before it."""
 
@@ -42,7 +43,7 @@ class Seat:
     prev: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Draft:
     """A message ready to be signed: sign ``signed_bytes``, then call :func:`seal`."""
 
@@ -58,7 +59,7 @@ class Draft:
     kid: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Encoded:
     """The sections of a message, checked and encoded, without salts: what a dry run needs too."""
 

@@ -27,7 +27,6 @@ is no decision of the owner's.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
@@ -38,6 +37,7 @@ from broker.exchange.shard import SubjectState
 from broker.families.lifecycles.tables import RECALL_FAMILY
 from broker.policy.model import POLICY_ERROR, Distribution, Labels, Release
 from broker.trust.directory import Directory
+from broker.values import immutable
 
 REACHES_HOLDERS: Final = "recall-reaches-holders"
 """The rule under which a holder receives a recall. No policy can take it back."""
@@ -45,7 +45,7 @@ NO_LONGER_DISCLOSED: Final = "no-longer-disclosed"
 """The rule of a withdrawal: the agency held an earlier revision, and gets nothing of this one."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reach:
     """Whom a revision is delivered to, in order of agency id, and how that leaves the subject's holders.
 

@@ -20,12 +20,13 @@ from broker.errors import Refusal
 from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
+from broker.values import immutable
 
 DELIVERY_LIMIT = MESSAGE_LIMIT + 65_536
 """Largest delivered record: a parcel and its slip."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Received:
     """A verified delivery. ``sections`` are decoded records by name, each seen as the newest version that this program has;
     ``written`` names the version it was written under. ``withheld`` maps a section's name to the rule."""
@@ -50,7 +51,7 @@ class ChainGap:
     got: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Opened:
     """A delivery whose slip was read but not verified: ``slip`` says which versions of directory and policy it takes."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from broker.values import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Record:
     """A record as read. ``timestamp_ms`` is Unix milliseconds (LogAppendTime on outboxes: the broker's clock)."""
 
@@ -17,7 +17,7 @@ class Record:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outgoing:
     """A record to write. A ``None`` value is a tombstone on a compacted topic."""
 

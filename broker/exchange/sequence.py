@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from broker.values import immutable
+
 WINDOW: Final = 512
 """How many consumed numbers of a stream keep their leaf and receipt, so that a re-sent message gets the same receipt again.
 
@@ -27,7 +29,7 @@ PARKED_MS: Final = 60_000
 """How long a message may wait for an earlier one before it is refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Consumed:
     """A consumed number: its leaf, the answer that was given (a signed note, or one being signed), and the offset in the
     outbox where the message was read (None: not known)."""
@@ -38,7 +40,7 @@ class Consumed:
     offset: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Parked:
     """A message that waits: its record as it was read, its leaf, and since when (Unix ms)."""
 
@@ -53,33 +55,33 @@ class Parked:
         return len(self.record.value or b"")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Next:
     """It is this message's turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Duplicate:
     """The same message again; ``answer`` is what was answered before, ``None`` while it is still parked."""
 
     answer: Any
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Equivocation:
     """Another message was signed under this number: ``first`` is the one that was seen first."""
 
     first: Consumed | Parked
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class BrokenChain:
     """It is this number's turn, but it names another predecessor than the one that was consumed."""
 
     expected: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Early:
     """An earlier number is missing. ``full``: too many wait already."""
 
@@ -87,7 +89,7 @@ class Early:
     full: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Stale:
     """Consumed so long ago that the leaf is no longer kept."""
 

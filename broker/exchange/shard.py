@@ -36,6 +36,7 @@ from broker.envelope import cbor
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.sequence import WINDOW, Consumed, Parked, Stream
 from broker.exchange.topology import DAY_MS, STATE
+from broker.values import immutable
 
 TRIM_AFTER_MS: Final = 7 * DAY_MS
 """Outboxes are trimmed this far behind the relay's position."""
@@ -63,7 +64,7 @@ class Answer:
     size: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Decided:
     """How the last revision of a subject was decided, so that it can be decided again (:mod:`broker.exchange.catch_up`).
 
@@ -96,7 +97,7 @@ class Sweep:
     until: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SubjectState:
     """The last accepted revision of a subject, who was given it, and where it took the subject (:mod:`broker.exchange.lifecycle`).
 
@@ -120,7 +121,7 @@ class SubjectState:
         return frozenset((*self.recipients, *self.former))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Chain:
     """The deliveries of this shard into one inbox: how many, and the leaf of the last."""
 

@@ -86,6 +86,6 @@ def check(message: Message, codelists: CodeLists = NO_LISTS, *, issued_ms: int |
     findings += timed
     if "source" in message.sections and message.evaluation is None:
         findings.append(found("NO_EVALUATION", "header.evaluation"))
-    coded = check_codes(message.family, message.sections, codelists)
+    coded = check_codes(message.family, message.sections, codelists, family.types)
     told = {(finding.code, finding.path) for finding in coded}  # the walk says more of a bad HS code than a family's rules do
     return [finding for finding in findings if (finding.code, finding.path) not in told] + coded

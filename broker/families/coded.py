@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args, get_origin, is_typeddict
 
 from broker.families import judging
 from broker.families.code_findings import FINDINGS_LIMIT, code_finding
 from broker.families.codelists import CodeLists
+from broker.families.completion import fields
 from broker.families.identifiers import chemicals, control, customs, parties, transport
 from broker.families.judging import Judgement, by_grammar
 from broker.families.rules import Findings
@@ -114,11 +115,50 @@ def coded_field(within: str, name: str) -> Coded | None:
     return found or next((field for field in _PREFIXED if name.endswith(f"_{field.name}")), None)
 
 
-def check_codes(family: str, sections: Mapping[str, Mapping[str, Any]], lists: CodeLists) -> Findings:
-    """Findings on every identifier and code of a message, in the order of its fields. The walk ends when there are more than are told."""
+class Step(NamedTuple):
+    """What a walk looks at in a record of one type: a field that holds a code, or something in which one lies.
+
+    Exactly one of the two is there: ``field``, for a text or a list of texts, and ``steps``, for a record or a list of records.
+    ``observed`` says whether what is found there was read off the goods.
+    """
+
+    name: str
+    field: Coded | None
+    steps: tuple[Step, ...]
+    observed: bool
+
+
+@lru_cache(maxsize=1024)
+def steps_of(kind: type, within: str, observed: bool) -> tuple[Step, ...]:
+    """The steps of a typed dictionary that is, or lies in, ``within``, in the order of its fields. Fields that neither are codes nor hold
+    any have none: most of a message is never looked at."""
+    found: list[Step] = []
+    for name, (bare, _nullable, _default) in fields(kind).items():
+        listed = get_origin(bare) is list
+        inside = get_args(bare)[0] if listed else bare
+        seen = observed or name in OBSERVED
+        if is_typeddict(inside):
+            if nested := steps_of(inside, name, seen):
+                found.append(Step(name, None, nested, seen))
+        elif field := coded_field("" if listed else within, name):
+            found.append(Step(name, field, (), seen if listed else observed))
+    return tuple(found)
+
+
+def check_codes(
+    family: str, sections: Mapping[str, Mapping[str, Any]], lists: CodeLists, types: Mapping[str, type] | None = None
+) -> Findings:
+    """Findings on every identifier and code of a message, in the order of its fields. The walk ends when there are more than are told.
+
+    ``types``: the typed dictionary of each section, whose steps are then known beforehand. A section without one is looked at whole.
+    """
     walk = _Walk(lists, _OBSERVED_IN.get(family, frozenset()))
     for name, section in sections.items():
-        walk.record(section, (name,), name, False)
+        kind = types.get(name) if types else None
+        if kind is None:
+            walk.record(section, (name,), name, False)
+        else:
+            walk.follow(steps_of(kind, name, False), section, (name,))
     return walk.findings
 
 
@@ -138,6 +178,26 @@ class _Walk:
         self.findings: Findings = []
         self._full = False
 
+    def follow(self, steps: tuple[Step, ...], record: Mapping[str, Any], path: _Path) -> None:
+        """The steps of a record whose type is known."""
+        for name, field, nested, observed in steps:
+            value = record.get(name)
+            if value is None:
+                continue
+            if field is not None:
+                if value.__class__ is str:
+                    self._judge(field, value, path, name, record, observed)
+                else:
+                    for number, entry in enumerate(value):
+                        self._judge(field, entry, (*path, name), number, record, observed)
+            elif value.__class__ is dict:
+                self.follow(nested, value, (*path, name))
+            else:
+                for number, entry in enumerate(value):
+                    self.follow(nested, entry, (*path, name, number))
+            if self._full:
+                return
+
     def record(self, record: Mapping[str, Any], path: _Path, within: str, observed: bool) -> None:
         """All fields of a record that is, or lies in, the field or section ``within``."""
         for name, value in record.items():
@@ -147,7 +207,7 @@ class _Walk:
             if kind is str:
                 field = coded_field(within, name)
                 if field is not None:
-                    self._judge(field, value, (*path, name), record, observed)
+                    self._judge(field, value, path, name, record, observed)
             elif kind is dict:
                 self.record(value, (*path, name), name, observed or name in OBSERVED)
             elif kind is list and value:
@@ -161,16 +221,18 @@ class _Walk:
             if entry.__class__ is dict:
                 self.record(entry, (*path, number), name, observed)
             elif field is not None and entry.__class__ is str:
-                self._judge(field, entry, (*path, number), record, observed)
+                self._judge(field, entry, path, number, record, observed)
             if self._full:
                 return
 
-    def _judge(self, field: Coded, value: str, path: _Path, record: Mapping[str, Any], observed: bool) -> None:
+    def _judge(self, field: Coded, value: str, path: _Path, last: str | int, record: Mapping[str, Any], observed: bool) -> None:
+        if self._full:
+            return
         remarks = self._remembered(field, value, record) if field.code else field.judge(value, self._lists, record)
         for code, reason in remarks:
             found = observed or field.name in OBSERVED or field.name in self._observed
             told = f"{_AS_FOUND}{reason}" if found else f"{reason}{_ADVICE.get(code, '')}"
-            self.findings.append(code_finding(code, _written(path), told))
+            self.findings.append(code_finding(code, _written((*path, last)), told))
             self._full = len(self.findings) > FINDINGS_LIMIT
 
     def _remembered(self, field: Coded, value: str, record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -7,8 +7,10 @@ publisher service. Times are Unix milliseconds UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypedDict, cast
+
+from broker.values import immutable
 
 Sections = Mapping[str, Mapping[str, Any]]
 """Section name to record: what the typed dictionaries of the family modules describe, and what the Avro codec takes."""
@@ -27,7 +29,7 @@ PURPOSES: Final = (
 """Closed vocabularies of the header (domain dictionary 2.1 and 3.1), spelt as the symbols of ``schemas/header/v1/header.avsc``."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Audience:
     """Whom the originator wants to reach; recipients never see it. Policy still decides who may receive."""
 
@@ -46,7 +48,7 @@ def audience_of(record: Mapping[str, object]) -> Audience:
     return Audience(tuple(lists["agencies"]), tuple(lists["communities"]), tuple(lists["countries"]))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Evaluation:
     """The European 4x4 grades: ``source`` A, B, C or X; ``information`` I1 to I4. Given for intelligence, not for facts."""
 
@@ -54,7 +56,7 @@ class Evaluation:
     information: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Correlation:
     """What a message belongs to: the 16-byte id of the message that caused it, another owner's subject, a case."""
 
@@ -64,7 +66,7 @@ class Correlation:
     case_ref: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Message:
     """The publisher's typed input. Nothing is checked here: see :func:`broker.families.catalogue.check`.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from broker.errors import Refusal
+from broker.values import immutable
 
 ROLES: Final = ("ORIGIN", "EXPORT", "TRANSIT", "TRANSHIPMENT", "DESTINATION", "ZONE_HOST", "LICENCE_ISSUER", "PLACE")
 """What a country can be to a movement or a licence."""
@@ -21,7 +22,7 @@ _CATEGORY = re.compile(r"[A-Z][A-Z0-9_]{1,31}")
 _HS = re.compile(r"(?!00|77)[0-9]{6}(?:[0-9]{2})?")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RoutingLabels:
     """Countries with their role, HS chapters (two digits), risk category, free zone. Both tuples are sorted and unique."""
 
@@ -49,10 +50,11 @@ def well_formed_hs(code: object) -> bool:
     return isinstance(code, str) and _HS.fullmatch(code) is not None
 
 
+@lru_cache(maxsize=1024)
 def check_routing(labels: RoutingLabels) -> Refusal | None:
     """Refuse labels that did not come from :func:`routing_labels` on sound sections: a stranger can sign any text.
 
-    Returns a Refusal with code BAD_LABELS and a path below ``header.routing``.
+    Returns a Refusal with code BAD_LABELS and a path below ``header.routing``. Remembered: the same routes come again and again.
     """
     if labels.countries != tuple(sorted(set(labels.countries))):
         return Refusal("BAD_LABELS", "sort the countries by code and role, each pair once", "header.routing.countries")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from broker.values import immutable
+
 DEFAULT_DENY: Final = "default-deny"
 """The rule of a deny that no ``forbid`` made: no ``permit`` applied."""
 
@@ -29,7 +31,7 @@ class Member:
     suspended: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Labels:
     """What policy knows of a message: header and audience, never content. Hashable. Times are Unix milliseconds.
 
@@ -58,7 +60,7 @@ class Labels:
     embargo_until_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Release:
     """What one agency gets: the rule by which it receives, and for each section the rule that gave or withheld it."""
 
@@ -77,7 +79,7 @@ class Denial:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Distribution:
     """Who gets what of one message, every member but the originator once, in order of agency id.
 
@@ -89,7 +91,7 @@ class Distribution:
     until_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Verdict:
     """The answer to one question.
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from broker.values import immutable
+
 Fault = Literal["FORM", "SPELLING", "CHECK"]
 """FORM: not of the scheme. SPELLING: of the scheme, in another way of writing than its normal form. CHECK: the check digit differs."""
 
@@ -17,7 +19,7 @@ SHOWN: Final = 40
 """Most characters of a value that are quoted in a reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Verdict:
     """The verdict on ``value``; ``fault`` is None where it is right.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import date, datetime
 from decimal import Decimal
@@ -164,4 +165,4 @@ def test_completion_leaves_mistakes_for_the_codec() -> None:
 def test_builders_take_every_label() -> None:
     """A label of Message that no builder could set would be lost; valid_until_ms and the parts are arguments of their own."""
     own = {"family", "subject", "sections", "audience", "valid_until_ms"}
-    assert set(LabelArguments.__annotations__) == set(Message.__slots__) - own
+    assert set(LabelArguments.__annotations__) == {field.name for field in dataclasses.fields(Message)} - own
