@@ -187,12 +187,12 @@ class _Walk:
             if field is not None:
                 if value.__class__ is str:
                     self._judge(field, value, path, name, record, observed)
-                else:
+                elif value.__class__ is list:
                     for number, entry in enumerate(value):
                         self._judge(field, entry, (*path, name), number, record, observed)
             elif value.__class__ is dict:
                 self.follow(nested, value, (*path, name))
-            else:
+            elif value.__class__ is list:
                 for number, entry in enumerate(value):
                     self.follow(nested, entry, (*path, name, number))
             if self._full:

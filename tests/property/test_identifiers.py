@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from string import ascii_uppercase, digits
-from typing import Any, get_args, get_origin, is_typeddict
+from typing import Any, Literal, get_args, get_origin, is_typeddict
 
 import pytest
 from hypothesis import given, settings
@@ -105,7 +105,8 @@ def records_of(kind: type) -> st.SearchStrategy[dict[str, Any]]:
 
 def _values_of(bare: Any, nullable: bool) -> st.SearchStrategy[Any]:
     inside = get_args(bare)[0] if get_origin(bare) is list else bare
-    value: st.SearchStrategy[Any] = records_of(inside) if is_typeddict(inside) else NEAR if inside is str else st.just(7)
+    plain = st.sampled_from(get_args(inside)) if get_origin(inside) is Literal else NEAR if inside is str else st.just(7)
+    value: st.SearchStrategy[Any] = records_of(inside) if is_typeddict(inside) else plain
     if get_origin(bare) is list:
         value = st.lists(value, max_size=2)
     return st.one_of(st.none(), value) if nullable else value
