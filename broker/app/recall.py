@@ -16,8 +16,9 @@ from typing import Any, Final
 import structlog
 
 from broker import ids
+from broker.envelope.cose import Sign1
 from broker.envelope.note import read_note
-from broker.envelope.receipt import Receipt, receipt_of
+from broker.envelope.receipt import Receipt, receipt_of, version_of
 from broker.errors import BrokerError, Refusal, RefusedError, UsageError
 from broker.exchange.recall_status import RecallStatus, Terms, recall_status
 from broker.exchange.receive import DELIVERY_LIMIT
@@ -28,7 +29,8 @@ from broker.families.recall import RecallAction, RecallReason, recall
 from broker.families.recall_reply import RecallAnswer, recall_reply, reply_subject
 from broker.ports import Clock
 from broker.register.answers import Answer
-from broker.schema.catalogue import Catalogue, Section
+from broker.schema.catalogue import Catalogue
+from broker.schema.codec import AvroRecord
 from broker.service.publisher import Handle, Publisher
 from broker.storage.home import AgencyHome
 from broker.storage.own_copies import SqliteOwnCopies
@@ -129,11 +131,8 @@ class Recalls:
                     yield reader
 
     def _receipts(self, subject: str) -> list[Receipt]:
-        schema = self._catalogue.current("receipt", "receipt")
-        if schema is None:
-            raise LookupError("the catalogue has no schema for receipt")
         notes = [note for reader in self._stores() for note in reader.receipts(ids.subject_id(subject))]
-        return [receipt for note in notes if (receipt := stored_receipt(note, schema)) is not None]
+        return [receipt for note in notes if (receipt := stored_receipt(note, self._catalogue)) is not None]
 
     @staticmethod
     def _said(reader: RegisterReader, subject: str) -> list[Said]:
@@ -150,14 +149,21 @@ class Recalls:
         return Terms(found.row.revision, found.row.reason or "", core.get("action", ""), due_ms)
 
 
-def stored_receipt(note: bytes, schema: Section) -> Receipt | None:
-    """A receipt from a publisher's store. It was verified before it was stored, so it is only read here."""
+def stored_receipt(note: bytes, catalogue: Catalogue) -> Receipt | None:
+    """A receipt of any version from a publisher's store. It was verified before it was stored, so it is only read here."""
     signed = read_note(note, DELIVERY_LIMIT)
-    record = signed if isinstance(signed, Refusal) else schema.read(signed.payload, logical=False)
+    record = signed if isinstance(signed, Refusal) else _stored_record(signed, catalogue)
     if isinstance(record, Refusal):
         _log.error("a stored receipt cannot be read", code=record.code, reason=record.reason)
         return None
     return receipt_of(record)
+
+
+def _stored_record(signed: Sign1, catalogue: Catalogue) -> AvroRecord | Refusal:
+    schema = catalogue.named("receipt", "receipt", version_of(signed.content_type) or 0)
+    if schema is None:
+        return Refusal("BAD_STATEMENT", f"content type `{signed.content_type[:60]}` is no known receipt's")
+    return schema.read(signed.payload, logical=False)
 
 
 def _said(answer: Answer) -> Said:

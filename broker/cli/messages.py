@@ -74,7 +74,7 @@ def answered_json(handle: Handle, receipt: Receipt) -> dict[str, Any]:
         "path": receipt.path, "reason": receipt.reason, "advice": receipt.advice, "admitted_at": iso(receipt.admitted_at),
         "findings": _findings(handle.findings, receipt.findings),
         "recipients": [
-            {"agency": r.agency, "sections": list(r.sections), "withheld": list(r.withheld), "withdrawn": r.withdrawn}
+            {"agency": r.agency, "rule": r.rule, "sections": list(r.sections), "withheld": list(r.withheld), "withdrawn": r.withdrawn}
             for r in receipt.recipients
         ],
     }  # fmt: skip

@@ -164,8 +164,7 @@ async def answer(
 
 
 async def trace(subject: str, *, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> int:
-    """Show who received a subject of your own: revisions, sections, when, under which rule where the receipt leaves no choice, and what
-    each answered.
+    """Show who received a subject of your own: revisions, sections, when, under which rule, and what each answered.
 
     Example: broker trace SG-CUSTOMS/2026/000123 --as SG-CUSTOMS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from rich.markup import escape
@@ -70,8 +71,8 @@ def trace_json(subject: str, trace: Trace) -> dict[str, Any]:
 def _sent_json(sent: Sent) -> dict[str, Any]:
     return {
         "revision": sent.revision, "admitted_at": iso(sent.admitted_at), "sections": list(sent.sections), "withheld": list(sent.withheld),
-        "withdrawn": sent.withdrawn, "rule": sent.rule, "policy_version": sent.policy_version,
-        "directory_version": sent.directory_version,
+        "withdrawn": sent.withdrawn, "rule": sent.rule, "withheld_by": dict(zip(sent.withheld, sent.withheld_by, strict=False)),
+        "policy_version": sent.policy_version, "directory_version": sent.directory_version,
     }  # fmt: skip
 
 
@@ -91,8 +92,16 @@ def trace_told(trace: Trace) -> str:
 
 
 def _sent_told(sent: Sent) -> str:
-    rule = f" by {sent.rule}" if sent.rule else f" [dim]by policy {sent.policy_version}[/dim]"
+    rule = f" by {escape(printable(sent.rule))}" if sent.rule else f" [dim]by policy {sent.policy_version}[/dim]"
     if sent.withdrawn:
         return f"{sent.revision}: [yellow]withdrawn[/]{rule} {iso(sent.admitted_at)}"
-    withheld = f" [yellow]withheld[/] {', '.join(sent.withheld)}" if sent.withheld else ""
-    return f"{sent.revision}: {', '.join(sent.sections)}{withheld}{rule} {iso(sent.admitted_at)}"
+    return f"{sent.revision}: {', '.join(sent.sections)}{rule} {iso(sent.admitted_at)}{_withheld_told(sent)}"
+
+
+def _withheld_told(sent: Sent) -> str:
+    """What was withheld, by rule; without one where the receipt names none."""
+    by_rule: dict[str, list[str]] = {}
+    for section, rule in zip_longest(sent.withheld, sent.withheld_by, fillvalue=""):
+        by_rule.setdefault(rule, []).append(section)
+    told = [", ".join(sections) + (f" by {escape(printable(rule))}" if rule else "") for rule, sections in by_rule.items()]
+    return f" [yellow]withheld[/] {', '.join(told)}" if told else ""

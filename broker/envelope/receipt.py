@@ -1,6 +1,8 @@
-"""The receipt: the relay's signed answer to an originator. Payload of a note, Avro ``schemas/receipt/v1/receipt.avsc``.
+"""The receipt: the relay's signed answer to an originator. Payload of a note, Avro ``schemas/receipt/vN/receipt.avsc``.
 
-It says whether a message was accepted, and if not at which admission step, why and what to do; and to whom it went.
+It says whether a message was accepted, and if not at which admission step, why and what to do; and to whom it went, by which rule.
+
+The content type in the protected header names the version. Version 1 names no rules; receipts are kept for years, so it is read too.
 """
 
 from __future__ import annotations
@@ -11,20 +13,33 @@ from typing import Any, Final
 from broker.errors import Finding
 from broker.values import immutable
 
-CONTENT_TYPE: Final = "application/vnd.broker.receipt+avro;v=1"
-"""Content type in the protected header of a receipt."""
+VERSION: Final = 2
+"""The newest version."""
+CONTENT_TYPES: Final = {version: f"application/vnd.broker.receipt+avro;v={version}" for version in range(1, VERSION + 1)}
+"""Content type in the protected header of a receipt, by version."""
+CONTENT_TYPE: Final = CONTENT_TYPES[VERSION]
+"""That of the newest version."""
+_VERSIONS: Final = {content_type: version for version, content_type in CONTENT_TYPES.items()}
+
+
+def version_of(content_type: str) -> int | None:
+    """Which version a content type names; None where it is no receipt's, or one of a version that this program does not know."""
+    return _VERSIONS.get(content_type)
 
 
 @immutable
 class Disclosure:
     """Who got the message, and which sections were given to it or withheld from it.
 
-    Without a section it is a *withdrawal*: the agency held an earlier revision and is told that it may not any longer.
+    Without a section it is a *withdrawal*: the agency held an earlier revision and is told that it may not any longer. ``rule`` let it
+    receive the message, ``withheld_by`` are the rules of the sections in ``withheld``, in that order; None and empty in version 1.
     """
 
     agency: str
     sections: tuple[str, ...]
     withheld: tuple[str, ...]
+    rule: str | None = None
+    withheld_by: tuple[str, ...] = ()
 
     @property
     def withdrawn(self) -> bool:
@@ -66,8 +81,9 @@ class Receipt:
     findings: tuple[Finding, ...]
 
 
-def receipt_record(receipt: Receipt) -> dict[str, object]:
-    """The Avro record of a receipt."""
+def receipt_record(receipt: Receipt, version: int = VERSION) -> dict[str, object]:
+    """The Avro record of a receipt; version 1 leaves out the rules."""
+    told = _with_rules if version > 1 else _without_rules
     return {
         "exchange_id": receipt.exchange_id,
         "environment": receipt.environment,
@@ -90,13 +106,27 @@ def receipt_record(receipt: Receipt) -> dict[str, object]:
         "admitted_at": receipt.admitted_at,
         "policy_version": receipt.policy_version,
         "directory_version": receipt.directory_version,
-        "recipients": [{"agency": d.agency, "sections": list(d.sections), "withheld": list(d.withheld)} for d in receipt.recipients],
+        "recipients": [told(each) for each in receipt.recipients],
         "findings": [{"severity": f.severity, "code": f.code, "path": f.path, "reason": f.reason} for f in receipt.findings],
     }
 
 
+def _with_rules(to: Disclosure) -> dict[str, object]:
+    return {
+        "agency": to.agency,
+        "sections": list(to.sections),
+        "withheld": list(to.withheld),
+        "rule": to.rule,
+        "withheld_by": list(to.withheld_by),
+    }
+
+
+def _without_rules(to: Disclosure) -> dict[str, object]:
+    return {"agency": to.agency, "sections": list(to.sections), "withheld": list(to.withheld)}
+
+
 def receipt_of(record: Mapping[str, Any]) -> Receipt:
-    """The receipt of an Avro record that fits the schema, with logical types left as integers and bytes."""
+    """The receipt of an Avro record that fits the schema of its version, with logical types left as integers and bytes."""
     return Receipt(
         exchange_id=record["exchange_id"],
         environment=record["environment"],
@@ -119,6 +149,11 @@ def receipt_of(record: Mapping[str, Any]) -> Receipt:
         admitted_at=record["admitted_at"],
         policy_version=record["policy_version"],
         directory_version=record["directory_version"],
-        recipients=tuple([Disclosure(d["agency"], tuple(d["sections"]), tuple(d["withheld"])) for d in record["recipients"]]),
+        recipients=tuple([_disclosure(each) for each in record["recipients"]]),
         findings=tuple([Finding(f["severity"], f["code"], f["path"], f["reason"]) for f in record["findings"]]),
     )
+
+
+def _disclosure(record: Mapping[str, Any]) -> Disclosure:
+    by = tuple(record.get("withheld_by", ()))
+    return Disclosure(record["agency"], tuple(record["sections"]), tuple(record["withheld"]), record.get("rule"), by)

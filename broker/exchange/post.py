@@ -57,7 +57,8 @@ class Post:
         self._rules, self._alg, self._kid = rules, alg, kid
         self._trees: list[Tree] = []
         self._slip_protected = cose.protected_header(alg, kid, slip.CONTENT_TYPE)
-        self._receipt_protected = cose.protected_header(alg, kid, receipt.CONTENT_TYPE)
+        self._receipt = rules.written("receipt")
+        self._receipt_protected = cose.protected_header(alg, kid, receipt.CONTENT_TYPES[self._receipt.version])
         self._deliveries: list[_Delivery] = []
         self._unsigned: list[Answer] = []
         self._answers: list[Answer] = []
@@ -71,7 +72,7 @@ class Post:
 
     def answer(self, key: bytes, note: receipt.Receipt) -> Answer:
         """A new receipt."""
-        payload = self._rules.schema("receipt").codec.encode(receipt.receipt_record(note))
+        payload = self._receipt.codec.encode(receipt.receipt_record(note, self._receipt.version))
         answer = Answer(note.originator, key, unsigned=payload, size=len(payload) + PROOF_BYTES)
         self._unsigned.append(answer)
         self._answers.append(answer)

@@ -144,14 +144,17 @@ def _check_disclosure(signed: slip.Slip, committed: set[str], carried: set[str])
 
 
 def read_receipt(value: bytes, rules: Rules) -> receipt.Receipt | Refusal:
-    """Verify a relay's receipt from an inbox."""
+    """Verify a relay's receipt from an inbox, in any version."""
     signed = read_note(value, DELIVERY_LIMIT)
     if isinstance(signed, Refusal):
         return signed
-    payload = _relay_signed(signed, receipt.CONTENT_TYPE, rules)
+    version = receipt.version_of(signed.content_type)
+    payload = _relay_signed(signed, receipt.CONTENT_TYPES[version or receipt.VERSION], rules)
     if isinstance(payload, Refusal):
         return payload
-    schema = rules.schema("receipt")
+    schema = rules.catalogue.named("receipt", "receipt", version or 0)
+    if schema is None:
+        return Refusal("BAD_SLIP", f"the receipt's schema, version {version}, is not known here")
     record = schema.read(payload, logical=False)
     if isinstance(record, Refusal):
         return Refusal("BAD_SLIP", record.reason, record.path)

@@ -454,9 +454,7 @@ class Batch:
             admitted_at=now_ms,
             policy_version=self.rules.policy_version,
             directory_version=self.rules.directory.version,
-            recipients=tuple(
-                receipt.Disclosure(r.agency, tuple(name for name, _ in r.given), tuple(name for name, _ in r.withheld)) for r in releases
-            ),
+            recipients=tuple([_disclosed(release) for release in releases]),
             findings=bounded(findings),
         )
         key = b"r/" + subject.encode() + mark if subject else UNREADABLE
@@ -475,6 +473,12 @@ class Batch:
             records.append(Outgoing(JOURNAL, None, cbor.encode([self.shard.number, list(self._leaves)])))
         records += self.shard.drain()
         return records
+
+
+def _disclosed(release: Release) -> receipt.Disclosure:
+    """What a receipt says of one recipient."""
+    withheld, by = tuple([name for name, _ in release.withheld]), tuple([rule for _, rule in release.withheld])
+    return receipt.Disclosure(release.agency, tuple([name for name, _ in release.given]), withheld, release.rule, by)
 
 
 def _shown(text: str) -> str:

@@ -54,6 +54,14 @@ class Rules:
             raise LookupError(f"the catalogue has no schema for {name}")
         return section
 
+    def written(self, name: str) -> Section:
+        """The schema of these that is written: a new version not before the exchange has announced it, which its operator does when
+        everybody can read it."""
+        section = self.catalogue.written(name, name)
+        if section is None:
+            raise LookupError(f"the catalogue has no schema for {name}")
+        return section
+
 
 def members_of(directory: Directory) -> dict[str, Member]:
     """The directory's agencies as policy sees them."""

@@ -1,8 +1,8 @@
 """What an owner can say of one of its subjects: who received what, and what came back. Computed from its own receipts and register.
 
-A receipt (:mod:`broker.envelope.receipt`) names recipients, sections given and withheld, the time and the versions of policy and
-directory. It does not name rules, so a rule is told only where the receipt leaves no choice: a recall and a withdrawal
-(:mod:`broker.exchange.recall`) each have one. Times are Unix milliseconds UTC.
+A receipt (:mod:`broker.envelope.receipt`) names recipients, sections given and withheld, the rules that decided, the time and the
+versions of policy and directory. One of version 1 names no rules: they are then told only where there is no choice, of a recall and of
+a withdrawal (:mod:`broker.exchange.recall`), which have one each. Times are Unix milliseconds UTC.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One delivery to one agency, by the receipt of the revision. ``rule`` None: the receipt does not say, and policy decided it in the
-    version that is named."""
+    """One delivery to one agency, by the receipt of the revision. ``withheld_by`` are the rules of ``withheld``, in its order. Empty, and
+    ``rule`` None: the receipt does not say, and policy decided it in the version that is named."""
 
     revision: int
     admitted_at: int
     sections: tuple[str, ...]
     withheld: tuple[str, ...]
+    withheld_by: tuple[str, ...]
     rule: str | None
     policy_version: int
     directory_version: int
@@ -57,7 +58,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything about one recipient of a subject,: what it was sent by revision, what it said by time."""
+    """Everything about one recipient of a subject: what it was sent by revision, what it said by time."""
 
     agency: str
     sent: tuple[Sent, ...]
@@ -75,9 +76,10 @@ def traces(receipts: Iterable[Receipt], said: Iterable[Said], recalled: int | No
     for receipt in accepted(receipts):
         revision = receipt.revision or 0
         for each in receipt.recipients:
-            rule = NO_LONGER_DISCLOSED if each.withdrawn else REACHES_HOLDERS if revision == recalled else None
+            rule = each.rule or (NO_LONGER_DISCLOSED if each.withdrawn else REACHES_HOLDERS if revision == recalled else None)
+            what = each.sections, each.withheld, each.withheld_by
             versions = receipt.policy_version, receipt.directory_version
-            sent.setdefault(each.agency, []).append(Sent(revision, receipt.admitted_at, each.sections, each.withheld, rule, *versions))
+            sent.setdefault(each.agency, []).append(Sent(revision, receipt.admitted_at, *what, rule, *versions))
     heard: dict[str, list[Said]] = {agency: [] for agency in sent}
     for each in sorted(said, key=lambda each: (each.at_ms, each.kind, each.subject)):
         if each.agency in heard:

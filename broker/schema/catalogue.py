@@ -175,6 +175,9 @@ class Catalogue:
 
     def named(self, family: str, section: str, version: int) -> Section | None:
         """The section of this name and version."""
+        current = self._current.get((family, section))
+        if current is not None and current.version == version:
+            return current
         return next((each for each in self.versions(family, section) if each.version == version), None)
 
     def current(self, family: str, section: str) -> Section | None:

@@ -14,7 +14,8 @@ another meaning. The rules are those of Avro's schema resolution (Avro 1.12), of
 - a namespace stays that of the first version: Java's resolver compares full names of enums and fixed types;
 - symbols stay, and keep their places, which some code lists count by; new ones come last and need a default in the old version;
 - a mark of ``nominal`` stays, and a section that had no personal field gets none: policy has released it as such;
-- header, slip and receipt have no second version: a content type names them on the wire, not an id.
+- header and slip have no second version: a content type names them on the wire, not an id. A receipt may get one, which is written
+  under a content type of its own: a WARN, since a program has to know that type.
 
 A ``doc`` may change otherwise. Both schemas have passed the lint. A finding of severity REJECT means: not side by side.
 """
@@ -40,7 +41,7 @@ CHANGES: Final[dict[str, tuple[str, str]]] = {
     "CHANGE_NAMESPACE": ("REJECT", "keep the namespace of the first version"),
     "CHANGE_SYMBOLS": ("REJECT", "keep all symbols in their places; append new ones, if the enum has had a default"),
     "CHANGE_NOMINAL": ("REJECT", "keep the mark; a new personal field belongs into a section that has some"),
-    "CHANGE_FRAME": ("REJECT", "header, slip and receipt change only together with their content type"),
+    "CHANGE_FRAME": ("REJECT", "header and slip stay; a new receipt is written under a content type of its own"),
     "CHANGE_RELEASED": ("REJECT", "restore the released file, and put the change into a new version"),
     "CHANGE_UNLISTED": ("REJECT", "list the file: `python -m docs.generate`, or `broker schema release` once it is final"),
     "CHANGE_ADDED": ("INFO", "agencies that know the old version do not see the field"),
@@ -48,12 +49,17 @@ CHANGES: Final[dict[str, tuple[str, str]]] = {
 }
 """Code of a change: its gravest severity, and what to do instead. A milder case of the same code is a WARN."""
 
+IN_VERSIONS: Final = frozenset({"receipt"})
+"""Of what a content type names, that which programs know in several versions (:data:`broker.envelope.receipt.CONTENT_TYPES`)."""
+
 
 def compare(old: JsonValue, new: JsonValue, *, family: str = "") -> list[Finding]:
     """Everything that changed from an older to a newer version of a section's schema, both ways; paths as ``items[].unit``."""
     comparison = _Comparison()
     if family in OPEN_TO_ALL:
-        comparison.found("CHANGE_FRAME", "", f"there is one version of {family} for all")
+        several = family in IN_VERSIONS
+        reason = "programs read it only under a content type that they know" if several else f"there is one version of {family} for all"
+        comparison.found("CHANGE_FRAME", "", reason, mild=several)
     before, after = expanded(old), expanded(new)
     comparison.personal = any(field.schema.get("nominal") is True for field in fields(before))
     comparison.node(before, after, "")

@@ -257,6 +257,9 @@ async def _back(stage: Stage) -> None:
     ran = await asyncio.to_thread(stage.call, "trace", SUBJECT, "--as", OWNER)
     lines = [line for line in ran.out.splitlines() if "recall-reaches-holders" in line and "recall answered DELETED" in line]
     report.check("the trace has a line for each of the five", holds=len(lines) == 5)
+    report.check(
+        "each line names the rule under which the first revision was received", holds=all(" by receive-" in line for line in lines)
+    )
 
 
 def main() -> int:

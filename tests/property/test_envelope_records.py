@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.envelope.header import Correlation, Evaluation, Header, Routing, header_of, header_record
-from broker.envelope.receipt import Disclosure, Receipt, receipt_of, receipt_record
+from broker.envelope.receipt import VERSION, Disclosure, Receipt, receipt_of, receipt_record
 from broker.envelope.section import Commitment
 from broker.envelope.slip import Slip, slip_of, slip_record
 from broker.errors import Finding
@@ -33,9 +33,9 @@ def physical(schema: Any) -> Any:
     return [physical(entry) for entry in schema] if isinstance(schema, list) else schema  # pyright: ignore[reportUnknownVariableType]
 
 
-def load(name: str) -> dict[str, Any]:
+def load(name: str, version: int = 1) -> dict[str, Any]:
     """The schema file of one of the three records."""
-    return physical(json.loads((SCHEMAS / name / "v1" / f"{name}.avsc").read_text(encoding="utf-8")))
+    return physical(json.loads((SCHEMAS / name / f"v{version}" / f"{name}.avsc").read_text(encoding="utf-8")))
 
 
 def values(schema: Any, named: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
@@ -63,7 +63,7 @@ def values(schema: Any, named: dict[str, st.SearchStrategy[Any]]) -> st.SearchSt
     return made
 
 
-HEADER, SLIP, RECEIPT = load("header"), load("slip"), load("receipt")
+HEADER, SLIP, RECEIPT, RECEIPT_V1 = load("header"), load("slip"), load("receipt", VERSION), load("receipt")
 
 
 def check(schema: dict[str, Any], record: dict[str, Any], there: Callable[[Any], Any], back: Callable[[Any], dict[str, object]]) -> None:
@@ -96,6 +96,24 @@ def test_slips(record: dict[str, Any]) -> None:
 def test_receipts(record: dict[str, Any]) -> None:
     """Receipt and Avro record are each other's image."""
     check(RECEIPT, record, receipt_of, receipt_record)
+
+
+@given(values(RECEIPT_V1, {}))
+@LAW
+def test_receipts_of_version_1(record: dict[str, Any]) -> None:
+    """A record of version 1 is a receipt that names no rules, and that receipt written in version 1 is the record."""
+    check(RECEIPT_V1, record, receipt_of, lambda receipt: receipt_record(receipt, 1))
+    assert all(each.rule is None and each.withheld_by == () for each in receipt_of(record).recipients)
+
+
+@given(values(RECEIPT, {}))
+@LAW
+def test_what_version_1_leaves_out(record: dict[str, Any]) -> None:
+    """Written in version 1, a receipt loses the rules and nothing else."""
+    receipt = receipt_of(record)
+    bare = tuple(dataclasses.replace(each, rule=None, withheld_by=()) for each in receipt.recipients)
+    check(RECEIPT_V1, receipt_record(receipt, 1), receipt_of, lambda receipt: receipt_record(receipt, 1))
+    assert receipt_of(receipt_record(receipt, 1)) == dataclasses.replace(receipt, recipients=bare)
 
 
 def records(schema: Any) -> dict[str, list[str]]:

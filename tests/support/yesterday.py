@@ -13,6 +13,8 @@ Texts = dict[tuple[str, str, int], str]
 TODAY: Final[Texts] = schema_texts()
 NAME: Final = ("alert", "route", 2)
 YESTERDAY: Final[Texts] = {name: text for name, text in TODAY.items() if name != NAME}
+BEFORE_RULES: Final[Texts] = {name: text for name, text in TODAY.items() if name != ("receipt", "receipt", 2)}
+"""A program whose receipts name no rules."""
 ADDED: Final[dict[str, Any]] = {
     "free_zone_role": "STORAGE",
     "free_zone_operator": "Example Zone Authority",

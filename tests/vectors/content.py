@@ -124,7 +124,8 @@ class Schema:
 
 HEADER: Final = Schema("header/v1/header")
 SLIP: Final = Schema("slip/v1/slip")
-RECEIPT: Final = Schema("receipt/v1/receipt")
+RECEIPT_V1: Final = Schema("receipt/v1/receipt")
+RECEIPT: Final = Schema("receipt/v2/receipt")
 SECTION_SCHEMAS: Final = {
     "audience": Schema("audience/v1/audience"),
     "core": Schema("alert/v1/core"),
@@ -187,7 +188,7 @@ def slip(leaf: bytes, given: list[str], withheld: list[str], **changes: Any) -> 
 
 
 def receipt(leaf: bytes | None, digest: bytes, **changes: Any) -> Record:
-    """The relay's answer to SG-CUSTOMS; ``changes`` replace fields."""
+    """The relay's answer to SG-CUSTOMS, as version 1 has it; ``changes`` replace fields."""
     return {
         "exchange_id": EXCHANGE, "environment": ENVIRONMENT, "originator": "SG-CUSTOMS", "outcome": "ACCEPTED", "code": "", "step": 0,
         "reason": "", "advice": "", "path": "", "message_id": bytes.fromhex("0198c0de00007000800000000000000a"), "stream": STREAM,

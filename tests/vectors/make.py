@@ -32,6 +32,18 @@ from tests.vectors.messages import (
 from tests.vectors.refusals import refusals
 
 FOLDER: Final = Path(__file__).resolve().parent
+RECIPIENTS: Final[list[Record]] = [
+    {
+        "agency": "AE-CUSTOMS", "sections": ["core", "goods"], "withheld": ["grounds"],
+        "rule": "receive.named", "withheld_by": ["default"],
+    },
+    {"agency": "MY-CUSTOMS", "sections": ["core", "goods", "grounds"], "withheld": [], "rule": "receive.community", "withheld_by": []},
+    {
+        "agency": "TH-CUSTOMS", "sections": [], "withheld": ["core", "goods", "grounds"],
+        "rule": "no-longer-disclosed", "withheld_by": ["no-longer-disclosed"] * 3,
+    },
+]  # fmt: skip
+"""Recipients in a receipt of version 2."""
 
 
 def shown_sections(all_of_them: dict[str, bytes], carried: set[str]) -> list[Record]:
@@ -106,7 +118,7 @@ def transaction_vectors() -> dict[str, Record]:
             {"agency": "MY-CUSTOMS", "sections": ["core", "goods", "grounds"], "withheld": []},
         ],
     )  # fmt: skip
-    leaves.append(sign(RELAY, content.RECEIPT, receipt.CONTENT_TYPE, record))
+    leaves.append(sign(RELAY, content.RECEIPT_V1, receipt.CONTENT_TYPES[1], record))
     (slip_made, _, answer), _ = sign_together(RELAY, leaves)
     return {
         "delivery-batch": {
@@ -127,9 +139,10 @@ def transaction_vectors() -> dict[str, Record]:
     }  # fmt: skip
 
 
-def receipt_vector(about: str, record: Record) -> Record:
+def receipt_vector(about: str, record: Record, version: int = 1) -> Record:
     """A note of the relay."""
-    signed = sign(RELAY, content.RECEIPT, receipt.CONTENT_TYPE, record)
+    schema = content.RECEIPT_V1 if version == 1 else content.RECEIPT
+    signed = sign(RELAY, schema, receipt.CONTENT_TYPES[version], record)
     return {
         "kind": "note", "note": about, "directory": DIRECTORY, "statement": signed.shown,
         "value": note.note_bytes(*signed.parts).hex(),
@@ -169,6 +182,15 @@ def build() -> dict[str, Record]:
         "receipt-refused": receipt_vector(
             "The relay's answer to a record of the outbox that is no parcel: what could not be read is null.",
             content.receipt(None, hashlib.sha256(b"Obj\x01").digest(), **refused),
+        ),
+        "receipt-v2-accepted": receipt_vector(
+            "The answer of receipt-accepted.json in version 2, which names the rule by which each recipient received, and those that "
+            "withheld sections, in the order of withheld. TH-CUSTOMS held an earlier revision and gets nothing of this one: a withdrawal.",
+            content.receipt(signed.leaf, hashlib.sha256(value).digest(), recipients=RECIPIENTS), 2,
+        ),
+        "receipt-v2-refused": receipt_vector(
+            "The answer of receipt-refused.json in version 2: without recipients the record is the same, and the content type is not.",
+            content.receipt(None, hashlib.sha256(b"Obj\x01").digest(), **refused), 2,
         ),
         "parcel-batch": batch_vector(
             "Five records of the outbox of SG-CUSTOMS under one Ed25519 signature (batch form, RFC 9942 receipts over an RFC 9162 tree). "

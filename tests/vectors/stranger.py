@@ -51,6 +51,8 @@ from wire import (
 ENVIRONMENTS = ("production", "test", "exercise")
 HEADER_TYPE = "application/vnd.broker.header+avro;v=1"
 SLIP_TYPE = "application/vnd.broker.slip+avro;v=1"
+RECEIPT_TYPES = {f"application/vnd.broker.receipt+avro;v={version}": f"schemas/receipt/v{version}/receipt.avsc" for version in (1, 2)}
+"""Content types of receipts, and the schema that each names."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -283,8 +285,11 @@ def check_note(vector: Json, schemas: Path) -> list[str]:
     exchange = Exchange.of(vector["directory"], schemas)
     value = bytes.fromhex(vector["value"])
     equal("magic", value[:3].hex(), "584202")
-    schema = json.loads((schemas.parent / vector["statement"]["schema"]).read_text(encoding="utf-8"))
-    check_signed("note", vector["statement"], read_cbor(value[3:]), exchange, schema)
+    item = read_cbor(value[3:])
+    path = RECEIPT_TYPES.get(read_sign1(item).content_type, "no schema of a receipt")
+    equal("schema of the content type", path, vector["statement"]["schema"])
+    schema = json.loads((schemas.parent / path).read_text(encoding="utf-8"))
+    check_signed("note", vector["statement"], item, exchange, schema)
     return ["ok    note: magic, canonical CBOR, signature and record"]
 
 

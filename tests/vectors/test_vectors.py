@@ -15,11 +15,12 @@ from broker.envelope import cose
 from broker.envelope.header import header_of, header_record
 from broker.envelope.note import note_of, read_note
 from broker.envelope.parcel import SLIP, Parcel, parcel_bytes, read_parcel
-from broker.envelope.receipt import receipt_of, receipt_record
+from broker.envelope.receipt import receipt_of, receipt_record, version_of
 from broker.envelope.section import body_of, check_sections
 from broker.envelope.slip import slip_of, slip_record
 from broker.errors import REFUSALS, Refusal
 from broker.exchange.verify import Roots, is_signed
+from broker.storage.schemas import load_catalogue
 from broker.trust.keys import VerifyKey
 from tests.vectors import content, make
 
@@ -83,6 +84,9 @@ def test_the_stranger_is_one() -> None:
         ("delivery-batch", ("slip", "batch", "path", 2)), ("delivery-batch", ("slip", "signature")),
         ("parcel-batch", ("tree", "leaves", 4)), ("parcel-batch", ("messages", 3, "value")), ("parcel-batch", ("messages", 2, "leaf")),
         ("receipt-batch", ("statement", "batch", "root")), ("receipt-batch", ("value",)),
+        ("receipt-v2-accepted", ("statement", "record", "recipients", 0, "rule")),
+        ("receipt-v2-accepted", ("statement", "record", "recipients", 2, "withheld_by", 1)),
+        ("receipt-v2-accepted", ("statement", "schema")), ("receipt-v2-refused", ("statement", "content_type")),
     ],
     ids=lambda part: part if isinstance(part, str) else ".".join(map(str, part)),
 )  # fmt: skip
@@ -153,14 +157,33 @@ def test_we_read_every_message(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if VECTORS[name]["kind"] == "note"])
 def test_we_read_every_note(name: str) -> None:
-    """Our reader finds the signed receipt of each note, and writing it gives the same bytes."""
+    """Our reader finds the signed receipt of each note in the version that its content type names, and writing it in that version gives
+    the same bytes."""
     vector = VECTORS[name]
     value = bytes.fromhex(vector["value"])
     note = read_note(value, LIMIT)
     assert isinstance(note, cose.Sign1)
     assert note_of(note) == value
-    record = content.RECEIPT.decode(verified(note, vector["statement"], vector["directory"]))
-    assert receipt_record(receipt_of(record)) == record
+    version = version_of(note.content_type)
+    assert version is not None
+    schema = {1: content.RECEIPT_V1, 2: content.RECEIPT}[version]
+    payload = verified(note, vector["statement"], vector["directory"])
+    receipt = receipt_of(schema.decode(payload))
+    assert schema.encode(receipt_record(receipt, version)) == payload
+
+
+@pytest.mark.parametrize(("name", "version"), [("receipt-accepted", 1), ("receipt-batch", 1), ("receipt-v2-accepted", 2)])
+def test_the_relay_would_write_the_vectors(name: str, version: int) -> None:
+    """The compiled writer of the shipped schema makes the payload of the vector, and the shipped reader reads the receipt back; rules are
+    in version 2 alone."""
+    payload = bytes.fromhex(VECTORS[name]["statement"]["payload"])
+    section = load_catalogue().named("receipt", "receipt", version)
+    assert section is not None
+    record = section.read(payload, logical=False)
+    assert not isinstance(record, Refusal)
+    receipt = receipt_of(record)
+    assert section.codec.encode(receipt_record(receipt, version)) == payload
+    assert [each.rule for each in receipt.recipients] == [each.get("rule") for each in VECTORS[name]["statement"]["record"]["recipients"]]
 
 
 def verified(signed: cose.Sign1, shown: dict[str, Any], directory: dict[str, Any]) -> bytes:

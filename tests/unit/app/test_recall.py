@@ -10,9 +10,11 @@ from dataclasses import replace
 import pytest
 
 from broker import ids
+from broker.app.parties import Operator
 from broker.app.recall import Recalls
 from broker.errors import UsageError
 from broker.exchange.recall_status import RecallStatus
+from broker.exchange.receive import Opened, open_delivery
 from broker.exchange.topology import CURRENT
 from broker.exchange.trace import Trace
 from broker.families.clocks.dates import DAY_MS, HOUR_MS
@@ -21,11 +23,13 @@ from broker.families.message import Audience, Message
 from broker.families.recall_reply import reply_subject
 from broker.register.answers import SubjectAnswer
 from broker.service.subscriber import Reject, Retry
-from broker.testing.local import LocalAgency
+from broker.testing.clock import FixedClock
+from broker.testing.local import LocalAgency, LocalExchange
 from broker.testing.sample_answers import sample_ack, sample_feedback
 from tests.support.deliveries import bytes_of
 from tests.support.eventually import eventually
-from tests.unit.service.world import COMMUNITY, Taker, World
+from tests.support.yesterday import BEFORE_RULES, TODAY
+from tests.unit.service.world import COMMUNITY, NOW, Taker, World
 
 ALERT = "SG-CUSTOMS/2026/000001"
 MARKS = (b"Example Trading", b"CSQU3054383", b"END_USE_UNCLEAR")
@@ -168,8 +172,8 @@ async def test_a_recall_is_counted_until_everybody_has_answered(five: World) -> 
 
 
 async def test_the_trace_says_who_received_what(five: World) -> None:
-    """One line for each recipient: revisions, sections, when, what it acknowledged, reported and answered. The rule is named where the
-    receipt leaves no choice, and not made up otherwise."""
+    """One line for each recipient: revisions, sections, when, under which rule, what it acknowledged, reported and answered. The rules are
+    those of the slips that the recipient has."""
     await five.agency().publish(warning(five, 1))
     my = five.agency("MY-CUSTOMS")
     await my.publish(sample_ack("MY-CUSTOMS/2026/A-1", target=ALERT, level="L1", now_ms=five.now))
@@ -184,7 +188,7 @@ async def test_the_trace_says_who_received_what(five: World) -> None:
     assert tuple(found) == HOLDERS
     mine = found["MY-CUSTOMS"]
     assert [(sent.revision, sent.admitted_at, sent.rule) for sent in mine.sent] == [
-        (1, at - 1000, None), (2, at + 1000, None), (3, at + 1000, "recall-reaches-holders"),
+        (1, at - 1000, "receive-named"), (2, at + 1000, "receive-named"), (3, at + 1000, "recall-reaches-holders"),
     ]  # fmt: skip
     assert "parties" in mine.sent[0].sections
     assert (mine.codes("ACK"), mine.codes("RECALL_REPLY")) == (("L1", "L3"), ("DELETED",))
@@ -192,6 +196,38 @@ async def test_the_trace_says_who_received_what(five: World) -> None:
     dropped = found["VN-CUSTOMS"].sent[1]
     assert (dropped.withdrawn, dropped.sections, dropped.rule) == (True, (), "no-longer-disclosed")
     assert set(dropped.withheld) == set(found["VN-CUSTOMS"].sent[0].sections)
+    for agency, trace in found.items():
+        opened = [open_delivery(value, five.rules) for value in five.inbox_values(agency)]
+        slips = [(each.slip.rule, dict(each.slip.withheld)) for each in opened if isinstance(each, Opened)]
+        assert [(sent.rule, dict(zip(sent.withheld, sent.withheld_by, strict=True))) for sent in trace.sent] == slips
+
+
+async def test_receipts_without_rules_stay_readable() -> None:
+    """Those of version 1 in the publisher's store: the trace tells their facts without a rule, and those of later revisions with it. The
+    relay writes version 2 only when its operator has announced it."""
+    async with LocalExchange(clock=FixedClock(NOW), shards=1, schemas=BEFORE_RULES) as exchange:
+        owner = await exchange.join("SG-CUSTOMS", "customs", [COMMUNITY])
+        await exchange.join("MY-CUSTOMS", "customs", [COMMUNITY])
+        world = World(exchange, FixedClock(NOW))
+        await owner.publish(warning(world, 1, ["MY-CUSTOMS"]))
+        await exchange.stop_relay()
+        connects = exchange._connect, exchange._connect_admin  # pyright: ignore[reportPrivateUsage]
+        exchange.operator = Operator(exchange.home, *connects, bootstrap="memory:0", clock=world.clock, schemas=TODAY)
+        await exchange.start_relay()
+        await owner.publish(warning(world, 2, ["MY-CUSTOMS"]))
+        async with exchange.operator.registrar() as registrar:
+            assert await registrar.announce(TODAY) == ["receipt/v2/receipt"]
+        await exchange.stop_relay()
+        await exchange.start_relay()
+        await owner.publish(warning(world, 3, ["MY-CUSTOMS"]))
+        await world.learn()
+        assert [[each.rule for each in receipt.recipients] for receipt in world.receipts()] == [[None], [None], ["receive-named"]]
+        found = await traced(world)
+    sent = found["MY-CUSTOMS"].sent
+    assert [(each.revision, each.rule, each.policy_version) for each in sent] == [
+        (1, None, 1), (2, None, 1), (3, "receive-named", 1),
+    ]  # fmt: skip
+    assert len({each.sections for each in sent}) == 1
 
 
 async def test_a_narrowed_audience_is_a_recall_for_those_who_drop_out(five: World) -> None:

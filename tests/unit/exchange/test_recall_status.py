@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -139,8 +140,8 @@ def test_a_refused_revision_is_none() -> None:
     assert "KR-CUSTOMS" not in {trace.agency for trace in traces([*HISTORY, refused], (), 3)}
 
 
-def test_a_trace_names_a_rule_only_where_the_receipt_leaves_no_choice() -> None:
-    """Facts of the receipts by revision, and what was said by time."""
+def test_a_trace_of_receipts_without_rules_names_one_only_where_there_is_no_choice() -> None:
+    """Receipts of version 1: facts by revision, and what was said by time; the rule of a recall and of a withdrawal, and no other."""
     heard = [
         said("MY-CUSTOMS", "L3", 1, kind="ACK", at=NOW + 2),
         said("MY-CUSTOMS", "L1", 1, kind="ACK", at=NOW + 1),
@@ -153,6 +154,18 @@ def test_a_trace_names_a_rule_only_where_the_receipt_leaves_no_choice() -> None:
     ]  # fmt: skip
     assert (found["MY-CUSTOMS"].sent[0].policy_version, found["MY-CUSTOMS"].sent[0].directory_version) == (3, 7)
     assert found["MY-CUSTOMS"].codes("ACK") == ("L1", "L3")
+
+
+def test_a_trace_names_the_rules_that_the_receipts_name() -> None:
+    """Version 2: the rule of each delivery and of each section withheld, beside receipts of version 1 of the same subject."""
+    told = Disclosure("AE-CUSTOMS", ("core",), ("parties", "grounds"), "receive-named", ("default-deny", "stop-grounds"))
+    back = Disclosure("MY-CUSTOMS", (), ("core",), "no-longer-disclosed", ("no-longer-disclosed",))
+    newer = replace(HISTORY[1], recipients=(told, back))
+    found = {trace.agency: trace.sent for trace in traces([HISTORY[0], newer], (), None)}
+    assert [(sent.rule, sent.withheld_by) for sent in found["AE-CUSTOMS"]] == [
+        (None, ()), ("receive-named", ("default-deny", "stop-grounds")),
+    ]  # fmt: skip
+    assert [sent.rule for sent in found["MY-CUSTOMS"]] == [None, "no-longer-disclosed"]
 
 
 AGENCY = st.sampled_from(["AE-CUSTOMS", "MY-CUSTOMS", "TH-CUSTOMS"])

@@ -252,12 +252,20 @@ def test_garbage_is_refused_not_raised() -> None:
     assert post.refused(put(parcel(value), extras=extras)).code == "BAD_SLIP"
 
 
-def forged_receipt(post: Post, by: Any, *, aad: bytes | None = None, content_type: str = receipt.CONTENT_TYPE, **changes: Any) -> bytes:
-    """The receipt of the message, with other content or another signer."""
-    schema = catalogue().current("receipt", "receipt")
+def forged_receipt(
+    post: Post,
+    by: Any,
+    *,
+    aad: bytes | None = None,
+    content_type: str = receipt.CONTENT_TYPE,
+    version: int = receipt.VERSION,
+    **changes: Any,
+) -> bytes:
+    """The receipt of the message, with other content, another signer or in another version."""
+    schema = catalogue().named("receipt", "receipt", version)
     assert schema is not None
     content = replace(post.written.receipts[0], **changes)
-    signed = sign1(schema.codec.encode(receipt.receipt_record(content)), content_type, by, aad or post.bench.rules.aad)
+    signed = sign1(schema.codec.encode(receipt.receipt_record(content, version)), content_type, by, aad or post.bench.rules.aad)
     return note_bytes(signed.protected, signed.payload, signed.signature)
 
 
@@ -287,6 +295,23 @@ def test_forged_receipts_are_refused() -> None:
     ):
         assert isinstance(read_receipt(value, rules), Refusal)
     assert not isinstance(read_receipt(forged_receipt(post, RELAY), rules), Refusal)
+
+
+def test_receipts_of_both_versions_verify() -> None:
+    """The content type names the version: one of version 1 is the same receipt without rules. Under the type of the other version, or of
+    one that nobody knows yet, it is refused."""
+    post = Post()
+    rules, newest = post.bench.rules, post.written.receipts[0]
+    assert read_receipt(forged_receipt(post, RELAY), rules) == newest
+    assert newest.recipients
+    assert all(each.rule and len(each.withheld_by) == len(each.withheld) for each in newest.recipients)
+    older = read_receipt(forged_receipt(post, RELAY, content_type=receipt.CONTENT_TYPES[1], version=1), rules)
+    bare = tuple(replace(each, rule=None, withheld_by=()) for each in newest.recipients)
+    assert older == replace(newest, recipients=bare)
+    for content_type, version in ((receipt.CONTENT_TYPES[1], 2), (receipt.CONTENT_TYPE, 1), ("application/vnd.broker.receipt+avro;v=3", 2)):
+        refused = read_receipt(forged_receipt(post, RELAY, content_type=content_type, version=version), rules)
+        assert isinstance(refused, Refusal)
+        assert refused.code == "BAD_SLIP"
 
 
 def test_inbox_keys() -> None:
