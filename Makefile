@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 export PYTHONHASHSEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit soak faults bench docs wheel lock clean
+.PHONY: help demo test lint unit soak explore faults bench docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ unit: $(STAMP) ## the tests that need no Kafka
 
 soak: $(STAMP) ## the long forms
 	@$(BIN)/python -m pytest -q -m soak
+
+explore: $(STAMP) ## the property tests with examples that no run had before
+	@$(BIN)/python -m pytest -q -m "not kafka and not soak" --hypothesis-profile=explore tests/property tests/hostile
 
 bench: $(STAMP) ## measure this exchange against its peers side by side; ROWS=publish,relay for some rows, ROUNDS=3 for less
 	@ROWS="$(ROWS)" ROUNDS="$(ROUNDS)" $(BIN)/python -m benchmarks

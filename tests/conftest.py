@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from tests.support.kafka_node import KafkaNode, chosen_node
 from tests.support.small_disk import disk_of
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("steady")
+"""Examples are the same in every run, so that a result is a result; ``make explore`` draws new ones. None is timed: machines differ."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
