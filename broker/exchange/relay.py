@@ -167,10 +167,11 @@ class Batch:
 
     def sweep(self, records: Sequence[Record], *, now_ms: int) -> int:
         """Decide again what the next records of ``exchange.current`` say, as far as a sweep is under way and this batch has room; to be
-        called after :meth:`take`. Returns how many were taken."""
-        room, looks = self._weight + BUDGET // 4, 0
+        called after :meth:`take`. Returns how many were taken: where the sweep turns back to the beginning, none of those that follow."""
+        room, looks, until = self._weight + BUDGET // 4, 0, self.shard.sweep.until
         for taken, record in enumerate(records):
-            if self.shard.sweep.position is None or looks == catch_up.LOOKS or self._weight >= room:
+            sweep = self.shard.sweep
+            if sweep.position is None or sweep.until != until or looks == catch_up.LOOKS or self._weight >= room:
                 return taken
             owed = catch_up.owed(record, self.shard, self.rules, self.decider, now_ms=now_ms)
             if owed is not None:

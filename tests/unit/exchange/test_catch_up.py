@@ -287,6 +287,21 @@ def test_rules_that_change_under_way() -> None:
     assert bench.loaded() == bench.shard
 
 
+def test_sweep_that_turns_back_leaves_what_follows() -> None:
+    """Where a sweep turns back to what it had passed before the rules changed, the records behind its mark do not count as read by
+    the second way round: what lies at the beginning is decided again."""
+    bench = Bench()
+    author = bench.author()
+    bench.feed(author.write(bench.alert(1), now_ms=bench.now).value)
+    bench.desk.admit("ID-CUSTOMS", "customs", (COMMUNITY,))
+    bench.renew()
+    written = [bench.sweep(1)]
+    bench.desk.admit(NEWCOMER, "customs", (COMMUNITY,))
+    bench.renew()
+    written += [bench.feed(author.write(bench.alert(2), now_ms=bench.now).value), *bench.swept()]
+    assert {each.header.subject[-1] for each in late(bench, written, NEWCOMER)} >= {"1"}
+
+
 def test_rows_of_an_older_relay() -> None:
     """Of a subject whose row does not say which sections were sent, recipients are sent nothing again, and newcomers get it; its place in
     the outbox is not known."""
