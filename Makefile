@@ -29,8 +29,13 @@ lint: $(STAMP) ## style, types, import directions
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
+# Two halves side by side: the tests that wait for Kafka, and those that only compute, which give way. Both have to pass.
 test: lint ## lint, then every test, on a real Kafka that the tests start
-	@$(BIN)/python -m pytest -q -m "not soak"
+	@told=$$(mktemp); trap 'kill $$computing 2>/dev/null; rm -f "$$told"' EXIT; trap 'exit 130' INT TERM; \
+	nice $(BIN)/python -m pytest -q -m "not kafka and not soak" >"$$told" 2>&1 & computing=$$!; \
+	$(BIN)/python -m pytest -q -m "kafka and not soak"; kafka=$$?; \
+	wait $$computing; without=$$?; cat "$$told"; \
+	test $$kafka -eq 0 && test $$without -eq 0
 
 unit: $(STAMP) ## the tests that need no Kafka
 	@$(BIN)/python -m pytest -q -m "not kafka and not soak"

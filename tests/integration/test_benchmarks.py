@@ -55,7 +55,7 @@ def test_unknown_row_is_told(tmp_path: Path) -> None:
     ran = _bench(tmp_path / "results.json", ROWS="publish,nix")
     assert ran.returncode == 2
     assert "there is no row `nix`" in ran.stderr
-    assert "relay, fanout50, subscribe" in ran.stderr
+    assert "relay, relay-writes, fanout50" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert not ran.stdout
 
