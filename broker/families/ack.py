@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
 from broker.families.rules import bad, check_past, rows
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 AckLevel = Literal["L0", "L1", "L2", "L3", "L4"]
 
@@ -69,6 +68,4 @@ def ack(
 ) -> Message:
     """An acknowledgement of one revision, to its owner unless an audience is given. It is kept for 30 days."""
     labels.setdefault("retention", "R30D")
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(ACK.types, {"core": core})
-    return Message("ack", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    return about_another(ACK, {"core": core}, subject, target, target_revision, audience, valid_until_ms, labels)

@@ -5,14 +5,13 @@ from typing import Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker import ids
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.rfi_reply import RefusalGround
 from broker.families.routing import unrouted
 from broker.families.rules import bad, check_future, check_period, check_purposes, check_subject, first, rows
 from broker.families.shipment import Detail
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 ConsentDecision = Literal["GRANT", "GRANT_WITH_LIMIT", "REFUSE", "WITHDRAW"]
 
@@ -101,6 +100,5 @@ def consent_reply(
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """The owner's answer: ``target`` is the request's subject. It goes to the asker."""
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(CONSENT_REPLY.types, {"core": core, "detail": detail})
-    return Message("consent_reply", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    sections = {"core": core, "detail": detail}
+    return about_another(CONSENT_REPLY, sections, subject, target, target_revision, audience, valid_until_ms, labels)

@@ -4,13 +4,12 @@ from datetime import datetime
 from typing import NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
 from broker.families.rules import bad, check_future, check_period, check_purposes, rows
 from broker.families.shipment import Detail
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 
 class ConsentRequestCore(TypedDict):
@@ -68,6 +67,5 @@ def consent_request(
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """A request for the owner's leave: ``target`` is the owner's subject. It goes to the owner."""
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(CONSENT_REQUEST.types, {"core": core, "detail": detail})
-    return Message("consent_request", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    sections = {"core": core, "detail": detail}
+    return about_another(CONSENT_REQUEST, sections, subject, target, target_revision, audience, valid_until_ms, labels)

@@ -5,13 +5,12 @@ from typing import Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker import ids
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
 from broker.families.rules import bad, rows
 from broker.families.shipment import Detail
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 
 class CorrectionCore(TypedDict):
@@ -101,6 +100,5 @@ def correction(
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """A correction. A proposal goes to the owner of its target; the owner's own record goes where its audience says."""
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(CORRECTION.types, {"core": core, "changes": changes, "detail": detail})
-    return Message("correction", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    sections = {"core": core, "changes": changes, "detail": detail}
+    return about_another(CORRECTION, sections, subject, target, target_revision, audience, valid_until_ms, labels)

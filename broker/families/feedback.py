@@ -5,13 +5,12 @@ from decimal import Decimal
 from typing import Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
 from broker.families.rules import bad, check_amount, check_country, check_past, check_subject, first, found
 from broker.families.shipment import Detail
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 FeedbackResult = Literal[
     "NO_MATCH",
@@ -104,6 +103,4 @@ def feedback(
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """What came of another agency's message. It goes to that agency unless an audience is given."""
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(FEEDBACK.types, {"core": core, "detail": detail})
-    return Message("feedback", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    return about_another(FEEDBACK, {"core": core, "detail": detail}, subject, target, target_revision, audience, valid_until_ms, labels)

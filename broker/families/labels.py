@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from broker import ids
 from broker.errors import Refusal
@@ -49,41 +49,18 @@ def _bad(path: str, reason: str) -> Refusal:
 
 def check_labels(message: Message) -> Refusal | None:
     """The first rule that the message's labels break, as a Refusal with code BAD_LABELS and a path such as ``header.tlp``."""
-    marks = Marks(
-        message.urgency, message.handling, message.handling_caveat, message.tlp, message.pap, message.evaluation, tuple(message.purposes),
-        message.legal_basis, message.onward, message.evidential_use, message.retention, message.language,
-    )  # fmt: skip
     named = message.audience
     return (
         _check_subject(message)
-        or _check_marks(marks)
+        or _check_vocabularies(
+            message.urgency, message.handling, message.tlp, message.pap, message.onward, message.retention, message.evaluation
+        )
+        or _check_purposes(tuple(message.purposes), message.legal_basis, message.language)
+        or _check_handling(message.handling, message.handling_caveat, message.onward, evidential_use=message.evidential_use)
         or _check_times(message)
         or _check_audience(message.tlp, tuple(named.agencies), tuple(named.communities), tuple(named.countries))
         or _check_correlation(message.correlation)
     )
-
-
-class Marks(NamedTuple):
-    """The labels that are the same in most messages of an agency."""
-
-    urgency: str
-    handling: str
-    handling_caveat: str | None
-    tlp: str
-    pap: str | None
-    evaluation: Evaluation | None
-    purposes: tuple[str, ...]
-    legal_basis: str
-    onward: str
-    evidential_use: bool
-    retention: str
-    language: str | None
-
-
-@lru_cache(maxsize=1024)
-def _check_marks(marks: Marks) -> Refusal | None:
-    """Remembered: the few combinations that an agency uses come again and again."""
-    return _check_vocabularies(marks) or _check_purposes(marks) or _check_handling(marks)
 
 
 def _problem(parse: Callable[[str], str], text: str) -> str | None:
@@ -110,44 +87,48 @@ def _one_of(value: str | None, known: tuple[str, ...], path: str) -> Refusal | N
     return _bad(path, f"use one of {', '.join(known).replace('AMBER_STRICT', 'AMBER+STRICT')}")
 
 
-def _check_vocabularies(marks: Marks) -> Refusal | None:
-    grades = marks.evaluation
+@lru_cache(maxsize=1024)
+def _check_vocabularies(
+    urgency: str, handling: str, tlp: str, pap: str | None, onward: str, retention: str, grades: Evaluation | None
+) -> Refusal | None:
+    """Remembered, as are the next two: the few combinations that an agency uses come again and again."""
     return (
-        _one_of(marks.urgency, URGENCIES, "header.urgency")
-        or _one_of(marks.handling, HANDLING, "header.handling")
-        or _one_of(marks.tlp, TLP, "header.tlp")
-        or (None if marks.pap is None else _one_of(marks.pap, PAP, "header.pap"))
-        or _one_of(marks.onward, ONWARD, "header.onward")
-        or _one_of(marks.retention, RETENTION, "header.retention")
+        _one_of(urgency, URGENCIES, "header.urgency")
+        or _one_of(handling, HANDLING, "header.handling")
+        or _one_of(tlp, TLP, "header.tlp")
+        or (None if pap is None else _one_of(pap, PAP, "header.pap"))
+        or _one_of(onward, ONWARD, "header.onward")
+        or _one_of(retention, RETENTION, "header.retention")
         or (None if grades is None else _one_of(grades.source, SOURCE_GRADES, "header.evaluation.source"))
         or (None if grades is None else _one_of(grades.information, INFORMATION_GRADES, "header.evaluation.information"))
     )
 
 
-def _check_purposes(marks: Marks) -> Refusal | None:
-    if not marks.purposes:
+@lru_cache(maxsize=1024)
+def _check_purposes(purposes: tuple[str, ...], legal_basis: str, language: str | None) -> Refusal | None:
+    if not purposes:
         return _bad("header.purposes", "name at least one purpose: nobody may use the content for none")
-    for number, purpose in enumerate(marks.purposes):
+    for number, purpose in enumerate(purposes):
         if purpose not in PURPOSES:
             return _bad(f"header.purposes[{number}]", f"use codes out of {', '.join(PURPOSES)}")
-    if len(set(marks.purposes)) != len(marks.purposes):
+    if len(set(purposes)) != len(purposes):
         return _bad("header.purposes", "name each purpose once")
-    if not _LEGAL_BASIS.fullmatch(marks.legal_basis):
+    if not _LEGAL_BASIS.fullmatch(legal_basis):
         return _bad("header.legal_basis", "give a code and, after a colon, a reference: CMAA:SG-AE, EU2021/821, UNSCR1540")
-    if marks.language is not None and not _LANGUAGE.fullmatch(marks.language):
+    if language is not None and not _LANGUAGE.fullmatch(language):
         return _bad("header.language", "give the language as two small letters of ISO 639-1, such as en")
     return None
 
 
-def _check_handling(marks: Marks) -> Refusal | None:
-    caveat = marks.handling_caveat
-    if marks.handling == "H3" and not (caveat and caveat.strip()):
+@lru_cache(maxsize=1024)
+def _check_handling(handling: str, caveat: str | None, onward: str, *, evidential_use: bool) -> Refusal | None:
+    if handling == "H3" and not (caveat and caveat.strip()):
         return _bad("header.handling_caveat", "H3 means limits in words: write them")
     if caveat is not None and not readable(caveat, CAVEAT_LIMIT):
         return _bad("header.handling_caveat", f"write at most {CAVEAT_LIMIT} visible characters, without control signs")
-    if marks.handling == "H2" and marks.onward not in ("NONE", "CONSENT"):
+    if handling == "H2" and onward not in ("NONE", "CONSENT"):
         return _bad("header.onward", "H2 forbids dissemination without leave: use NONE or CONSENT")
-    if marks.handling == "H1" and marks.evidential_use:
+    if handling == "H1" and evidential_use:
         return _bad("header.evidential_use", "H1 forbids use in court without leave: use false")
     return None
 

@@ -6,12 +6,11 @@ from typing import NotRequired, TypedDict, Unpack
 
 from broker import ids
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
 from broker.families.rules import bad, check_above_zero, check_agency, check_amount, check_day_past, check_lines, rows
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 
 class UsageLine(TypedDict):
@@ -101,6 +100,4 @@ def licence_usage(
 ) -> Message:
     """A write-off: ``target`` is the licence's subject. It goes to the licensing authority."""
     labels.setdefault("purposes", ("LICENSING",))
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(LICENCE_USAGE.types, {"core": core})
-    return Message("licence_usage", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    return about_another(LICENCE_USAGE, {"core": core}, subject, target, target_revision, audience, valid_until_ms, labels)

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
@@ -21,7 +20,7 @@ from broker.families.rules import (
     rows,
 )
 from broker.families.shipment import ControlCode, Detail, Images, RiskCategory, RouteCountry
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 ReachbackQuestion = Literal["CLASSIFY", "LICENCE_NEEDED", "HAZARD"]
 
@@ -134,6 +133,5 @@ def reachback(
 ) -> Message:
     """A question to experts; ``target`` is the seizure or alert that it belongs to, if any."""
     labels.setdefault("urgency", "PRIORITY")
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(REACHBACK.types, {"core": core, "goods": goods, "images": images, "detail": detail})
-    return Message("reachback", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    sections = {"core": core, "goods": goods, "images": images, "detail": detail}
+    return about_another(REACHBACK, sections, subject, target, target_revision, audience, valid_until_ms, labels)

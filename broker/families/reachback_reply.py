@@ -9,13 +9,12 @@ from datetime import datetime
 from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
 from broker.families.rules import bad, check_edition, check_filled, check_lines, check_past, first, found, rows
 from broker.families.shipment import Confidence, ControlCode, Detail, LicenceRef
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 Determination = Literal["CONTROLLED", "NOT_CONTROLLED", "UNDETERMINED"]
 
@@ -106,6 +105,5 @@ def reachback_reply(
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """The experts' answer: ``target`` is the question's subject. It goes to the asker."""
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(REACHBACK_REPLY.types, {"core": core, "determination": determination, "detail": detail})
-    return Message("reachback_reply", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    sections = {"core": core, "determination": determination, "detail": detail}
+    return about_another(REACHBACK_REPLY, sections, subject, target, target_revision, audience, valid_until_ms, labels)

@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
 from broker.families.rules import bad, check_past
 from broker.families.shipment import Detail
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 RecallAnswer = Literal["STOPPED", "DELETED", "CANNOT"]
 
@@ -70,9 +69,7 @@ def recall_reply(
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """A holder's answer to a recall: ``target`` is the recalled subject, ``target_revision`` the recall's. It goes to the owner."""
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(RECALL_REPLY.types, {"core": core, "detail": detail})
-    return Message("recall_reply", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    return about_another(RECALL_REPLY, {"core": core, "detail": detail}, subject, target, target_revision, audience, valid_until_ms, labels)
 
 
 def reply_subject(agency: str, recalled: str, revision: int) -> str:

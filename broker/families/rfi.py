@@ -4,13 +4,12 @@ from datetime import datetime
 from typing import NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
 from broker.families.rules import bad, check_countries, check_filled, check_future, check_subjects, first, rows
 from broker.families.shipment import Parties, RiskCategory
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 
 class RfiCore(TypedDict):
@@ -104,6 +103,5 @@ def rfi(
 ) -> Message:
     """A request for information. It goes to the owner of its target unless an audience is given."""
     labels.setdefault("urgency", "PRIORITY")
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(RFI.types, {"core": core, "questions": questions, "parties": parties})
-    return Message("rfi", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    sections = {"core": core, "questions": questions, "parties": parties}
+    return about_another(RFI, sections, subject, target, target_revision, audience, valid_until_ms, labels)

@@ -4,13 +4,12 @@ from datetime import datetime
 from typing import Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
-from broker.families.completion import complete_sections
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
 from broker.families.rules import bad, check_agency, check_filled, check_future, first, found
 from broker.families.shipment import Parties
-from broker.families.targets import aimed, owner_only
+from broker.families.targets import about_another
 
 ReplyStatus = Literal["FULL", "PARTIAL", "NO_DATA", "REFUSED", "REDIRECTED"]
 RefusalGround = Literal["LAW", "SOVEREIGNTY", "ONGOING_CASE", "DISPROPORTIONATE", "THIRD_PARTY"]
@@ -103,6 +102,5 @@ def rfi_reply(
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """The answer to a request: ``target`` is the request's subject. It goes to the asker unless an audience is given."""
-    labels["correlation"] = aimed(labels, target, target_revision)
-    sections = complete_sections(RFI_REPLY.types, {"core": core, "answers": answers, "parties": parties})
-    return Message("rfi_reply", subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)
+    sections = {"core": core, "answers": answers, "parties": parties}
+    return about_another(RFI_REPLY, sections, subject, target, target_revision, audience, valid_until_ms, labels)

@@ -7,11 +7,13 @@ of its owner, never by the exchange: an author must not learn from a receipt wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from broker import ids
 from broker.errors import Refusal
+from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, Correlation, LabelArguments, Message
 
@@ -55,6 +57,18 @@ def owner_only(target: str | None, subject: str) -> Audience:
     return Audience() if owner == ids.owner_of(subject) else Audience(agencies=(owner,))
 
 
-def aimed(labels: LabelArguments, target: str | None, revision: int | None) -> Correlation:
-    """The links that a builder was given, with the target put in."""
-    return replace(labels.get("correlation", Correlation()), target=target, target_revision=revision)
+def about_another(
+    family: Family,
+    given: Mapping[str, Mapping[str, object] | None],
+    subject: str,
+    target: str | None,
+    target_revision: int | None,
+    audience: Audience | None,
+    valid_until_ms: int | None,
+    labels: LabelArguments,
+) -> Message:
+    """A message about another's subject, for the builders: its target among the links that were given, the sections completed, and its
+    audience the owner of the target where none was given."""
+    labels["correlation"] = replace(labels.get("correlation", Correlation()), target=target, target_revision=target_revision)
+    sections = complete_sections(family.types, given)
+    return Message(family.name, subject, sections, audience or owner_only(target, subject), valid_until_ms=valid_until_ms, **labels)

@@ -20,7 +20,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from broker.storage.home import AgencyHome
-from tests.e2e.licence_life import NUMBER, READERS, Scene, alert, decision, licence_scene, usage
+from tests.e2e.licence_life import NUMBER, READERS, Scene, alert, decision, licence_scene, licence_subject, usage
 from tests.e2e.program import Json, write_jsonl
 from tests.e2e.report import Report
 from tests.support.records import container_number
@@ -67,21 +67,26 @@ def show_life(report: Report, scene: Scene, *, told: bool) -> None:
         scene.licence(agency, code=1)
     scene.publish(alert())
     rows: list[tuple[object, ...]] = []
+    revision = 0
     for step in steps():
         scene.publish(step.message)
+        revision = step.message["revision"] if step.message["subject"] == licence_subject() else revision
         report.say("", f"-- {step.what}")
         seen: list[Any] = []
+        fresh: list[bool] = []
         for agency in READERS:
             if told:
                 report.say(f"$ broker licence show 2026-{NUMBER} --as {agency}", scene.shown(agency).rstrip())
             found = scene.licence(agency)
             seen.append((found["status"], found["items"][0]["remaining"], found["instruction"]))
+            fresh.append(found["revision"] == revision and found["reachable"] is True and found["as_of"] >= found["admitted_at"])
         (standing,) = scene.alerts("--container", "CSQU3054383")
         flags = tuple(flag["code"] for flag in standing["flags"])
         rows.append((step.what, *(f"{status} {left}" for status, left, _ in seen), ", ".join(flags) or "-"))
         same = seen == [(step.status, step.remaining, step.instruction)] * len(READERS)
         report.check(f"all three say {step.status}, {step.remaining} left; the alert's flags are {', '.join(flags) or 'none'}",
                      holds=same and flags == step.flags)  # fmt: skip
+        report.check(f"each answers from revision {revision}, as of a time after its admission, with Kafka reached", holds=all(fresh))
     for command in (("alert", "find", "--container", "CSQU3054383"), ("register", "flags")) if told else ():
         ran = scene.call(*command, "--as", WATCHER)
         report.say("", f"$ broker {' '.join(command)} --as {WATCHER}", (ran.out + ran.err).rstrip())

@@ -30,6 +30,7 @@ from broker.storage.clock import SystemClock
 from broker.testing.clock import FixedClock
 from tests.e2e.program import Json, Program, Ran, write_jsonl
 from tests.e2e.report import Report
+from tests.support.cleaner import hurry_cleaner
 from tests.support.whole_exchange import WholeExchange, whole_exchange
 
 OWNER: Final = "SG-CUSTOMS"
@@ -107,7 +108,8 @@ def alert(subject: str, mark: str) -> Json:
 
 
 async def shorten(exchange: WholeExchange) -> None:
-    """Override the times of every topic that keeps parcels of others."""
+    """Override the times of every topic that keeps parcels of others, and of the cleaner."""
+    await hurry_cleaner(exchange)
     admin = exchange.operator.admin()
     (current,) = [spec for spec in exchange_specs(2) if spec.name == CURRENT]
     specs = [inbox_spec(agency, SOON) for agency in (*ONLINE, OFFLINE, STRANGER)]

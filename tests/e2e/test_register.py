@@ -7,12 +7,13 @@ import signal
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.licence_life import READERS, Scene, alert, decision, licence_scene
+from tests.e2e.licence_life import Scene, alert, licence_scene
+from tests.e2e.licence_show import show_delays, show_life
 from tests.e2e.program import Json
+from tests.e2e.report import Report
 from tests.e2e.test_cli import called
 
 pytestmark = pytest.mark.kafka
@@ -32,27 +33,13 @@ def joined(scene: Scene) -> Path:
 
 
 def test_a_licence_at_three_agencies(scene: Scene) -> None:
-    """Granted, suspended, reinstated, revoked: after each step the issuer and both customs services show the same; the alert that cites
-    it is flagged while it is stopped, with the in-transit instruction; then Kafka goes, and the register still answers, with its age."""
-    unknown = scene.licence("DE-BAFA", code=1)  # from here on its own decisions come into its register
+    """Granted, suspended, reinstated, partly used, revoked: after each step the issuer and both customs services show the same; the alert
+    that cites it is flagged while it is stopped, with the in-transit instruction."""
+    unknown = scene.licence("DE-BAFA", code=1)
     assert (unknown["status"], unknown["as_of"], unknown["reachable"]) == (None, None, True)
-    scene.publish(alert())
-    steps: tuple[tuple[str, dict[str, Any], str, list[str]], ...] = (
-        ("GRANT", {}, "VALID", []),
-        ("SUSPEND", {"shipments_in_transit_instruction": "HOLD"}, "SUSPENDED", ["LICENCE_SUSPENDED"]),
-        ("REINSTATE", {"final_assessment": "cleared"}, "VALID", []),
-        ("REVOKE", {"shipments_in_transit_instruction": "RETURN"}, "REVOKED", ["LICENCE_REVOKED"]),
-    )
-    for revision, (kind, core, status, flags) in enumerate(steps, 1):
-        scene.publish(decision(kind, revision, **core))
-        for agency in READERS:
-            shown = scene.licence(agency)
-            assert (shown["status"], shown["revision"], shown["reachable"]) == (status, revision, True), agency
-            assert shown["instruction"] == core.get("shipments_in_transit_instruction")
-            assert shown["items"][0]["remaining"] == "4"
-            assert shown["as_of"] >= shown["admitted_at"]
-        (found,) = scene.alerts("--container", "csqu 305438-3")
-        assert [flag["code"] for flag in found["flags"]] == flags
+    report = Report()
+    show_life(report, scene, told=False)
+    assert report.failures == []
     assert [found["subject"] for found in scene.alerts("--party", "romashka", "--licence", "2026-0815")] == ["SG-CUSTOMS/2026/1"]
     assert scene.alerts("--party", "Rosmarin") == []
     (flag,) = scene.call("register", "flags", "--as", "MY-CUSTOMS", "--json").lines
@@ -129,6 +116,14 @@ def test_contacts_that_are_none(scene: Scene) -> None:
     assert "after_minutes" in scene.call("duties", "--as", "SG-CUSTOMS", code=2).err
     contacts.write_text('{"contacts": [{"name": "DUTY_OFFICER"}]}')
     scene.duties("SG-CUSTOMS")
+
+
+def test_a_flag_comes_within_a_second(scene: Scene) -> None:
+    """From the relay's admission to the row in a recipient's register, five times each: a suspension, a reinstatement, an alert that cites
+    a suspended licence."""
+    report = Report()
+    show_delays(report, scene, 5)
+    assert report.failures == []
 
 
 def test_while_kafka_is_away(scene: Scene) -> None:

@@ -26,6 +26,7 @@ from broker.service.subscriber import Counts
 from broker.storage.clock import SystemClock
 from broker.storage.register import RegisterStore
 from broker.testing.samples import sample_alert
+from tests.support.cleaner import hurry_cleaner
 from tests.support.eventually import eventually
 from tests.support.latecomers import Rows, known_in
 from tests.support.whole_exchange import WholeExchange, whole_exchange
@@ -40,7 +41,7 @@ RECALLED: Final = 3
 AT_ONCE: Final = {
     "min.compaction.lag.ms": "0", "max.compaction.lag.ms": "1000", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.0",
 }  # fmt: skip
-"""Topic times under which Kafka's cleaner does within half a minute what it does in 31 days."""
+"""Topic times under which Kafka's cleaner does within seconds what it does in 31 days."""
 CLEANED_S: Final = 120.0
 
 
@@ -134,6 +135,7 @@ async def contents(exchange: WholeExchange, topic: str) -> list[Record]:
 
 async def shortened(exchange: WholeExchange, agencies: Sequence[str]) -> None:
     """From now on these inboxes and ``exchange.current`` are compacted at once."""
+    await hurry_cleaner(exchange)
     (found,) = [spec for spec in exchange_specs(1) if spec.name == CURRENT]
     admin = exchange.operator.admin()
     try:
