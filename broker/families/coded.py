@@ -90,7 +90,7 @@ _OBSERVED_IN: Final[Mapping[str, frozenset[str]]] = {"seizure": frozenset({"cas"
 MEMO_SIZE: Final = 20_000
 """Most judgements that are remembered: more than the codes that an exchange uses in a day."""
 MEMO_LENGTH: Final = 20
-"""Longest value that is remembered."""
+"""Longest value that is remembered, and longest of the field beside it: memory is bounded in bytes, not only in entries."""
 
 _AS_FOUND: Final = "as found, and kept so: "
 _ADVICE: Final[Mapping[str, str]] = {
@@ -238,6 +238,8 @@ class _Walk:
     def _remembered(self, field: Coded, value: str, record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         """The judgement of a code, from memory where these lists judged it before. The memory is bounded: it is emptied when full."""
         beside = record.get(field.beside) if field.beside else None
+        if isinstance(beside, str) and len(beside) > MEMO_LENGTH:
+            return tuple(field.judge(value, self._lists, record))
         memo, key = self._lists.memo, (field.kind, value, beside if isinstance(beside, str | int) else None)
         known = memo.get(key)
         if known is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import wraps
 from typing import Final
 
 from broker import ids
@@ -43,6 +43,35 @@ AUDIENCE_LIMIT: Final = 1000
 """Longest list of an audience: deciding takes time with it, and nobody may hold up the relay with one message."""
 
 
+REMEMBERED: Final = 1024
+"""Most combinations of labels of one kind that are remembered."""
+SHORT_AUDIENCE: Final = 32
+"""Most names of an audience that is remembered."""
+
+Check = Callable[..., Refusal | None]
+
+
+def _remembering(check: Check) -> Check:
+    """Remember which labels passed: the few combinations that an agency uses come again and again.
+
+    What is refused is not kept: labels that pass are as short as the rules say, and others may have a megabyte each.
+    """
+    passed: set[tuple[object, ...]] = set()
+
+    @wraps(check)
+    def asked(*labels: object) -> Refusal | None:
+        if labels in passed:
+            return None
+        refusal = check(*labels)
+        if refusal is None:
+            if len(passed) >= REMEMBERED:
+                passed.clear()
+            passed.add(labels)
+        return refusal
+
+    return asked
+
+
 def _bad(path: str, reason: str) -> Refusal:
     return Refusal("BAD_LABELS", reason, path)
 
@@ -56,9 +85,9 @@ def check_labels(message: Message) -> Refusal | None:
             message.urgency, message.handling, message.tlp, message.pap, message.onward, message.retention, message.evaluation
         )
         or _check_purposes(tuple(message.purposes), message.legal_basis, message.language)
-        or _check_handling(message.handling, message.handling_caveat, message.onward, evidential_use=message.evidential_use)
+        or _check_handling(message.handling, message.handling_caveat, message.onward, message.evidential_use)
         or _check_times(message)
-        or _check_audience(message.tlp, tuple(named.agencies), tuple(named.communities), tuple(named.countries))
+        or _check_named(message.tlp, named)
         or _check_correlation(message.correlation)
     )
 
@@ -87,11 +116,10 @@ def _one_of(value: str | None, known: tuple[str, ...], path: str) -> Refusal | N
     return _bad(path, f"use one of {', '.join(known).replace('AMBER_STRICT', 'AMBER+STRICT')}")
 
 
-@lru_cache(maxsize=1024)
+@_remembering
 def _check_vocabularies(
     urgency: str, handling: str, tlp: str, pap: str | None, onward: str, retention: str, grades: Evaluation | None
 ) -> Refusal | None:
-    """Remembered, as are the next two: the few combinations that an agency uses come again and again."""
     return (
         _one_of(urgency, URGENCIES, "header.urgency")
         or _one_of(handling, HANDLING, "header.handling")
@@ -104,7 +132,7 @@ def _check_vocabularies(
     )
 
 
-@lru_cache(maxsize=1024)
+@_remembering
 def _check_purposes(purposes: tuple[str, ...], legal_basis: str, language: str | None) -> Refusal | None:
     if not purposes:
         return _bad("header.purposes", "name at least one purpose: nobody may use the content for none")
@@ -120,8 +148,8 @@ def _check_purposes(purposes: tuple[str, ...], legal_basis: str, language: str |
     return None
 
 
-@lru_cache(maxsize=1024)
-def _check_handling(handling: str, caveat: str | None, onward: str, *, evidential_use: bool) -> Refusal | None:
+@_remembering
+def _check_handling(handling: str, caveat: str | None, onward: str, evidential_use: bool) -> Refusal | None:
     if handling == "H3" and not (caveat and caveat.strip()):
         return _bad("header.handling_caveat", "H3 means limits in words: write them")
     if caveat is not None and not readable(caveat, CAVEAT_LIMIT):
@@ -147,7 +175,13 @@ def _check_times(message: Message) -> Refusal | None:
     return None
 
 
-@lru_cache(maxsize=256)
+def _check_named(tlp: str, named: Audience) -> Refusal | None:
+    """A short audience from memory, a long one each time."""
+    lists = tuple(named.agencies), tuple(named.communities), tuple(named.countries)
+    check = _check_audience if sum(map(len, lists)) > SHORT_AUDIENCE else _check_short_audience
+    return check(tlp, *lists)
+
+
 def _check_audience(
     tlp: str, agencies: tuple[str, ...], communities: tuple[str, ...], countries: tuple[str, ...]
 ) -> Refusal | None:  # fmt: skip
@@ -165,6 +199,9 @@ def _check_audience(
         or _check_ids(audience.communities, ids.community_id, "header.audience.communities")
         or _check_ids(audience.countries, _country, "header.audience.countries")
     )
+
+
+_check_short_audience = _remembering(_check_audience)
 
 
 def _country(text: str) -> str:

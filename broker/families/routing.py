@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
 
 from broker.errors import Refusal
@@ -50,11 +49,10 @@ def well_formed_hs(code: object) -> bool:
     return isinstance(code, str) and _HS.fullmatch(code) is not None
 
 
-@lru_cache(maxsize=1024)
 def check_routing(labels: RoutingLabels) -> Refusal | None:
     """Refuse labels that did not come from :func:`routing_labels` on sound sections: a stranger can sign any text.
 
-    Returns a Refusal with code BAD_LABELS and a path below ``header.routing``. Remembered: the same routes come again and again.
+    Returns a Refusal with code BAD_LABELS and a path below ``header.routing``.
     """
     if labels.countries != tuple(sorted(set(labels.countries))):
         return Refusal("BAD_LABELS", "sort the countries by code and role, each pair once", "header.routing.countries")

@@ -25,6 +25,10 @@ from broker.policy.rules import read_rules
 MEMO_LIMIT: Final = 4096
 """Decisions kept. With 1,000 members one takes about 10 kB: releases and denials are shared between decisions."""
 
+NAMES: Final = 32
+"""Names in the labels of a message for which its decision counts once; a thousand more countries or agencies count for more, so that
+nobody fills the memory with long lists."""
+
 _SHARED_LIMIT: Final = 65_536
 _POSITION = re.compile(r"policy\d+")
 _NO_ANSWER: Final = cedar.Answer(allowed=False, rules=(), errors=())
@@ -35,6 +39,7 @@ class _Entry:
     from_ms: int | None
     until_ms: int | None
     answer: Distribution | Verdict
+    weight: int = 1
 
     def holds(self, now_ms: int) -> bool:
         return (self.from_ms is None or self.from_ms <= now_ms) and (self.until_ms is None or now_ms < self.until_ms)
@@ -55,7 +60,7 @@ class Decider:
         self._sound = {agency: member for agency, member in self._members.items() if agency not in self._misfits}
         self._key = attrgetter(*labels_read(self._reading))
         self._memo: OrderedDict[object, _Entry] = OrderedDict()
-        self._memo_limit = memo_limit
+        self._memo_limit, self._memo_weight = memo_limit, 0
         self._shared: dict[Release | Denial, Release | Denial] = {}
         self._errors = 0
 
@@ -70,7 +75,7 @@ class Decider:
         entry = self._remembered(key, now_ms)
         if entry is None:
             start, until = window(labels, self._reading, now_ms)
-            entry = self._keep(key, _Entry(start, until, self.explain(labels.originator, "publish", labels, now_ms)))
+            entry = self._keep(key, _Entry(start, until, self.explain(labels.originator, "publish", labels, now_ms), _weight(labels)))
         return cast("Verdict", entry.answer)
 
     def distribute(self, labels: Labels, now_ms: int) -> Distribution:
@@ -83,7 +88,7 @@ class Decider:
         entry = self._remembered(key, now_ms)
         if entry is None:
             start, until = window(labels, self._reading, now_ms)
-            entry = self._keep(key, _Entry(start, until, self._distribution(labels, now_ms, until)))
+            entry = self._keep(key, _Entry(start, until, self._distribution(labels, now_ms, until), _weight(labels)))
         return cast("Distribution", entry.answer)
 
     def would_disclose(self, labels: Labels, now_ms: int) -> Distribution:
@@ -118,10 +123,11 @@ class Decider:
         return entry
 
     def _keep(self, key: object, entry: _Entry) -> _Entry:
+        before = self._memo.pop(key, None)
         self._memo[key] = entry
-        self._memo.move_to_end(key)
-        if len(self._memo) > self._memo_limit:
-            self._memo.popitem(last=False)
+        self._memo_weight += entry.weight - (before.weight if before else 0)
+        while self._memo_weight > self._memo_limit and len(self._memo) > 1:
+            self._memo_weight -= self._memo.popitem(last=False)[1].weight
         return entry
 
     def _distribution(self, labels: Labels, now_ms: int, until_ms: int | None) -> Distribution:
@@ -206,6 +212,12 @@ class Decider:
         if len(self._shared) >= _SHARED_LIMIT:
             self._shared.clear()
         return self._shared.setdefault(answer, answer)
+
+
+def _weight(labels: Labels) -> int:
+    """For how much a decision counts in the memory: 1 for labels of usual size."""
+    lists = labels.countries, labels.hs_chapters, labels.audience_agencies, labels.audience_communities, labels.audience_countries
+    return 1 + sum(map(len, lists)) // NAMES
 
 
 def _release(agency: str, receive: Verdict, reads: Sequence[tuple[str, Verdict]]) -> Release | Denial:

@@ -304,6 +304,15 @@ def test_what_is_remembered_is_bounded_and_never_stale() -> None:
     ]
 
 
+def test_long_values_are_not_remembered() -> None:
+    """Neither a long code nor a short one beside a long field: the memory is bounded in bytes too."""
+    lists = replace(LISTS)
+    for number in range(3):
+        code = {"scheme": f"{number}" + "X" * 1000, "code": "2B004", "edition": "Y" * 1000}
+        check_codes("new", {"goods": {"control_codes": [code]}}, lists)
+    assert lists.memo == {}
+
+
 @pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\x07", "\x1b", "\u2028"])
 def test_names_that_deceive_the_eye_are_refused_by_the_schema(sign: str) -> None:
     """Control and direction-changing characters in a name never reach the checks: the schema refuses them with the field's path."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,23 @@ def test_what_the_rules_allow(labels: dict[str, Any]) -> None:
 def test_only_alerts_must_end() -> None:
     """A licence may hold without end."""
     assert check_labels(good_licence()) is None
+
+
+@pytest.mark.parametrize("label", ["handling_caveat", "legal_basis", "language", "tlp"])
+def test_nothing_is_kept_of_labels_that_are_refused(label: str) -> None:
+    """Labels that passed are remembered; those that a hostile sender makes a hundred kilobytes long leave nothing behind."""
+    message = good_alert()
+    check_labels(message)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(50):
+            labels: dict[str, Any] = {label: f"{number:03}" + "X" * 100_000}
+            assert isinstance(check_labels(replace(message, **labels)), Refusal)
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert after - before < 500_000
 
 
 def test_readable_text() -> None:

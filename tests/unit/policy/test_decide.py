@@ -229,6 +229,23 @@ def test_memo_is_bounded() -> None:
     assert again is not second
 
 
+def test_long_lists_fill_the_memo_sooner() -> None:
+    """A decision on labels with hundreds of names counts for many: an agency that makes them up cannot fill the memory with a few
+    thousand. A usual one is remembered beside one of them, and the last is remembered however large it is."""
+    decider = Decider(bundle(), ALL, memo_limit=20)
+    codes = [first + second for first in "ABCDEFGHIJKLMNOP" for second in "ABCDEFGHIJKLMNOPQRST"]
+    long = [alert(countries=tuple((code, "TRANSIT") for code in codes if code != left)) for left in ("AA", "BB", "CC")]
+    first = decider.distribute(long[0], NOW_MS)
+    usual = decider.distribute(alert(), NOW_MS)
+    assert decider.distribute(long[0], NOW_MS) is first
+    assert decider.distribute(alert(), NOW_MS) is usual
+    second = decider.distribute(long[1], NOW_MS)
+    assert decider.distribute(long[0], NOW_MS) is not first
+    assert decider.distribute(long[1], NOW_MS) is not second
+    last = Decider(bundle(), ALL, memo_limit=2)
+    assert last.distribute(long[2], NOW_MS) is last.distribute(long[2], NOW_MS)
+
+
 def test_rules_may_name_an_agency() -> None:
     """An agency written in a rule is told apart from others of its kind and country."""
     text = (
