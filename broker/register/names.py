@@ -47,10 +47,14 @@ class NameForms:
     legal: tuple[str, ...]
 
 
-@lru_cache(maxsize=8192)
 def name_forms(name: str) -> NameForms:
     """The forms of a name. Empty texts where nothing of it can be compared (only signs, say)."""
-    normal = _words(name[:NAME_LIMIT])
+    return _forms(name[:NAME_LIMIT])
+
+
+@lru_cache(maxsize=8192)
+def _forms(name: str) -> NameForms:
+    normal = _words(name)
     kept, found = normal, tuple(form for form in _LEGAL_HAN if form in _joined(normal))
     for form in found:
         kept = kept.replace(unicodedata.normalize("NFKD", form), " ")
