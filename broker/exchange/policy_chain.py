@@ -13,7 +13,7 @@ The steps for a bundle file, in this order:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from broker.envelope import cose
@@ -124,8 +124,8 @@ def widening_of(chain: PolicyChain, file: BundleFile) -> Refusal | None:
     """Whether a bundle gives more than the one in force, beyond what it declares. Takes seconds. Refusal: BUNDLE_WIDENS."""
     if chain.bundle is None:
         return None
-    found: Sequence[str] = undeclared(chain.bundle, file.bundle, file.manifest.widens, [*chain.scenarios, *file.scenarios])
-    if not found:
-        return None
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return Refusal("BUNDLE_WIDENS", f"{found[0]}{more}")
+    found = list(undeclared(chain.bundle, file.bundle, file.manifest.widens, [*chain.scenarios, *file.scenarios]))
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        return Refusal("BUNDLE_WIDENS", f"{found[0]}{more}")
+    return None
