@@ -114,7 +114,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "BAD_REQUEST": (2, "ask the agency to run `broker agency init` again and to send the file unaltered"),
     "BAD_REPLY": (2, "ask the operator for the reply to your own request, and take it unaltered"),
     "DIRECTORY_BEHIND": (2, "wait until this side has read the directory further: the bundle is judged again then, by itself"),
-    "TOO_FEW_OFFICERS": (3, "have officers of two different active agencies sign it: `broker policy sign FILE --as AGENCY`"),
+    "TOO_FEW_OFFICERS": (2, "have officers of two different active agencies sign it: `broker policy sign FILE --as AGENCY`"),
     "BAD_SIGNATURE": (3, "the signature does not fit these bytes, this exchange and this environment: sign again, alter nothing"),
     "WRONG_ENVIRONMENT": (3, "the message was signed for another environment: publish it with the right --environment"),
     "BAD_SLIP": (3, "the exchange's slip is missing or not signed by a relay of this exchange: report it to the auditor"),

@@ -23,6 +23,7 @@ from broker.errors import Refusal, RefusedError, UsageError
 from broker.exchange.policy_chain import PolicyChain, due, widening_of
 from broker.policy import bundle_file
 from broker.policy.bundle_file import SCENARIOS_FILE, SCHEMA_FILE, BundleFile, read_bundle_file
+from broker.policy.widening import changed_rules
 from broker.service.knowledge import Knowledge
 from broker.storage import atomic
 from broker.storage.clock import SystemClock
@@ -82,7 +83,8 @@ async def propose(
     await _judge(screen, chain, file)
     path = out or Path(f"policy-{file.manifest.version}.json")
     _write(path, file)
-    screen.result(_json(file, path=path), _text(file, path=path))
+    record = _json(file, path=path) | _changes(chain, file)
+    screen.result(record, fields(record))
     screen.note("give the file to officers of two agencies: `broker policy sign FILE --as AGENCY`")
     return 0
 
@@ -117,7 +119,8 @@ async def sign(path: Path, /, *, as_: Annotated[str, Parameter(name="--as")], co
     if isinstance(found, Refusal):
         raise RefusedError(found)
     _write(path, signed)
-    screen.result(_json(signed, path=path, signed=found), _text(signed, path=path, signed=found))
+    record = _json(signed, path=path, signed=found) | _changes(chain, signed)
+    screen.result(record, fields(record))
     return 0
 
 
@@ -150,7 +153,11 @@ async def apply(path: Path, /, *, timeout: float = 10.0, common: Common = COMMON
         await knowledge.close()
         await transport.close()
     screen.result(_json(file, path=path, signed=after.signed) | {"in_force": seen}, _text(file, path=path, signed=after.signed))
-    screen.note("in force: the next receipts carry this version" if seen else "carried, and not read back yet: see `broker policy show`")
+    screen.note(
+        "read back from the exchange: relays take it at once, and receipts show the version"
+        if seen
+        else "carried, and not read back yet: see `broker policy show`"
+    )
     return 0
 
 
@@ -277,6 +284,11 @@ def _json(file: BundleFile, *, path: Path, signed: tuple[str, ...] | None = None
 
 def _text(file: BundleFile, *, path: Path, signed: tuple[str, ...] | None = None) -> str:
     return fields(_json(file, path=path, signed=signed))
+
+
+def _changes(chain: PolicyChain, file: BundleFile) -> dict[str, Any]:
+    """Which rules differ from those in force, for the officer to see."""
+    return {} if chain.bundle is None else dict(changed_rules(chain.bundle, file.bundle))
 
 
 def _in_force(chain: PolicyChain) -> dict[str, Any]:

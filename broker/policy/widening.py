@@ -73,6 +73,16 @@ def undeclared(old: Bundle, new: Bundle, widens: Sequence[str], scenarios: Seque
     return tuple(dict.fromkeys(found))
 
 
+def changed_rules(old: Bundle, new: Bundle) -> dict[str, list[str]]:
+    """The ids of the rules that are ``added``, ``gone``, and ``changed`` in what they say (not in layout), each in order."""
+    before, after = _rules(old), _rules(new)
+    return {
+        "added": sorted(after.keys() - before.keys()),
+        "gone": sorted(before.keys() - after.keys()),
+        "changed": sorted(name for name in before.keys() & after.keys() if before[name] != after[name]),
+    }
+
+
 def label_space(old: Bundle, new: Bundle) -> Iterator[Case]:
     """Made-up cases, the same for the same two bundles."""
     readings = (read_rules(old.policies), read_rules(new.policies))

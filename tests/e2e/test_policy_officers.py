@@ -85,6 +85,7 @@ def test_two_officers_change_a_running_exchange(program: Program, exchange: Loca
     bundle, one = tmp_path / "policy-2.json", tmp_path / "one.json"
     proposed = run("policy", "propose", policies, *officers, "--out", bundle)
     assert (proposed["version"], proposed["signatures"]) == (2, 0)
+    assert (proposed["added"], proposed["gone"], proposed["changed"]) == (["stop-grounds"], [], [])
     assert refused("policy", "apply", bundle) == "TOO_FEW_OFFICERS"
     assert run("policy", "sign", bundle, "--as", "SG-CUSTOMS")["signed_by"] == ["SG-CUSTOMS"]
     shutil.copy(bundle, one)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker.policy.bundle import Bundle
-from broker.policy.widening import label_space, undeclared
+from broker.policy.widening import changed_rules, label_space, undeclared
 from tests.support.officers import NO_PARTIES, files_without
 from tests.unit.policy.shipped import bundle, policy_texts, schema_text
 
@@ -73,3 +73,12 @@ def test_cases_are_the_same_each_time() -> None:
     assert len({(case.labels.family, case.labels.tlp) for case in cases}) == 18 * 5
     assert {case.now_ms for case in cases} >= {1_798_761_600_000, 1_798_761_599_999}
     assert "ZA-CUSTOMS" in cases[0].members
+
+
+def test_changed_rules_are_named() -> None:
+    """What an officer is shown: rules that are new, gone, or say something else; layout and comments are no change."""
+    assert changed_rules(bundle(), changed("permit (", "// a remark\npermit  (")) == {"added": [], "gone": [], "changed": []}
+    assert changed_rules(bundle(), changed(*WIDE, stop=NO_PARTIES)) == {
+        "added": ["stop-parties"], "gone": [], "changed": ["read-goods-licensing"]
+    }  # fmt: skip
+    assert changed_rules(changed(stop=NO_PARTIES), bundle())["gone"] == ["stop-parties"]
