@@ -64,6 +64,7 @@ async def read_status(transport: Transport, knowledge: Knowledge) -> dict[str, A
         "environment": knowledge.rules.environment,
         "directory_version": directory.version,
         "policy_version": knowledge.rules.policy_version,
+        "policy_digest": knowledge.policy.digest.hex(),
         "shards": shards,
         "registrar": directory.registrar.spki.hex(),
         "registrar_fingerprint": fingerprint_of(directory.registrar.spki),

@@ -14,6 +14,8 @@ from broker.errors import Refusal, UsageError
 from broker.trust.keys import VerifyKey
 
 POLICY_TYPE: Final = "application/vnd.broker.policy+json;v=1"
+BUNDLE_TYPE: Final = "application/vnd.broker.policy.bundle+json;v=1"
+"""A bundle file that officers signed, carried by the registrar; POLICY_TYPE is the bundle that an exchange is made with."""
 SCHEMA_TYPE: Final = "application/vnd.broker.schema+json;v=1"
 NOTICE_LIMIT: Final = 4 << 20
 """Largest notice in bytes."""

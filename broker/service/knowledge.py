@@ -17,10 +17,10 @@ import structlog
 
 from broker.errors import ExchangeUnreachable, Finding, Refusal, UsageError
 from broker.exchange import notices
+from broker.exchange.policy_chain import PolicyChain
 from broker.exchange.rules import Rules, decider_of
 from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS
 from broker.families.codelists import NO_LISTS, CodeLists
-from broker.policy.bundle import Bundle, bundle_of
 from broker.policy.decide import Decider
 from broker.ports import CodeListSource, Inlet, Record, Source, Transport
 from broker.schema.catalogue import Catalogue, Section
@@ -29,6 +29,8 @@ from broker.trust.keys import VerifyKey
 
 _SOURCES: Final[tuple[Source, ...]] = ((SCHEMAS, 0), (DIRECTORY, 0), (POLICY, 0))
 _BATCH: Final = 2000
+_EARLY: Final = 16
+"""Most bundles kept until the directory is known as far as they need."""
 LOOK_S: Final = 0.01
 """How often :meth:`Knowledge.catch_up` looks."""
 LISTS_S: Final = 2.0
@@ -66,7 +68,8 @@ class Knowledge:
         self._registrar = registrar
         self._directory = Directory.trusting(pin.registrar_spki, pin.exchange_id, pin.environment)
         self._catalogue = Catalogue.from_texts(shipped).writing(writing or {})
-        self._bundle: Bundle | None = None
+        self.policy = PolicyChain()
+        self._early: list[Record] = []
         self._inlet: Inlet | None = None
         self._decider: Decider | None = None
         self._source = codelists
@@ -194,10 +197,11 @@ class Knowledge:
             if record.topic == DIRECTORY:
                 changed |= self._take_entry(record.key, record.value)
             elif record.topic == POLICY:
-                changed |= self._take_bundle(record.value)
+                changed |= self._take_bundle(record)
             else:
                 changed |= self._take_schema(record.value)
         if changed:
+            self._take_early()
             self._renew()
 
     def _take_entry(self, key: bytes | None, value: bytes) -> bool:
@@ -210,18 +214,26 @@ class Knowledge:
         self._directory = applied
         return changed
 
-    def _take_bundle(self, value: bytes) -> bool:
-        payload = notices.read_notice(value, notices.POLICY_TYPE, self._registrar, self.rules.aad)
-        if isinstance(payload, Refusal):
-            return self._ignore("policy bundle", payload)
-        try:
-            bundle = bundle_of(payload)
-        except UsageError as error:
-            return self._ignore("policy bundle", Refusal("BAD_ENTRY", str(error)))
-        if self._bundle is not None and bundle.version <= self._bundle.version:
+    def _take_bundle(self, record: Record) -> bool:
+        """The bundle of a record; one for which the directory is not known far enough yet is kept and judged again."""
+        if self._early and len(self._early) < _EARLY:
+            self._early.append(record)  # it may follow the one that waits
             return False
-        self._bundle = bundle
-        return True
+        after = self.policy.after_record(record.value or b"", record.timestamp_ms, self._directory)
+        if isinstance(after, Refusal):
+            if after.code == "DIRECTORY_BEHIND":
+                self._early.append(record)
+            return self._ignore("policy bundle", after)
+        changed = after is not self.policy
+        self.policy = after
+        return changed
+
+    def _take_early(self) -> bool:
+        early, self._early = self._early, []
+        changed = False
+        for record in early:
+            changed |= self._take_bundle(record)
+        return changed
 
     def _take_schema(self, value: bytes) -> bool:
         payload = notices.read_notice(value, notices.SCHEMA_TYPE, self._registrar, self.rules.aad)
@@ -247,8 +259,8 @@ class Knowledge:
         return False
 
     def _renew(self) -> None:
-        self.rules = Rules.of(self._directory, self._catalogue, self._bundle.version if self._bundle else 0, self._codelists)
-        if self._bundle is not None:
-            self._decider = decider_of(self._bundle, self._directory)
+        self.rules = Rules.of(self._directory, self._catalogue, self.policy.version, self._codelists)
+        if self.policy.bundle is not None:
+            self._decider = decider_of(self.policy.bundle, self._directory)
         self._change.set()
         self._change = asyncio.Event()

@@ -6,6 +6,7 @@ to what they must be, a directory entry is written only if it says something new
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import structlog
 from broker import ids
 from broker.errors import BrokerError, Refusal, RefusedError, UsageError
 from broker.exchange import notices
+from broker.exchange.policy_chain import PolicyChain, widening_of
 from broker.exchange.topology import (
     DIRECTORY,
     POLICY,
@@ -29,6 +31,7 @@ from broker.exchange.topology import (
     relay_grants,
 )  # fmt: skip
 from broker.policy.bundle import Bundle, bundle_record
+from broker.policy.bundle_file import BundleFile
 from broker.ports import Admin, Clock, Inlet, Outgoing, Outlet, Record, Signer, Source, Transport
 from broker.schema.catalogue import Catalogue, Section
 from broker.service.knowledge import Pin
@@ -69,6 +72,7 @@ class Registrar:
         self._directory = Directory.trusting(pin.registrar_spki, pin.exchange_id, pin.environment)
         self._unread: dict[Source, list[Record]] = {source: [] for source in _SOURCES}
         self._catalogue = Catalogue(())
+        self._policy = PolicyChain()
         self._inlet: Inlet | None = None
         self._outlet: Outlet | None = None
 
@@ -94,8 +98,8 @@ class Registrar:
             entry = replace(wanted, version=directory.version + 1)
             await self._announce(directory_key(entry), await self._sign(unsigned_exchange(entry, self._signer)))
         await self.announce(schemas)
-        if not await self._read((POLICY, 0)):
-            await self.apply(bundle)
+        if (await self._read_policy()).bundle is None:
+            await self._notice(POLICY, b"bundle", notices.POLICY_TYPE, bundle_record(bundle))
         return await self._read_directory()
 
     async def admit(
@@ -183,9 +187,33 @@ class Registrar:
         await self._enter_agency(entry)
         return entry
 
-    async def apply(self, bundle: Bundle) -> None:
-        """Announce a policy bundle. Readers take it only if its version is higher than the one they have."""
-        await self._notice(POLICY, b"bundle", notices.POLICY_TYPE, bundle_record(bundle))
+    async def carry(self, file: BundleFile) -> PolicyChain:
+        """Announce a policy bundle that officers signed, after judging it as every reader will. Returns the chain with it.
+
+        Each version has a record of its own: who comes late follows the chain from its first link. Raises RefusedError
+        with the step that it fails, BUNDLE_WIDENS where it gives more than it declares.
+        """
+        chain, directory = await self._read_policy(), await self._read_directory()
+        after = chain.after_file(file.text(), self._clock.now_ms(), directory)
+        if isinstance(after, Refusal):
+            raise RefusedError(after)
+        if after is chain:
+            return chain
+        undeclared = await asyncio.to_thread(widening_of, chain, file)
+        if isinstance(undeclared, Refusal):
+            raise RefusedError(undeclared)
+        await self._notice(POLICY, b"bundle/%d" % after.version, notices.BUNDLE_TYPE, file.text())
+        _log.info("policy bundle carried", version=after.version, digest=after.digest.hex(), signed_by=list(after.signed))
+        return after
+
+    async def _read_policy(self) -> PolicyChain:
+        """The chain as the topic has it now, judged as every reader judges it."""
+        directory = await self._read_directory()
+        for record in await self._read((POLICY, 0)):
+            if record.value is not None:
+                after = self._policy.after_record(record.value, record.timestamp_ms, directory)
+                self._policy = self._policy if isinstance(after, Refusal) else after
+        return self._policy
 
     async def announce(self, schemas: Mapping[tuple[str, str, int], str]) -> list[str]:
         """Announce the schemas that the exchange does not know yet, by family, section and version; their names as

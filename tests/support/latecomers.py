@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from broker.app.parties import Operator, shipped_bundle
-from broker.policy.bundle import Bundle
+from broker.app.parties import Operator
 from broker.storage.home import AgencyHome
 from broker.storage.register import RegisterStore
 from tests.support.deliveries import all_rows
@@ -23,20 +22,6 @@ async def set_standing(operator: Operator, agency: str, status: str) -> None:
     """Suspend or reinstate."""
     async with operator.registrar() as registrar:
         await registrar.set_standing(agency, status, "inspection")
-
-
-async def apply(operator: Operator, bundle: Bundle) -> None:
-    """Announce a bundle."""
-    async with operator.registrar() as registrar:
-        await registrar.apply(bundle)
-
-
-def bundle_without(rule: str, *, version: int) -> Bundle:
-    """The shipped policies but for one rule."""
-    shipped = shipped_bundle()
-    begin = shipped.policies.index(f'@id("{rule}")')
-    end = shipped.policies.find("@id(", begin + 1)
-    return Bundle.from_texts(version, shipped.schema, {"all.cedar": shipped.policies[:begin] + shipped.policies[end:]})
 
 
 def known_in(store: RegisterStore) -> Rows:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from broker.app.parties import shipped_bundle
-from broker.errors import ExchangeUnreachable, UsageError
+from broker.errors import ExchangeUnreachable, RefusedError, UsageError
 from broker.exchange import notices
+from broker.exchange.policy_chain import PolicyChain
 from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS
 from broker.policy.bundle import bundle_record
 from broker.ports import Inlet, Record
@@ -24,6 +25,7 @@ from broker.testing.exchange import Entry
 from broker.testing.memory import MemoryInlet, MemoryTransport
 from broker.trust.directory import unsigned_agency
 from tests.support.eventually import eventually
+from tests.support.officers import NO_PARTIES, change, masters, next_bundle, proposed, shipped_files, signed, state
 from tests.support.parcels import key
 from tests.unit.service.slow import LateTransport
 from tests.unit.service.world import World
@@ -92,20 +94,20 @@ async def test_rolled_back_directory_is_not_believed(world: World) -> None:
 
 
 async def test_bad_and_old_bundles_are_ignored(world: World) -> None:
-    """A bundle that was forged, altered, made for another environment, or does not validate leaves the last good one in force; one
-    of a lower or equal version as well."""
+    """A bundle that was forged, altered, made for another environment, or that the operator alone made leaves the last good one in
+    force; the next one of two officers is taken, and nothing older after it."""
     knowledge, task = await followed(world)
-    decider = knowledge.decider
-    shipped = shipped_bundle(2)
-    broken = json.loads(bundle_record(shipped))
-    broken["policies"] += "permit (principal, action, resource);"
+    operator, decider = world.exchange.operator, knowledge.decider
+    genuine = await next_bundle(operator, shipped_files(stop=NO_PARTIES))
+    one = await next_bundle(operator, shipped_files(stop=NO_PARTIES), by=["SG-CUSTOMS"])
     bad = [
-        notice(world, bundle_record(shipped), by=key("mallory")),
-        notice(world, bundle_record(shipped), env="production"),
-        notice(world, bundle_record(shipped), kind=notices.SCHEMA_TYPE),
-        notice(world, json.dumps(broken).encode()),
-        notice(world, b"not json"),
-        notice(world, bundle_record(shipped))[:-1],
+        notice(world, bundle_record(shipped_bundle(2))),
+        notice(world, genuine.text(), notices.BUNDLE_TYPE, by=key("mallory")),
+        notice(world, genuine.text(), notices.BUNDLE_TYPE, env="production"),
+        notice(world, genuine.text(), notices.SCHEMA_TYPE),
+        notice(world, one.text(), notices.BUNDLE_TYPE),
+        notice(world, b"not json", notices.BUNDLE_TYPE),
+        notice(world, genuine.text(), notices.BUNDLE_TYPE)[:-1],
         b"garbage",
     ]
     for value in bad:
@@ -113,15 +115,63 @@ async def test_bad_and_old_bundles_are_ignored(world: World) -> None:
     await eventually(lambda: knowledge.ignored == len(bad))
     assert knowledge.rules.policy_version == 1
     assert knowledge.decider is decider
-    write(world, POLICY, notice(world, bundle_record(shipped_bundle(3))))
-    await eventually(lambda: knowledge.rules.policy_version == 3)
+    write(world, POLICY, notice(world, genuine.text(), notices.BUNDLE_TYPE), b"bundle/2")
+    await eventually(lambda: knowledge.rules.policy_version == 2)
     assert knowledge.decider is not decider
-    write(world, POLICY, notice(world, bundle_record(shipped_bundle(2))))
-    write(world, POLICY, notice(world, bundle_record(shipped_bundle(3))))
-    write(world, POLICY, notice(world, bundle_record(shipped_bundle(4))))
-    await eventually(lambda: knowledge.rules.policy_version == 4)
-    assert knowledge.ignored == len(bad)
+    write(world, POLICY, notice(world, bundle_record(shipped_bundle(1))))
+    write(world, POLICY, notice(world, genuine.text(), notices.BUNDLE_TYPE))
+    await eventually(lambda: knowledge.ignored == len(bad) + 1)
+    assert knowledge.policy.digest == genuine.manifest.digest
     await ended(knowledge, task)
+
+
+async def test_bundle_before_its_directory_waits(world: World) -> None:
+    """A bundle made under a directory that this reader has not read yet is not taken, and is once the directory came; so is the one
+    that follows it."""
+    knowledge, task = await followed(world)
+    chain, directory = await state(world.exchange.operator)
+    pens = masters(world.exchange.operator, "SG-CUSTOMS", "MY-CUSTOMS")
+    second = signed(proposed(chain, directory, shipped_files(), directory_version=directory.version + 1), directory, *pens)
+    after = PolicyChain(second.bundle, second.manifest.digest, second.manifest.officers)
+    third = signed(proposed(after, directory, shipped_files(stop=NO_PARTIES)), directory, *pens)
+    write(world, POLICY, notice(world, second.text(), notices.BUNDLE_TYPE), b"bundle/2")
+    write(world, POLICY, notice(world, third.text(), notices.BUNDLE_TYPE), b"bundle/3")
+    await eventually(lambda: knowledge.ignored == 1)
+    assert knowledge.rules.policy_version == 1
+    await world.exchange.join("TH-CUSTOMS", "customs")
+    await eventually(lambda: knowledge.rules.policy_version == 3)
+    await ended(knowledge, task)
+
+
+async def test_late_reader_comes_to_the_same_bundle(world: World) -> None:
+    """A reader that comes after three bundles, one of whose officers is suspended since, has the same bundle in force as one that was
+    there all the time."""
+    knowledge, task = await followed(world)
+    await change(world.exchange.operator, shipped_files(stop=NO_PARTIES))
+    await change(world.exchange.operator, shipped_files(stop=NO_PARTIES, more=NO_PARTIES.replace("stop-parties", "stop-again")))
+    world.clock.advance(1000)
+    async with world.exchange.operator.registrar() as registrar:
+        await registrar.set_standing("MY-CUSTOMS", "suspended", "x")
+    await eventually(lambda: knowledge.rules.directory.agencies["MY-CUSTOMS"].status == "suspended")
+    chain, _ = await state(world.exchange.operator)
+    assert (chain.version, chain.digest) == (3, knowledge.policy.digest)
+    with pytest.raises(RefusedError, match="TOO_FEW_OFFICERS: MY-CUSTOMS is suspended"):
+        await change(world.exchange.operator, shipped_files(stop=NO_PARTIES))
+    await ended(knowledge, task)
+
+
+async def test_registrar_carries_only_what_readers_take(world: World) -> None:
+    """The operator cannot carry a bundle with one signature, one of an older version, or one that widens and does not say so."""
+    operator = world.exchange.operator
+    one = await next_bundle(operator, shipped_files(stop=NO_PARTIES), by=["SG-CUSTOMS"])
+    old = await change(operator, shipped_files(stop=NO_PARTIES))
+    await change(operator, shipped_files(stop=NO_PARTIES, more=NO_PARTIES.replace("stop-parties", "stop-again")))
+    wide = await next_bundle(operator, shipped_files(stop=NO_PARTIES))
+    async with operator.registrar() as registrar:
+        for file, code in ((one, "BUNDLE_OUT_OF_ORDER"), (old, "BUNDLE_OUT_OF_ORDER"), (wide, "BUNDLE_WIDENS")):
+            with pytest.raises(RefusedError, match=code):
+                await registrar.carry(file)
+    assert (await state(operator))[0].version == 3
 
 
 async def test_last_good_bundle_is_found_at_the_start_too(world: World) -> None:
@@ -197,6 +247,7 @@ async def test_network_trouble_is_waited_out(world: World, monkeypatch: pytest.M
     """A reader that cannot read for a while keeps its view, and takes the news when it can read again."""
     monkeypatch.setattr("broker.service.knowledge.asyncio.sleep", _no_sleep(asyncio.sleep))
     knowledge, task = await followed(world)
+    file = await next_bundle(world.exchange.operator, shipped_files(stop=NO_PARTIES))
     poll, away = MemoryInlet.poll, [True]
 
     async def flaky(self: Inlet, *, max_records: int, timeout: float) -> list[Record]:
@@ -206,7 +257,7 @@ async def test_network_trouble_is_waited_out(world: World, monkeypatch: pytest.M
 
     monkeypatch.setattr(MemoryInlet, "poll", flaky)
     async with world.exchange.operator.registrar() as registrar:
-        await registrar.apply(shipped_bundle(2))
+        await registrar.carry(file)
     await asyncio.sleep(0.05)
     assert knowledge.rules.policy_version == 1
     assert not task.done()
@@ -246,9 +297,10 @@ async def test_without_an_exchange_nobody_works(world: World) -> None:
 async def test_catching_up_ends_when_all_is_read(world: World) -> None:
     """What lay on the public topics when it was called is in the view when it returns, also while more is written."""
     knowledge, task = await followed(world)
-    write(world, POLICY, notice(world, bundle_record(shipped_bundle(7))))
+    file = await next_bundle(world.exchange.operator, shipped_files(stop=NO_PARTIES))
+    write(world, POLICY, notice(world, file.text(), notices.BUNDLE_TYPE))
     await knowledge.catch_up(10)
-    assert knowledge.rules.policy_version == 7
+    assert knowledge.rules.policy_version == 2
     await ended(knowledge, task)
 
 

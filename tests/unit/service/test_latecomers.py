@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest_asyncio
 
-from broker.app.parties import shipped_bundle
 from broker.envelope.receipt import Receipt
 from broker.exchange.receive import read_receipt
 from broker.exchange.shard import ShardState
@@ -22,7 +21,8 @@ from broker.storage.register import RegisterStore
 from broker.testing.local import LocalAgency
 from broker.testing.samples import sample_alert
 from tests.support.eventually import eventually
-from tests.support.latecomers import Rows, apply, bundle_without, known_in, put_into, set_standing
+from tests.support.latecomers import Rows, known_in, put_into, set_standing
+from tests.support.officers import change, files_without, shipped_files
 from tests.unit.service.world import COMMUNITY, Taker, World
 from tests.unit.service.world import world as running
 
@@ -191,7 +191,7 @@ async def test_bundle_that_gives_more(world: World) -> None:
     """A bundle that discloses more sections makes a delivery of the same message: its handler gets it once more, marked as seen before,
     with all sections, and the register has them then."""
     operator = world.exchange.operator
-    await apply(operator, bundle_without("read-shipment", version=2))
+    await change(operator, files_without("read-shipment"))
     await settled(world)
     relay = world.exchange.relay
     assert relay is not None
@@ -201,8 +201,7 @@ async def test_bundle_that_gives_more(world: World) -> None:
     await world.subscribe(first)
     my = world.agency("MY-CUSTOMS")
     assert [row[0] for row in (await known(my))["look"] if row[0] == "CONTAINER"] == []
-    wide = shipped_bundle(3)
-    await apply(operator, wide)
+    await change(operator, shipped_files(), widens=["read-shipment"])
     await settled(world)
     counts = await world.subscribe(second)
     assert (counts.delivered, counts.duplicates, counts.gaps) == (1, 0, 0)
@@ -211,7 +210,7 @@ async def test_bundle_that_gives_more(world: World) -> None:
     assert before.slip.leaf == after.slip.leaf
     assert set(after.sections) - set(before.sections) == {"equipment", "goods", "route"}
     assert "equipment" in (await known(my))["content"][0][1]
-    await apply(operator, bundle_without("read-shipment", version=4))
+    await change(operator, files_without("read-shipment"))
     await settled(world)
     assert (await world.subscribe(Taker())).delivered == 0
 

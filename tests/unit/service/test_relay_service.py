@@ -8,13 +8,12 @@ from itertools import count
 
 import pytest
 
-from broker.app import shipped_bundle
 from broker.errors import RefusedError, UsageError
 from broker.exchange.quarantine import KEPT_BYTES
 from broker.exchange.topology import DAY_MS, STATE, TopicSpec
-from broker.policy.bundle import Bundle
 from broker.service.publisher import Publisher
 from tests.support.eventually import eventually
+from tests.support.officers import NO_PARTIES, change, shipped_files
 from tests.unit.exchange.hostile import BAD
 from tests.unit.service.world import Taker, World
 from tests.unit.service.world import world as running
@@ -92,19 +91,10 @@ async def test_new_agency_is_served_without_restart(world: World) -> None:
 
 
 async def test_new_policy_is_taken_without_restart(world: World) -> None:
-    """A bundle of a higher version decides the next message; one of a lower or the same version changes nothing."""
+    """A bundle that two officers signed decides the next message, without a restart."""
     sg = world.agency()
     assert "parties" in (await sg.publish(world.alert(1))).recipients[1].sections
-    shipped = shipped_bundle(2)
-    schema, rules = shipped.schema, {"all.cedar": shipped.policies}
-    closed = Bundle.from_texts(
-        2, schema, {**rules, "stop.cedar": '@id("stop-parties")\n@title("t")\n@basis("b")\n'
-        'forbid (principal, action == Action::"read:parties", resource);\n'},
-    )  # fmt: skip
-    async with world.exchange.operator.registrar() as registrar:
-        await registrar.apply(closed)
-        await registrar.apply(shipped_bundle(1))
-        await registrar.apply(shipped_bundle(2))
+    await change(world.exchange.operator, shipped_files(stop=NO_PARTIES))
 
     numbers = count(100)
 

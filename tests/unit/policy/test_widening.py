@@ -1,0 +1,84 @@
+"""Widening: what a new bundle gives beyond the old one and beyond the rules that it declares."""
+
+from __future__ import annotations
+
+from broker.policy.bundle import Bundle
+from broker.policy.widening import changed_rules, label_space, undeclared
+from tests.support.officers import NO_PARTIES, files_without
+from tests.unit.policy.shipped import bundle, policy_texts, schema_text
+
+_HEAD = ' &&\n  [Family::"alert"'
+WIDE = (
+    'principal.kind == Kind::"licensing"' + _HEAD,
+    '[Kind::"licensing", Kind::"fiu"].contains(principal.kind)' + _HEAD,
+)
+"""Turns the first of the rules of licensing authorities in read.cedar into one of financial intelligence units too."""
+
+
+def changed(old: str = "", new: str = "", **more: str) -> Bundle:
+    texts = {name: text.replace(old, new, 1) if old else text for name, text in policy_texts().items()}
+    return Bundle.from_texts(2, schema_text(), texts | {f"{name}.cedar": text for name, text in more.items()})
+
+
+def test_narrowing_declares_nothing() -> None:
+    """A new prohibition gives nobody anything."""
+    assert undeclared(bundle(), changed(stop=NO_PARTIES), (), ()) == ()
+
+
+def test_loosened_condition_is_found_unless_declared() -> None:
+    """A rule that applies to one kind more is found, with the agency, the section and the rule; declared, it is what was meant; the
+    declaration of another rule does not cover it."""
+    wide = changed(*WIDE)
+    assert wide.policies != bundle().policies
+    found = undeclared(bundle(), wide, ["read-core"], ())
+    assert "a made-up alert under TLP:GREEN: XA-FIU reads goods by `read-goods-licensing`, which it could not before" in found
+    assert undeclared(bundle(), wide, ["read-goods-licensing"], ()) == ()
+
+
+def test_declared_rule_covers_no_other() -> None:
+    """Two rules are loosened and one is declared: what the other gives is told."""
+    wide = changed(*WIDE, more=NO_PARTIES.replace("forbid", "permit").replace("stop-parties", "read-all-parties"))
+    found = undeclared(bundle(), wide, ["read-goods-licensing"], ())
+    assert found[0] == "the permission `read-all-parties` is new and is not declared"
+    assert all("read-all-parties" in line for line in found)
+
+
+def test_prohibition_that_is_gone() -> None:
+    """Without a prohibition more is given, by rules that did not change: the missing rule is what has to be declared."""
+    files = files_without("stop-auditor")
+    less = Bundle.from_texts(2, schema_text(), {name: text for name, text in files.items() if name.endswith(".cedar")})
+    found = undeclared(bundle(), less, (), ())
+    assert found[0] == "the prohibition `stop-auditor` is gone, which is not declared"
+    assert any("XA-AUDITOR receives it" in line for line in found)
+    assert undeclared(bundle(), less, ["stop-auditor"], ()) == ()
+
+
+def test_schema_that_drops_a_word() -> None:
+    """Where the old rules do not fit the new schema nothing can be compared, and that is told."""
+    schema = schema_text().replace(', "FREE"]', "]")
+    old = changed(more=NO_PARTIES.replace("resource);", 'resource) when { resource.onward == Onward::"FREE" };'))
+    found = undeclared(old, Bundle.from_texts(2, schema, policy_texts()), (), ())
+    assert any("do not fit the new schema" in line for line in found)
+
+
+def test_cases_are_the_same_each_time() -> None:
+    """The space is made of the two bundles alone: every family under every mark, and the names and dates that rules write out."""
+    dated = changed(
+        more=NO_PARTIES.replace("principal,", 'principal in Country::"ZA",').replace(
+            "resource);", 'resource) when { context.now < datetime("2027-01-01T00:00:00Z") };'
+        )
+    )
+    cases = list(label_space(bundle(), dated))
+    assert cases == list(label_space(bundle(), dated))
+    assert len({(case.labels.family, case.labels.tlp) for case in cases}) == 18 * 5
+    assert {case.now_ms for case in cases} >= {1_798_761_600_000, 1_798_761_599_999}
+    assert "ZA-CUSTOMS" in cases[0].members
+
+
+def test_changed_rules_are_named() -> None:
+    """What an officer is shown: rules that are new, gone, or say something else; layout and comments are no change."""
+    assert changed_rules(bundle(), changed("permit (", "// a remark\npermit  (")) == {"added": [], "gone": [], "changed": []}
+    assert changed_rules(bundle(), changed(*WIDE, stop=NO_PARTIES)) == {
+        "added": ["stop-parties"], "gone": [], "changed": ["read-goods-licensing"]
+    }  # fmt: skip
+    assert changed_rules(changed(stop=NO_PARTIES), bundle())["gone"] == ["stop-parties"]
