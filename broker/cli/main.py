@@ -13,7 +13,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from broker import logs
-from broker.cli import agency, demo, duties, exchange, inspect, messages, quarantine, recall, register, schema
+from broker.cli import agency, demo, duties, exchange, inspect, messages, policy, quarantine, recall, register, schema
 from broker.cli.screen import STDIN, Screen
 from broker.errors import BrokerError, UsageError
 
@@ -36,6 +36,7 @@ app.command(register.licence)
 app.command(register.alert)
 app.command(register.app)
 app.command(duties.duties)
+app.command(policy.app)
 app.command(quarantine.app)
 app.command(inspect.inspect)
 app.command(schema.app)
