@@ -14,8 +14,12 @@ from types import MappingProxyType
 from typing import Final, cast
 
 import cedarpy
+from cedarpy import pst
 
 from broker.errors import UsageError
+
+Policies = cedarpy.PolicySet
+"""Parsed policies, ready to be asked."""
 
 MESSAGE: Final = {"type": "Message", "id": "message"}
 """The one message of a question. Its real id is no label, so it does not reach Cedar."""
@@ -40,7 +44,7 @@ def read_schema(text: str) -> cedarpy.Schema:
         raise UsageError(f"schema: {error}", advice="correct the Cedar schema at the place named") from error
 
 
-def read_policies(text: str) -> cedarpy.PolicySet:
+def read_policies(text: str) -> Policies:
     """Parse Cedar policies. Raises UsageError."""
     try:
         return cedarpy.PolicySet.from_str(text)
@@ -67,7 +71,7 @@ def read_entities(entities: Iterable[str], schema: cedarpy.Schema) -> cedarpy.En
 def ask(
     questions: Sequence[tuple[str, str]],
     context: str,
-    policies: cedarpy.PolicySet,
+    policies: Policies,
     entities: cedarpy.Entities,
     schema: cedarpy.Schema | None,
 ) -> list[Answer]:
@@ -110,3 +114,8 @@ def actions_of(text: str) -> Mapping[str, frozenset[str]]:
 
 def _probe(action: str) -> str:
     return f'permit (principal is Agency, action in Action::"{action}", resource is Message);'
+
+
+def policies_from(parsed: pst.PolicySet) -> Policies:
+    """Policies of a syntax tree, to be asked by themselves."""
+    return cedarpy.PolicySet.from_pst(parsed)

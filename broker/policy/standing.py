@@ -1,0 +1,138 @@
+"""What each rule does among the others: whether anything ever depends on it, and which rule makes another one void.
+
+Asked of Cedar over a finite, deterministic set of situations: every scenario of the bundle, with each TLP and with handling H0 and H3,
+for each of its members; reading is asked only where the message is received. Cedar names only the rules of the winning side, so permits
+and prohibitions are asked apart. What holds over these situations need not hold over all: the findings are warnings.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Final
+
+from cedarpy import Entities, pst
+
+from broker.policy import cedar
+from broker.policy.bundle import Bundle
+from broker.policy.entities import context, member_entity, message_entity
+from broker.policy.lint import PolicyFinding
+from broker.policy.model import AUDIENCE, Labels, Member
+from broker.policy.rules import read_rules
+from broker.policy.scenarios import Scenario
+from broker.policy.source import Placed
+
+_TLP: Final = ("CLEAR", "GREEN", "AMBER", "AMBER_STRICT", "RED")
+_HANDLING: Final = ("H0", "H3")
+_OPEN: Final = '@id("") permit (principal, action, resource);'
+
+Situation = tuple[Labels, Mapping[str, Member], int]
+"""Labels of a message, the members, and the time in Unix milliseconds."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How often a rule applied, how often it decided, and which permits applied every time it did."""
+
+    applied: int = 0
+    decided: int = 0
+    beside: set[str] | None = None
+    over: Counter[str] = field(default_factory=Counter[str])
+
+
+def situations(scenarios: Sequence[Scenario]) -> Iterator[Situation]:
+    """Every scenario with each TLP and with handling H0 and H3 beside its own; each situation once."""
+    seen: set[object] = set()
+    for each in scenarios:
+        for tlp, handling in ((each.labels.tlp, each.labels.handling), *product(_TLP, _HANDLING)):
+            labels = replace(each.labels, tlp=tlp, handling=handling)
+            key = (labels, frozenset(each.members.values()), each.now_ms)
+            if key not in seen:
+                seen.add(key)
+                yield labels, each.members, each.now_ms
+
+
+def standing(bundle: Bundle, scenarios: Sequence[Scenario], places: Mapping[str, Placed]) -> list[PolicyFinding]:
+    """Dead, shadowed and covered rules, and where prohibitions meet permits. ``places`` says where each rule stands."""
+    tallies = {rule.id: _Tally() for rule in bundle.rules()}
+    court = _Court(bundle)
+    for situation in situations(scenarios):
+        for permits, forbids in court.heard(*situation):
+            _count(tallies, permits, forbids)
+    return [_finding(code, rule, reason, places) for rule, code, reason in _judged(bundle, tallies)]
+
+
+def _count(tallies: dict[str, _Tally], permits: frozenset[str], forbids: frozenset[str]) -> None:
+    for rule in permits:
+        tally = tallies[rule]
+        tally.applied += 1
+        if not forbids:
+            tally.decided += 1
+            tally.beside = set(permits) - {rule} if tally.beside is None else tally.beside & permits
+    for rule in forbids:
+        tallies[rule].applied += 1
+        tallies[rule].decided += 1
+        tallies[rule].over.update(permits)
+
+
+def _judged(bundle: Bundle, tallies: Mapping[str, _Tally]) -> Iterator[tuple[str, str, str]]:
+    for rule in bundle.rules():
+        tally = tallies[rule.id]
+        if not tally.applied:
+            yield rule.id, "DEAD_RULE", f"rule `{rule.id}` applies in no situation that was tried"
+        elif not tally.decided:
+            yield rule.id, "SHADOWED_RULE", f"rule `{rule.id}` applies {tally.applied} times and is forbidden each time"
+        elif tally.beside:
+            others = ", ".join(f"`{each}`" for each in sorted(tally.beside))
+            yield rule.id, "COVERED_RULE", f"wherever rule `{rule.id}` permits, {others} does too"
+        if tally.over:
+            told = ", ".join(f"`{each}` ({times})" for each, times in tally.over.most_common(5))
+            yield rule.id, "CONFLICT", f"rule `{rule.id}` overrides {len(tally.over)} permits, most often {told}"
+
+
+def _finding(code: str, rule: str, reason: str, places: Mapping[str, Placed]) -> PolicyFinding:
+    place = places.get(rule)
+    return PolicyFinding(code, place.file if place else "", place.line if place else 0, rule, reason)
+
+
+class _Court:
+    """Hears permits and prohibitions apart."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        parsed = cedar.read_policies(bundle.policies).to_pst()
+        always = cedar.read_policies(_OPEN).to_pst().static_policies["policy0"]
+        self._permits = _only(parsed, "permit", {})
+        self._forbids = _only(parsed, "forbid", {"always": replace(always, id="always")})
+        self._reading = read_rules(bundle.policies)
+        self._schema = cedar.read_schema(bundle.schema)
+        self._actions = cedar.actions_of(bundle.schema)
+
+    def heard(self, labels: Labels, members: Mapping[str, Member], now_ms: int) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+        """The permits and the prohibitions that apply to each question that one message raises."""
+        message = message_entity(labels, self._reading)
+        entities = cedar.read_entities([*map(member_entity, members.values()), message], self._schema)
+        if entities is None:
+            return
+        if labels.originator in members:
+            yield from self._ask([(labels.originator, "publish")], entities, now_ms)
+        others = [agency for agency in members if agency != labels.originator]
+        received = self._ask([(agency, "receive") for agency in others], entities, now_ms)
+        yield from received
+        reads = [f"read:{section}" for section in labels.sections if section != AUDIENCE and f"read:{section}" in self._actions]
+        recipients = [agency for agency, (permits, forbids) in zip(others, received, strict=True) if permits and not forbids]
+        yield from self._ask([(agency, action) for agency in recipients for action in reads], entities, now_ms)
+
+    def _ask(self, questions: Sequence[tuple[str, str]], entities: Entities, now_ms: int) -> list[tuple[frozenset[str], frozenset[str]]]:
+        given = cedar.ask(questions, context(now_ms), self._permits, entities, None)
+        stopped = cedar.ask(questions, context(now_ms), self._forbids, entities, None)
+        return [
+            (frozenset(permit.rules), frozenset(() if forbid.allowed else forbid.rules))
+            for permit, forbid in zip(given, stopped, strict=True)
+        ]
+
+
+def _only(parsed: pst.PolicySet, effect: str, more: Mapping[str, pst.Template]) -> cedar.Policies:
+    chosen = {name: policy for name, policy in parsed.static_policies.items() if policy.effect == effect}
+    return cedar.policies_from(pst.PolicySet(templates={}, static_policies={**chosen, **more}, template_links=()))
