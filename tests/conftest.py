@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import settings
 
 from tests.support.kafka_node import KafkaNode, chosen_node
@@ -23,6 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "kafka_node" in item.fixturenames:
             item.add_marker(pytest.mark.kafka)
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Generator[None]:
+    """A test that runs the command line in this process sets up logging to what is captured; the next test must not write there."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
