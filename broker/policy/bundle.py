@@ -1,4 +1,4 @@
-"""A bundle: one version of the policy schema and the policies, checked as a whole before anybody decides by it.
+"""A bundle: one version of the policy schema, the policies and their facts, checked as a whole before anybody decides by it.
 
 Validation is Cedar's strict one, against the schema, plus the rules of :mod:`broker.policy.rules`. It matters: Cedar skips a
 ``forbid`` that errors, and validation is what finds a misspelt attribute or an unguarded optional one before that.
@@ -16,6 +16,7 @@ import cedarpy
 
 from broker.errors import UsageError
 from broker.policy.cedar import actions_of, read_schema, violations
+from broker.policy.facts import NO_FACTS, Facts, read_facts
 from broker.policy.model import AUDIENCE
 from broker.policy.rules import Reading, Rule, read_rules
 
@@ -26,17 +27,20 @@ _DIGEST_CONTEXT: Final = b"broker.policy.bundle/1"
 class Bundle:
     """Checked policies of one version. Build it with :meth:`from_texts` or :func:`bundle_of` only.
 
-    ``policies`` is all policy files in order of name, each after a line that names it. ``digest`` (32 bytes, SHA-256) covers schema
-    and policies, not the version: equal content has an equal digest.
+    ``policies`` is all policy files in order of name, each after a line that names it; ``entities`` the text of the dated facts, read as
+    ``facts``, empty where there are none. ``digest`` (32 bytes, SHA-256) covers schema, policies and entities, not the version: equal
+    content has an equal digest.
     """
 
     version: int
     schema: str
     policies: str
     digest: bytes
+    entities: str = ""
+    facts: Facts = NO_FACTS
 
     @classmethod
-    def from_texts(cls, version: int, schema: str, policies: Mapping[str, str]) -> Bundle:
+    def from_texts(cls, version: int, schema: str, policies: Mapping[str, str], entities: str = "") -> Bundle:
         """Check texts and make a bundle of them. ``policies`` maps file names to texts. Raises UsageError with file and reason."""
         if not policies:
             raise UsageError("the bundle has no policies", advice="give at least one .cedar file: without any, nothing is ever permitted")
@@ -51,7 +55,7 @@ class Bundle:
                     raise UsageError(f"{name}: rule `{rule.id}` is also in {seen[rule.id]}", advice="give each rule an id of its own")
                 seen[rule.id] = name
             parts.append(f"// file: {name}\n{text}")
-        return _sealed(version, schema, "\n".join(parts))
+        return _sealed(version, schema, "\n".join(parts), _unix(entities) if entities.strip() else "")
 
     def rules(self) -> tuple[Rule, ...]:
         """Every rule, in order of id."""
@@ -60,7 +64,11 @@ class Bundle:
 
 def bundle_record(bundle: Bundle) -> bytes:
     """The bundle as canonical JSON (sorted keys, no spaces, UTF-8), for the topic ``exchange.policy``."""
-    content = {"digest": bundle.digest.hex(), "policies": bundle.policies, "schema": bundle.schema, "version": bundle.version}
+    content: dict[str, object] = {
+        "digest": bundle.digest.hex(), "policies": bundle.policies, "schema": bundle.schema, "version": bundle.version,
+    }  # fmt: skip
+    if bundle.entities:
+        content["entities"] = bundle.entities
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -73,13 +81,15 @@ def bundle_of(record: bytes) -> Bundle:
         raise UsageError("the bundle is no JSON", advice=advice) from error
     match content:
         case {"digest": str(digest), "policies": str(policies), "schema": str(schema), "version": int(version)}:
-            pass
+            entities = content.get("entities", "")
         case _:
             raise UsageError("the bundle lacks digest, policies, schema or version", advice=advice)
     ids = [rule.id for rule in _checked(_schema(schema), "bundle", policies).rules]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
         raise UsageError(f"bundle: rule `{twice[0]}` is there twice", advice=advice)
-    bundle = _sealed(version, schema, policies)
+    if not isinstance(entities, str):
+        raise UsageError("the bundle's entities are no text", advice=advice)
+    bundle = _sealed(version, schema, policies, entities)
     if bundle.digest.hex() != digest or bundle_record(bundle) != record:
         raise UsageError("the bundle's bytes are not canonical, or its digest is another", advice=advice)
     return bundle
@@ -89,14 +99,14 @@ def _unix(text: str) -> str:
     return text.replace("\r\n", "\n").strip() + "\n"
 
 
-def _sealed(version: int, schema: str, policies: str) -> Bundle:
+def _sealed(version: int, schema: str, policies: str, entities: str) -> Bundle:
     if version < 1:
         raise UsageError(f"`{version}` is not a bundle version", advice="count versions from 1")
     digest = hashlib.sha256(_DIGEST_CONTEXT)
-    for text in (schema, policies):
+    for text in (schema, policies, entities) if entities else (schema, policies):
         data = text.encode()
         digest.update(len(data).to_bytes(8, "big") + data)
-    return Bundle(version=version, schema=schema, policies=policies, digest=digest.digest())
+    return Bundle(version, schema, policies, digest.digest(), entities, read_facts(entities))
 
 
 def _schema(text: str) -> cedarpy.Schema:

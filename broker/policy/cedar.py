@@ -21,8 +21,8 @@ from broker.errors import UsageError
 Policies = cedarpy.PolicySet
 """Parsed policies, ready to be asked."""
 
-MESSAGE: Final = {"type": "Message", "id": "message"}
-"""The one message of a question. Its real id is no label, so it does not reach Cedar."""
+MESSAGE: Final = "message"
+"""The id of the one message of a question. Its real id is no label, so it does not reach Cedar."""
 
 _NAME = re.compile(r'"([A-Za-z][A-Za-z0-9:_-]*)"')
 
@@ -74,12 +74,21 @@ def ask(
     policies: Policies,
     entities: cedarpy.Entities,
     schema: cedarpy.Schema | None,
+    resources: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Answer]:
-    """Answers to (agency, action) about :data:`MESSAGE`, in order. ``context`` is JSON; with a schema, requests are checked too."""
+    """Answers to (agency, action) about :data:`MESSAGE`, in order. ``context`` is JSON; with a schema, requests are checked too.
+
+    ``resources`` names the message's entity by action, where it is another than :data:`MESSAGE`.
+    """
     if not questions:
         return []
     requests = [
-        {"principal": {"type": "Agency", "id": agency}, "action": {"type": "Action", "id": action}, "resource": MESSAGE, "context": context}
+        {
+            "principal": {"type": "Agency", "id": agency},
+            "action": {"type": "Action", "id": action},
+            "resource": {"type": "Message", "id": resources.get(action, MESSAGE)},
+            "context": context,
+        }
         for agency, action in questions
     ]
     results = cedarpy.is_authorized_batch(requests, policies, entities, schema)  # pyright: ignore[reportUnknownMemberType]
@@ -110,6 +119,17 @@ def actions_of(text: str) -> Mapping[str, frozenset[str]]:
         raise UsageError("schema: it admits no empty set of entities", advice="declare Agency and Message as entity types")
     answers = ask([("probe", name) for name in askable], "{}", groups, entities, None)
     return MappingProxyType({name: frozenset(answer.rules) for name, answer in zip(askable, answers, strict=True)})
+
+
+@lru_cache(maxsize=8)
+def attributes_of(text: str, wanted: tuple[str, ...]) -> frozenset[str]:
+    """Which of these attributes a message has under this schema. Raises UsageError. Remembered by text."""
+    schema = read_schema(text)
+    probe = 'permit (principal is Agency, action == Action::"receive", resource is Message) when {{ resource has {0} }};'
+    reads = 'permit (principal is Agency, action == Action::"receive", resource is Message) when {{ resource.{0} == resource.{0} }};'
+    return frozenset(
+        name for name in wanted if not violations(probe.format(name), schema) and not violations(reads.format(name), schema)
+    )  # fmt: skip
 
 
 def _probe(action: str) -> str:

@@ -8,6 +8,7 @@ sets of alike members; asking for every member took up to 580 ms), 60 ms to buil
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from cedarpy import Entities
 
 from broker.policy import cedar, model, sentences
 from broker.policy.bundle import Bundle
-from broker.policy.entities import alike, context, labels_read, member_entity, message_entity, window
+from broker.policy.entities import FACTUAL, alike, context, factual, labels_read, member_entity, message_entity, window
+from broker.policy.facts import Facts
 from broker.policy.model import DEFAULT_DENY, POLICY_ERROR, Denial, Distribution, Labels, Member, Release, Verdict
 from broker.policy.rules import read_rules
 
@@ -45,20 +47,43 @@ class _Entry:
         return (self.from_ms is None or self.from_ms <= now_ms) and (self.until_ms is None or now_ms < self.until_ms)
 
 
-class Decider:
-    """Decides under one bundle for one set of members. Both are fixed: a new version of either takes a new decider."""
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The members as they stand from one date of a fact to the next: what holds then is in their communities and agreements.
 
-    def __init__(self, bundle: Bundle, members: Mapping[str, Member], *, memo_limit: int = MEMO_LIMIT) -> None:
+    ``sound`` are those that the schema admits; the others are denied one by one.
+    """
+
+    from_ms: int | None
+    until_ms: int | None
+    members: Mapping[str, Member]
+    entities: Mapping[str, str]
+    sound: Mapping[str, Member]
+
+    def holds(self, now_ms: int) -> bool:
+        return (self.from_ms is None or self.from_ms <= now_ms) and (self.until_ms is None or now_ms < self.until_ms)
+
+
+class Decider:
+    """Decides under one bundle for one set of members. Both are fixed: a new version of either takes a new decider.
+
+    ``facts``: by default the bundle's; a relay adds confidential operations.
+    """
+
+    def __init__(
+        self, bundle: Bundle, members: Mapping[str, Member], *, facts: Facts | None = None, memo_limit: int = MEMO_LIMIT
+    ) -> None:  # fmt: skip
         self._schema = cedar.read_schema(bundle.schema)
         self._policies = cedar.read_policies(bundle.policies)
         self._reading = read_rules(bundle.policies)
         self._rules = {rule.id: rule for rule in sorted(self._reading.rules, key=lambda rule: rule.id)}
         self._actions = cedar.actions_of(bundle.schema)
+        self._facts = bundle.facts if facts is None else facts
+        self._dates = sorted(self._facts.dates)
+        self._factual = cedar.attributes_of(bundle.schema, FACTUAL)
         self._members = {agency: members[agency] for agency in sorted(members)}
-        self._entities = {agency: member_entity(member) for agency, member in self._members.items()}
-        self._misfits = self._unfit_members()
-        self._sound = {agency: member for agency, member in self._members.items() if agency not in self._misfits}
-        self._key = attrgetter(*labels_read(self._reading))
+        self._standing: _Standing | None = None
+        self._key = attrgetter(*labels_read(self._reading, self._facts))
         self._memo: OrderedDict[object, _Entry] = OrderedDict()
         self._memo_limit, self._memo_weight = memo_limit, 0
         self._shared: dict[Release | Denial, Release | Denial] = {}
@@ -74,7 +99,7 @@ class Decider:
         key = ("publish", self._key(labels))
         entry = self._remembered(key, now_ms)
         if entry is None:
-            start, until = window(labels, self._reading, now_ms)
+            start, until = window(labels, self._reading, self._facts, now_ms)
             entry = self._keep(key, _Entry(start, until, self.explain(labels.originator, "publish", labels, now_ms), _weight(labels)))
         return cast("Verdict", entry.answer)
 
@@ -87,7 +112,7 @@ class Decider:
         key = ("distribute", self._key(labels))
         entry = self._remembered(key, now_ms)
         if entry is None:
-            start, until = window(labels, self._reading, now_ms)
+            start, until = window(labels, self._reading, self._facts, now_ms)
             entry = self._keep(key, _Entry(start, until, self._distribution(labels, now_ms, until), _weight(labels)))
         return cast("Distribution", entry.answer)
 
@@ -95,25 +120,26 @@ class Decider:
         """Who would get what if the message were published now: what a dry run shows. The same decision as :meth:`distribute`."""
         return self.distribute(labels, now_ms)
 
-    def explain(self, agency: str, action: str, labels: Labels, now_ms: int) -> Verdict:
+    def explain(self, agency: str, action: str, labels: Labels, now_ms: int, purpose: str | None = None) -> Verdict:
         """One question put to Cedar directly: may this agency do this with such a message, by which rules, and why.
 
-        ``action`` is one of the schema's: ``publish``, ``receive``, ``read:parties``. To read takes to receive: where that is denied,
-        its verdict is the answer. Not memoised.
+        ``action`` is one of the schema's: ``publish``, ``receive``, ``read:parties``, ``search``. All but the first take to receive: where
+        that is denied, its verdict is the answer. ``purpose``: what a person reads for what the agency holds. Not memoised.
         """
-        member = self._members.get(agency)
+        standing = self._as_of(now_ms)
+        member = standing.members.get(agency)
         if member is None:
             return Verdict(False, (DEFAULT_DENY,), (), sentences.NOT_A_MEMBER)
-        if agency in self._misfits:
+        if agency not in standing.sound:
             return self._failure(sentences.BAD_MEMBER)
-        entities = self._entity_set(labels, [member, *self._named(labels)])
+        entities = self._entity_set(labels, standing, [member], now_ms)
         if entities is None:
             return self._failure(sentences.BAD_LABELS)
-        if action.startswith("read:"):
+        if action not in ("publish", "receive"):
             receive = self._ask([(member, "receive")], labels, entities, now_ms)[0]
             if not receive.allowed:
                 return receive
-        return self._ask([(member, action)], labels, entities, now_ms)[0]
+        return self._ask([(member, action)], labels, entities, now_ms, purpose)[0]
 
     def _remembered(self, key: object, now_ms: int) -> _Entry | None:
         entry = self._memo.get(key)
@@ -130,15 +156,35 @@ class Decider:
             self._memo_weight -= self._memo.popitem(last=False)[1].weight
         return entry
 
+    def _as_of(self, now_ms: int) -> _Standing:
+        """The members at this moment. Kept until the next date of a fact."""
+        standing = self._standing
+        if standing is None or not standing.holds(now_ms):
+            place = bisect_right(self._dates, now_ms)
+            from_ms = self._dates[place - 1] if place else None
+            until_ms = self._dates[place] if place < len(self._dates) else None
+            members = {agency: self._facts.standing(member, now_ms) for agency, member in self._members.items()}
+            if "agreements" not in self._factual:
+                members = {agency: replace(member, agreements=()) for agency, member in members.items()}
+            entities = {agency: member_entity(member) for agency, member in members.items()}
+            unfit = self._unfit(entities)
+            sound = {agency: member for agency, member in members.items() if agency not in unfit}
+            standing = self._standing = _Standing(from_ms, until_ms, members, entities, sound)
+        return standing
+
     def _distribution(self, labels: Labels, now_ms: int, until_ms: int | None) -> Distribution:
-        answers: dict[str, Release | Denial] = {agency: _denial(agency, self._failure(sentences.BAD_MEMBER)) for agency in self._misfits}
+        standing = self._as_of(now_ms)
+        answers: dict[str, Release | Denial] = {
+            agency: _denial(agency, self._failure(sentences.BAD_MEMBER)) for agency in standing.members if agency not in standing.sound
+        }
         answers.pop(labels.originator, None)
-        sets = [same for same in alike(labels, self._reading, self._sound) if same[0].agency != labels.originator]
+        covering = self._facts.covering(labels, standing.members.get(labels.originator))
+        sets = [same for same in alike(labels, self._reading, standing.sound, covering) if same[0].agency != labels.originator]
         asked = [same[0] for same in sets]
-        entities = self._entity_set(labels, [*asked, *self._named(labels)])
+        entities = self._entity_set(labels, standing, asked, now_ms)
         if entities is None:
             failure = self._failure(sentences.BAD_LABELS)
-            answers.update({agency: _denial(agency, failure) for agency in self._sound if agency != labels.originator})
+            answers.update({agency: _denial(agency, failure) for agency in standing.sound if agency != labels.originator})
         else:
             for same, answer in zip(sets, self._answers(asked, labels, entities, now_ms), strict=True):
                 for member in same:
@@ -161,10 +207,13 @@ class Decider:
                 answers.append(_denial(member.agency, verdict))
         return answers
 
-    def _ask(self, questions: Sequence[tuple[Member, str]], labels: Labels, entities: Entities, now_ms: int) -> list[Verdict]:
+    def _ask(
+        self, questions: Sequence[tuple[Member, str]], labels: Labels, entities: Entities, now_ms: int, purpose: str | None = None
+    ) -> list[Verdict]:  # fmt: skip
         """Answers in the order of the questions. An action that the schema does not know is not put to Cedar: nothing permits it."""
         known = [(member.agency, action) for member, action in questions if action in self._actions]
-        answers = iter(cedar.ask(known, context(now_ms), self._policies, entities, self._schema))
+        resources = {f"read:{section}": _variant(section) for section in labels.sections} if labels.consents else {}
+        answers = iter(cedar.ask(known, context(now_ms, purpose), self._policies, entities, self._schema, resources))
         return [
             self._verdict(next(answers) if action in self._actions else _NO_ANSWER, member, action, labels) for member, action in questions
         ]
@@ -185,24 +234,31 @@ class Decider:
         self._errors += 1
         return Verdict(False, (POLICY_ERROR,), errors, sentences.failed(errors))
 
-    def _named(self, labels: Labels) -> list[Member]:
-        """The members of whom a rule can ask though they are not the principal: the originator, and those written in a rule."""
-        return [self._sound[agency] for agency in (labels.originator, *self._reading.entities.get("Agency", ())) if agency in self._sound]
+    def _entity_set(self, labels: Labels, standing: _Standing, members: Iterable[Member], now_ms: int) -> Entities | None:
+        """The entities of one message, or None where its labels are not of the schema's vocabulary.
 
-    def _entity_set(self, labels: Labels, members: Iterable[Member]) -> Entities | None:
-        """The entities of one message, or None where its labels are not of the schema's vocabulary."""
+        ``members`` are asked for; of the originator and of those written in a rule a rule can ask too. Where the owner consented to some
+        sections, each section has a message of its own, which differs in who has consent.
+        """
+        sections = [None, *labels.sections] if labels.consents else [None]
         try:
-            message = message_entity(labels, self._reading)
+            messages = [self._message(labels, standing, now_ms, section) for section in sections]
         except OverflowError:
             return None
-        agencies = {member.agency: self._entities[member.agency] for member in members}
-        return cedar.read_entities([*agencies.values(), message], self._schema)
+        named = (labels.originator, *self._reading.entities.get("Agency", ()))
+        asked = (*(member.agency for member in members), *(agency for agency in named if agency in standing.sound))
+        return cedar.read_entities([*(standing.entities[agency] for agency in dict.fromkeys(asked)), *messages], self._schema)
 
-    def _unfit_members(self) -> frozenset[str]:
+    def _message(self, labels: Labels, standing: _Standing, now_ms: int, section: str | None) -> str:
+        found = factual(labels, self._facts, standing.members.get(labels.originator), now_ms, section) if self._factual else {}
+        more = {name: value for name, value in found.items() if name in self._factual}
+        return message_entity(labels, self._reading, more, _variant(section) if section else cedar.MESSAGE)
+
+    def _unfit(self, entities: Mapping[str, str]) -> frozenset[str]:
         """Members that the schema does not admit, for example of an unknown kind. They are denied one by one, not with the others."""
-        if self._fits(self._entities.values()):
+        if self._fits(entities.values()):
             return frozenset()
-        return frozenset(agency for agency, entity in self._entities.items() if not self._fits([entity]))
+        return frozenset(agency for agency, entity in entities.items() if not self._fits([entity]))
 
     def _fits(self, entities: Iterable[str]) -> bool:
         return cedar.read_entities(entities, self._schema) is not None
@@ -212,6 +268,11 @@ class Decider:
         if len(self._shared) >= _SHARED_LIMIT:
             self._shared.clear()
         return self._shared.setdefault(answer, answer)
+
+
+def _variant(section: str) -> str:
+    """The id of the message as it is asked for when a section is to be read and the owner consented to some."""
+    return f"{cedar.MESSAGE}/{section}"
 
 
 def _weight(labels: Labels) -> int:

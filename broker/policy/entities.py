@@ -8,11 +8,13 @@ the others share its answer; a decision costs with the number of distinguishable
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from broker.ids import country_of
 from broker.policy.cedar import MESSAGE
+from broker.policy.facts import Circle, Facts
 from broker.policy.model import Labels, Member
 from broker.policy.rules import Reading
 
@@ -39,19 +41,26 @@ DISTINCTIVE: Final[Mapping[str, str]] = {
 }
 """Attributes that differ from message to message and the label each comes from. Cedar is given them only where a rule reads them."""
 
+FACTUAL: Final = ("agreements", "personalAgreements", "operations", "regimes", "originatorCountry", "consented")
+"""Attributes of a message that follow from facts: given to Cedar where the schema has them."""
+
 _ALWAYS: Final = (
     "family", "originator", "tlp", "handling", "pap", "urgency", "onward", "sections", "audience_agencies",
-    "audience_communities", "audience_countries",
+    "audience_communities", "audience_countries", "consents",
 )  # fmt: skip
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def labels_read(reading: Reading) -> tuple[str, ...]:
-    """The fields of :class:`Labels` on which a decision under these policies can depend."""
+def labels_read(reading: Reading, facts: Facts) -> tuple[str, ...]:
+    """The fields of :class:`Labels` on which a decision under these policies and facts can depend."""
     read = [label for attribute, label in DISTINCTIVE.items() if attribute in reading.attributes]
     if any(attribute in reading.attributes for attribute in ROLES.values()):
         read.append("countries")
-    return (*_ALWAYS, *read)
+    if any(each.purposes for each in facts.agreements):
+        read.append("purposes")
+    if any(each.chapters for each in facts.agreements):
+        read.append("hs_chapters")
+    return (*_ALWAYS, *dict.fromkeys(read))
 
 
 def reference(kind: str, name: str) -> dict[str, object]:
@@ -65,14 +74,16 @@ def moment(at_ms: int) -> dict[str, object]:
     return {"__extn": {"fn": "datetime", "arg": f"{text.rjust(19, '0')}.{at_ms % 1000:03d}Z"}}
 
 
-def context(now_ms: int) -> str:
-    """The context of a question, as JSON."""
-    return json.dumps({"now": moment(now_ms)})
+def context(now_ms: int, purpose: str | None = None) -> str:
+    """The context of a question, as JSON. ``purpose`` is what a person reads for, where one does."""
+    more = {} if purpose is None else {"purpose": reference("Purpose", purpose)}
+    return json.dumps({"now": moment(now_ms), **more})
 
 
 def member_entity(member: Member) -> str:
     """A member as a Cedar entity, as JSON."""
     parents = [{"type": "Country", "id": member.country}, *({"type": "Community", "id": each} for each in member.communities)]
+    parents += [{"type": "Agreement", "id": each} for each in member.agreements]
     attributes = {
         "kind": reference("Kind", member.kind),
         "country": reference("Country", member.country),
@@ -81,8 +92,28 @@ def member_entity(member: Member) -> str:
     return json.dumps({"uid": {"type": "Agency", "id": member.agency}, "attrs": attributes, "parents": parents})
 
 
-def message_entity(labels: Labels, reading: Reading) -> str:
-    """The message as a Cedar entity, as JSON. Attributes of :data:`DISTINCTIVE` and roles that no rule reads are left empty."""
+def factual(labels: Labels, facts: Facts, originator: Member | None, now_ms: int, section: str | None = None) -> dict[str, object]:
+    """The attributes of :data:`FACTUAL`. ``originator`` as it stands at this moment; ``section``: consents count that hold for it."""
+    named = set(labels.audience_communities)
+
+    def communities(circles: Iterable[Circle]) -> list[object]:
+        return [reference("Community", each.id) for each in circles if each.id in named and each.span.holds(now_ms)]
+
+    return {
+        "agreements": [reference("Agreement", each) for each in facts.covering(labels, originator)],
+        "personalAgreements": [reference("Agreement", each) for each in facts.covering(labels, originator, personal=True)],
+        "operations": communities(facts.operations),
+        "regimes": communities(facts.regimes),
+        "originatorCountry": reference("Country", country_of(labels.originator)),
+        "consented": [reference("Agency", each.agency) for each in labels.consents if each.holds(section, now_ms)],
+    }
+
+
+def message_entity(labels: Labels, reading: Reading, more: Mapping[str, object], name: str = MESSAGE) -> str:
+    """The message as a Cedar entity, as JSON. Attributes of :data:`DISTINCTIVE` and roles that no rule reads are left empty.
+
+    ``more``: those of :func:`factual` that the schema has; ``name``: the entity's id.
+    """
     attributes: dict[str, object] = {
         "family": reference("Family", labels.family),
         "originator": reference("Agency", labels.originator),
@@ -97,11 +128,12 @@ def message_entity(labels: Labels, reading: Reading) -> str:
         "legalBasis": "",
         "hsChapters": [],
         **{attribute: [] for attribute in ROLES.values()},
+        **more,
     }
     if labels.pap is not None:
         attributes["pap"] = reference("Pap", labels.pap)
     attributes.update(_distinctive(labels, reading.attributes))
-    return json.dumps({"uid": MESSAGE, "attrs": attributes, "parents": []})
+    return json.dumps({"uid": {"type": "Message", "id": name}, "attrs": attributes, "parents": []})
 
 
 def _distinctive(labels: Labels, read: frozenset[str]) -> dict[str, object]:
@@ -119,38 +151,44 @@ def _distinctive(labels: Labels, read: frozenset[str]) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None and name in read}
 
 
-def window(labels: Labels, reading: Reading, now_ms: int) -> tuple[int | None, int | None]:
+def window(labels: Labels, reading: Reading, facts: Facts, now_ms: int) -> tuple[int | None, int | None]:
     """The span around ``now_ms`` in which no decision can change: from (inclusive) and until (exclusive), None for no bound."""
     dates = set(reading.dates)
     for attribute, at in (("validUntil", labels.valid_until_ms), ("embargoUntil", labels.embargo_until_ms)):
         if at is not None and attribute in reading.attributes:
             dates.add(at)
     # `<` changes at the date itself, `<=` a millisecond later.
-    turns = dates | {date + 1 for date in dates}
+    turns = dates | {date + 1 for date in dates} | facts.dates
+    turns.update(date for each in labels.consents for date in (each.from_ms, each.until_ms))
     return max((at for at in turns if at <= now_ms), default=None), min((at for at in turns if at > now_ms), default=None)
 
 
-def alike(labels: Labels, reading: Reading, members: Mapping[str, Member]) -> list[list[Member]]:
+def alike(labels: Labels, reading: Reading, members: Mapping[str, Member], agreements: Iterable[str] = ()) -> list[list[Member]]:
     """The members in sets that no rule can tell apart for this message, each in the order of ``members``.
 
-    An agency stands alone if it is the originator or written in a rule; only of such an agency can a rule ask for the country.
+    An agency stands alone if it is the originator or written in a rule; only of such an agency can a rule ask for the country. Who has
+    the owner's consent stands alone too. ``agreements`` are those that cover the message.
     """
     alone = {labels.originator, *reading.entities.get("Agency", ())}
     addressed = frozenset(labels.audience_agencies)
     countries = {
         *labels.audience_countries,
+        country_of(labels.originator),
         *(country for country, _ in labels.countries),
         *reading.entities.get("Country", ()),
         *(members[agency].country for agency in alone if agency in members),
     }
     communities = {*labels.audience_communities, *reading.entities.get("Community", ())}
+    shared_agreements = {*agreements, *reading.entities.get("Agreement", ())}
+    consented = {each.agency for each in labels.consents}
     sets: dict[object, list[Member]] = {}
     for member in members.values():
-        if member.agency in alone:
+        if member.agency in alone or member.agency in consented:
             key: object = member.agency
         else:
             country = member.country if member.country in countries else ""
             shared = frozenset(communities.intersection(member.communities))
-            key = (member.agency in addressed, member.kind, member.suspended, country, shared)
+            party = frozenset(shared_agreements.intersection(member.agreements))
+            key = (member.agency in addressed, member.kind, member.suspended, country, shared, party)
         sets.setdefault(key, []).append(member)
     return list(sets.values())

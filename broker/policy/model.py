@@ -22,13 +22,31 @@ CORE: Final = "core"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What policy knows of an agency, from the directory. ``country`` is ISO 3166 alpha-2, ``kind`` one of ``ids.KINDS``."""
+    """What policy knows of an agency, from the directory. ``country`` is ISO 3166 alpha-2, ``kind`` one of ``ids.KINDS``.
+
+    ``agreements`` are those it is party to at a moment; they follow from the bundle's facts (:mod:`broker.policy.facts`).
+    """
 
     agency: str
     country: str
     kind: str
     communities: tuple[str, ...]
     suspended: bool
+    agreements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The owner's consent that an agency gets a subject: to these sections (empty: all of them), from and until (Unix milliseconds)."""
+
+    agency: str
+    sections: tuple[str, ...]
+    from_ms: int
+    until_ms: int
+
+    def holds(self, section: str | None, now_ms: int) -> bool:
+        """Whether it holds now, for this section (None: to receive the message at all)."""
+        return self.from_ms <= now_ms < self.until_ms and (section is None or not self.sections or section in self.sections)
 
 
 @immutable
@@ -36,7 +54,8 @@ class Labels:
     """What policy knows of a message: header and audience, never content. Hashable. Times are Unix milliseconds.
 
     ``countries`` pairs a country with its role in the header's routing labels (``TRANSIT``); ``sections`` are those the message
-    carries; enumerations have the names of the header's schema (``AMBER_STRICT``).
+    carries; enumerations have the names of the header's schema (``AMBER_STRICT``). ``consents`` are the owner's, given for this subject in
+    messages of their own.
     """
 
     family: str
@@ -58,6 +77,7 @@ class Labels:
     audience_countries: tuple[str, ...]
     valid_until_ms: int | None
     embargo_until_ms: int | None
+    consents: tuple[Consent, ...] = ()
 
 
 @immutable

@@ -1,9 +1,12 @@
 """Scenarios: what a bundle must decide, as data beside the policies. A bundle whose own scenarios fail is not to be applied.
 
-The file is JSON. ``members`` lists agencies with kind and communities. Each of ``scenarios`` has a name, a sentence ``about``, the
+The file is JSON. ``members`` lists agencies with kind and communities; ``entities`` has facts besides those of the bundle, in the form of
+:mod:`broker.policy.facts`, so that rules about agreements can be tested with made-up ones. Each of ``scenarios`` has a name, a sentence ``about``, the
 ``labels`` of a message, optionally ``now`` and the agencies ``suspended`` at that time, the rule ``publish`` that lets it in (or stops
 it), and ``gets``: for each agency that gets something, the rule ``by`` which and the sections it ``reads``, optionally the rules
 that ``withhold`` a section; for a denial that matters, the rule ``denied``. An agency not listed must get nothing.
+``asks`` are questions beside these: whether an ``agency`` may do something else with the message (``action``, perhaps for a ``purpose``):
+``allowed`` or not, and the rule ``by`` which that is decided.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from broker.errors import UsageError
 from broker.ids import country_of
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
-from broker.policy.model import Labels, Member
+from broker.policy.facts import NO_FACTS, Facts, read_facts
+from broker.policy.model import Consent, Labels, Member
 
 _DEFAULT_NOW: Final = "2026-11-24T12:00:00Z"
 _PLAIN: Final[dict[str, object]] = {
@@ -38,6 +42,17 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A question beside publishing and delivery, its answer, and the rule by which."""
+
+    agency: str
+    action: str
+    purpose: str | None
+    allowed: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One message and all that must follow from it. ``now_ms`` is Unix milliseconds."""
 
@@ -48,6 +63,8 @@ class Scenario:
     now_ms: int
     publish: str
     gets: Mapping[str, Expected]
+    facts: Facts = NO_FACTS
+    asks: tuple[Asked, ...] = ()
 
 
 def read_scenarios(text: str) -> tuple[Scenario, ...]:
@@ -59,10 +76,11 @@ def read_scenarios(text: str) -> tuple[Scenario, ...]:
             agency: Member(agency, country_of(agency), str(each["kind"]), _texts(each.get("communities", ())), False)
             for agency, each in content["members"].items()
         }
+        facts = read_facts(json.dumps(content.get("entities", {})))
         scenarios: list[Scenario] = []
         for each in cast("list[dict[str, object]]", content["scenarios"]):
             where = str(each["name"])
-            scenarios.append(_scenario(each, members))
+            scenarios.append(_scenario(each, members, facts))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"scenarios: `{where}` cannot be read ({error})", advice="see the form in the file that ships") from error
     return tuple(scenarios)
@@ -70,13 +88,13 @@ def read_scenarios(text: str) -> tuple[Scenario, ...]:
 
 def failures(bundle: Bundle, scenarios: Sequence[Scenario]) -> list[str]:
     """Where the bundle decides otherwise than the scenarios say, one line for each difference; empty if all hold."""
-    deciders: dict[frozenset[Member], Decider] = {}
+    deciders: dict[object, Decider] = {}
     found: list[str] = []
     for scenario in scenarios:
-        members = frozenset(scenario.members.values())
-        if members not in deciders:
-            deciders[members] = Decider(bundle, scenario.members)
-        found.extend(f"{scenario.name}: {line}" for line in _differences(deciders[members], scenario))
+        key = frozenset(scenario.members.values()), scenario.facts
+        if key not in deciders:
+            deciders[key] = Decider(bundle, scenario.members, facts=bundle.facts.joined(scenario.facts))
+        found.extend(f"{scenario.name}: {line}" for line in _differences(deciders[key], scenario))
     return found
 
 
@@ -105,11 +123,16 @@ def _differences(decider: Decider, scenario: Scenario) -> Iterator[str]:
         wanted = scenario.gets.get(denial.agency)
         if wanted is not None and denial.rule != wanted.denied:
             yield f"{denial.agency} is denied by `{denial.rule}`, not by `{wanted.denied or 'any rule'}`"
+    for each in scenario.asks:
+        verdict = decider.explain(each.agency, each.action, scenario.labels, scenario.now_ms, each.purpose)
+        if (verdict.allowed, verdict.rules[0]) != (each.allowed, each.by):
+            answer = "is allowed" if verdict.allowed else "is denied"
+            yield f"{each.agency} asks for {each.action} and {answer} by `{verdict.rules[0]}`, not by `{each.by}`"
     if failed := decider.error_count - failed_before:
         yield f"{failed} decisions failed"
 
 
-def _scenario(each: Mapping[str, object], members: Mapping[str, Member]) -> Scenario:
+def _scenario(each: Mapping[str, object], members: Mapping[str, Member], facts: Facts) -> Scenario:
     suspended = set(_texts(each.get("suspended", ())))
     if unknown := suspended - members.keys():
         raise ValueError(f"{', '.join(sorted(unknown))} is not among the members")
@@ -124,7 +147,17 @@ def _scenario(each: Mapping[str, object], members: Mapping[str, Member]) -> Scen
         now_ms=_ms(each.get("now", _DEFAULT_NOW)),
         publish=str(each["publish"]),
         gets={agency: _expected(wanted) for agency, wanted in expected.items()},
+        facts=facts,
+        asks=tuple(_asked(question) for question in cast("list[dict[str, object]]", each.get("asks", []))),
     )
+
+
+def _asked(question: Mapping[str, object]) -> Asked:
+    purpose = question.get("purpose")
+    return Asked(
+        str(question["agency"]), str(question["action"]), None if purpose is None else str(purpose),
+        bool(question["allowed"]), str(question["by"]),
+    )  # fmt: skip
 
 
 def _expected(wanted: Mapping[str, object]) -> Expected:
@@ -144,6 +177,10 @@ def _labels(given: Mapping[str, object]) -> Labels:
     for name in ("valid_until", "embargo_until"):
         at = values.pop(name, None)
         values[f"{name}_ms"] = None if at is None else _ms(at)
+    given_consents = cast("list[dict[str, object]]", given.get("consents", []))
+    values["consents"] = tuple(
+        Consent(str(each["agency"]), _texts(each.get("sections", ())), _ms(each["from"]), _ms(each["until"])) for each in given_consents
+    )
     return Labels(**values)  # pyright: ignore[reportArgumentType]
 
 

@@ -17,7 +17,8 @@ from cedarpy import Entities, pst
 
 from broker.policy import cedar
 from broker.policy.bundle import Bundle
-from broker.policy.entities import context, member_entity, message_entity
+from broker.policy.entities import FACTUAL, context, factual, member_entity, message_entity
+from broker.policy.facts import Facts
 from broker.policy.lint import PolicyFinding
 from broker.policy.model import AUDIENCE, Labels, Member
 from broker.policy.rules import read_rules
@@ -28,8 +29,8 @@ _TLP: Final = ("CLEAR", "GREEN", "AMBER", "AMBER_STRICT", "RED")
 _HANDLING: Final = ("H0", "H3")
 _OPEN: Final = '@id("") permit (principal, action, resource);'
 
-Situation = tuple[Labels, Mapping[str, Member], int]
-"""Labels of a message, the members, and the time in Unix milliseconds."""
+Situation = tuple[Labels, Mapping[str, Member], Facts, int]
+"""Labels of a message, the members, the facts of the test, and the time in Unix milliseconds."""
 
 
 @dataclass(slots=True)
@@ -48,10 +49,10 @@ def situations(scenarios: Sequence[Scenario]) -> Iterator[Situation]:
     for each in scenarios:
         for tlp, handling in ((each.labels.tlp, each.labels.handling), *product(_TLP, _HANDLING)):
             labels = replace(each.labels, tlp=tlp, handling=handling)
-            key = (labels, frozenset(each.members.values()), each.now_ms)
+            key = (labels, frozenset(each.members.values()), each.facts, each.now_ms)
             if key not in seen:
                 seen.add(key)
-                yield labels, each.members, each.now_ms
+                yield labels, each.members, each.facts, each.now_ms
 
 
 def standing(bundle: Bundle, scenarios: Sequence[Scenario], places: Mapping[str, Placed]) -> list[PolicyFinding]:
@@ -108,11 +109,15 @@ class _Court:
         self._reading = read_rules(bundle.policies)
         self._schema = cedar.read_schema(bundle.schema)
         self._actions = cedar.actions_of(bundle.schema)
+        self._facts, self._factual = bundle.facts, cedar.attributes_of(bundle.schema, FACTUAL)
 
-    def heard(self, labels: Labels, members: Mapping[str, Member], now_ms: int) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+    def heard(self, labels: Labels, members: Mapping[str, Member], facts: Facts, now_ms: int) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
         """The permits and the prohibitions that apply to each question that one message raises."""
-        message = message_entity(labels, self._reading)
-        entities = cedar.read_entities([*map(member_entity, members.values()), message], self._schema)
+        facts = self._facts.joined(facts)
+        standing = {agency: facts.standing(member, now_ms) for agency, member in members.items()}
+        more = factual(labels, facts, standing.get(labels.originator), now_ms)
+        message = message_entity(labels, self._reading, {name: value for name, value in more.items() if name in self._factual})
+        entities = cedar.read_entities([*map(member_entity, standing.values()), message], self._schema)
         if entities is None:
             return
         if labels.originator in members:

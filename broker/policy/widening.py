@@ -27,6 +27,7 @@ from broker.errors import UsageError
 from broker.policy.bundle import Bundle
 from broker.policy.cedar import actions_of
 from broker.policy.decide import Decider
+from broker.policy.facts import NO_FACTS, Facts
 from broker.policy.model import AUDIENCE, Distribution, Labels, Member
 from broker.policy.rules import Reading, read_rules
 from broker.policy.scenarios import Scenario
@@ -56,6 +57,7 @@ class Case:
     members: Mapping[str, Member]
     now_ms: int
     publishers: tuple[str, ...] = ()
+    facts: Facts = NO_FACTS
 
 
 def undeclared(old: Bundle, new: Bundle, widens: Sequence[str], scenarios: Sequence[Scenario]) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ def undeclared(old: Bundle, new: Bundle, widens: Sequence[str], scenarios: Seque
         declared = _declared(old, new, frozenset(widens))
     except UsageError as error:
         return (*found, f"the rules of before do not fit the new schema ({error}): change the schema first and drop words later")
-    cases = [Case(f"scenario {each.name}", each.labels, each.members, each.now_ms) for each in scenarios]
+    cases = [Case(f"scenario {each.name}", each.labels, each.members, each.now_ms, facts=each.facts) for each in scenarios]
     found += _by_decision(old, new, declared, [*cases, *label_space(old, new)])
     return tuple(dict.fromkeys(found))
 
@@ -146,12 +148,12 @@ def _by_text(old: Bundle, new: Bundle, widens: frozenset[str]) -> Iterator[str]:
 
 
 def _by_decision(old: Bundle, new: Bundle, declared: Bundle, cases: Sequence[Case]) -> Iterator[str]:
-    deciders: dict[tuple[int, frozenset[Member]], Decider] = {}
+    deciders: dict[tuple[int, frozenset[Member], Facts], Decider] = {}
 
     def decider(number: int, bundle: Bundle, case: Case) -> Decider:
-        key = number, frozenset(case.members.values())
+        key = number, frozenset(case.members.values()), case.facts
         if key not in deciders:
-            deciders[key] = Decider(bundle, case.members)
+            deciders[key] = Decider(bundle, case.members, facts=bundle.facts.joined(case.facts))
         return deciders[key]
 
     for case in cases:
