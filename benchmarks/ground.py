@@ -22,6 +22,7 @@ from broker.service.registrar import Registrar
 from broker.storage import enrol
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome
+from broker.testing.agreements import EVERYWHERE
 from broker.trust.certificates import Validity
 
 PEER: Final = "XX-PEER"
@@ -82,7 +83,7 @@ class Ground:
 @asynccontextmanager
 async def ground(home: Path, progress: Progress | None = None) -> AsyncGenerator[Ground]:
     """Start it all in an empty folder; stopped and ended with the block."""
-    installation = LocalInstallation(home)
+    installation = LocalInstallation(home, entities=EVERYWHERE)
     try:
         await installation.start(relays=0, progress=progress)
         yield Ground(home, installation)

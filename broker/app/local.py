@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.app.connect import connect, connect_admin
-from broker.app.parties import SHARDS, Operator
+from broker.app.parties import SHARDS, Operator, shipped_bundle
 from broker.errors import BrokerError, NodeError, UsageError
 from broker.kafka.node import EmbeddedNode
 from broker.kafka.tls import TlsFiles as KafkaTlsFiles
@@ -91,14 +91,16 @@ class LocalInstallation:
     """Everything of an exchange that one machine can hold, in one home. Start it, admit agencies, stop it, start it again."""
 
     def __init__(
-        self, home: Path, *, bootstrap: str | None = None, log_level: str = "warning", codelists: Path | None = None
+        self, home: Path, *, bootstrap: str | None = None, log_level: str = "warning", codelists: Path | None = None, entities: str = ""
     ) -> None:  # fmt: skip
+        """``entities``: the dated facts of a new exchange's first bundle. Raises UsageError where they cannot be read."""
         if codelists is not None:
             CodeListFolder(codelists)  # a folder that is none is told here, not by every worker
         self.home = home
         self.node: EmbeddedNode | None = None
         self.workers: list[RelayProcess] = []
         self._given, self._log_level, self._codelists = bootstrap, log_level, codelists
+        self._bundle = shipped_bundle(entities=entities)
 
     @property
     def operator(self) -> Operator:
@@ -135,7 +137,7 @@ class LocalInstallation:
         settings = files.settings()
         if settings.bootstrap != self.bootstrap:
             files.keep(replace(settings, bootstrap=self.bootstrap))
-        await self.operator.create()
+        await self.operator.create(self._bundle)
         for number in range(1, relays + 1):
             await self.add_worker(f"relay-{number}")
 

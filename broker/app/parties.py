@@ -24,12 +24,12 @@ from broker.service.publisher import Publisher
 from broker.service.registrar import Admission, Registrar
 from broker.service.relay import RelayWorker
 from broker.service.subscriber import Subscriber
-from broker.shipped import shipped
 from broker.storage import enrol
 from broker.storage.clock import SystemClock, SystemRandomness
 from broker.storage.codelists import CodeListFolder
 from broker.storage.home import AgencyHome, ExchangeHome, ExchangeSettings, TlsFiles
 from broker.storage.own_copies import SqliteOwnCopies
+from broker.storage.policies import read_policies
 from broker.storage.publisher_store import SqlitePublisherStore
 from broker.storage.schemas import schema_texts
 from broker.storage.subscriber_store import SqliteSubscriberStore
@@ -48,11 +48,10 @@ def pin_of(settings: ExchangeSettings) -> Pin:
     return Pin(settings.exchange_id, settings.environment, settings.registrar_spki)
 
 
-def shipped_bundle(version: int = 1) -> Bundle:
-    """The policies that come with the program."""
-    folder = shipped("deploy/policies")
-    schema = (folder / "schema.cedarschema").read_text(encoding="utf-8")
-    return Bundle.from_texts(version, schema, {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.cedar"))})
+def shipped_bundle(version: int = 1, entities: str = "") -> Bundle:
+    """The policies that come with the program, with these dated facts (:mod:`broker.policy.facts`): none ship. Raises UsageError."""
+    texts = read_policies()
+    return Bundle.from_texts(version, texts.schema, texts.policies, entities or texts.entities)
 
 
 class Member:

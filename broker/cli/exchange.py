@@ -48,6 +48,7 @@ async def up(
     *,
     relays: int = 1,
     agencies: Path | None = None,
+    entities: Path | None = None,
     exchange: str | None = None,
     environment: str | None = None,
     shards: int | None = None,
@@ -63,6 +64,9 @@ async def up(
         How many relay worker processes.
     agencies
         A JSON file of agencies to enrol in this home.
+    entities
+        Agreements, operations, regimes and assurances of a new exchange, as JSON (docs/policy.md): without an agreement nothing about
+        persons and firms leaves a country. Later they are changed with the rules, by officers of two agencies.
     exchange
         Name of a new exchange (default: local).
     environment
@@ -74,7 +78,10 @@ async def up(
         raise UsageError(f"`{environment}` is not an environment", advice=f"use one of {', '.join(ids.ENVIRONMENTS)}")
     wanted = read_agencies(agencies) if agencies else []
     screen = Screen(as_json=common.json)
-    installation = LocalInstallation(common.home, bootstrap=common.bootstrap, log_level=common.log_level, codelists=common.codelists)
+    installation = LocalInstallation(
+        common.home, bootstrap=common.bootstrap, log_level=common.log_level, codelists=common.codelists,
+        entities=read_text(str(entities)) if entities else "",
+    )  # fmt: skip
     stop = stop_signal()
     try:
         with screen.fetching() as bar:

@@ -33,7 +33,7 @@ def check(directory: Annotated[Path | None, Parameter(name="DIR")] = None, /, *,
     """
     screen = Screen(as_json=common.json)
     texts = read_policies(directory)
-    examined = examine(texts.schema, texts.policies, texts.scenarios)
+    examined = examine(texts.schema, texts.policies, texts.scenarios, texts.entities)
     for finding in examined.findings:
         screen.result(_json(finding), _line(finding))
     counts = {severity: sum(each.severity == severity for each in examined.findings) for severity in _COLOURS}

@@ -22,7 +22,8 @@ from broker.cli.screen import COMMON, Common, Screen, fields, iso, printable
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.exchange.policy_chain import PolicyChain, due, widening_of
 from broker.policy import bundle_file
-from broker.policy.bundle_file import SCENARIOS_FILE, SCHEMA_FILE, BundleFile, read_bundle_file
+from broker.policy.bundle_file import NAMED, SCHEMA_FILE, BundleFile, read_bundle_file
+from broker.policy.facts_file import FACTS_FILE
 from broker.policy.widening import changed_rules
 from broker.service.knowledge import Knowledge
 from broker.storage import atomic
@@ -243,7 +244,7 @@ def _officers(named: list[str] | None, chain: PolicyChain, directory: Directory)
 
 def _files(folder: Path) -> dict[str, str]:
     try:
-        paths = [path for path in sorted(folder.iterdir()) if path.suffix == ".cedar" or path.name in (SCHEMA_FILE, SCENARIOS_FILE)]
+        paths = [path for path in sorted(folder.iterdir()) if path.suffix == ".cedar" or path.name in NAMED]
         return {path.name: path.read_text(encoding="utf-8") for path in paths}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"`{printable(str(folder))}` cannot be read: {error}", advice="give a folder like deploy/policies") from error
@@ -304,7 +305,8 @@ def _texts(chain: PolicyChain) -> dict[str, str]:
     """The files of the bundle in force; the first one has its policies in one text, each file after a line that names it."""
     if chain.file is not None or chain.bundle is None:
         return dict(chain.file.files) if chain.file else {}
-    return {SCHEMA_FILE: chain.bundle.schema, "policies.cedar": chain.bundle.policies}
+    facts = {FACTS_FILE: chain.bundle.entities} if chain.bundle.entities else {}
+    return {SCHEMA_FILE: chain.bundle.schema, "policies.cedar": chain.bundle.policies, **facts}
 
 
 def _unpack(out: Path, texts: dict[str, str]) -> None:

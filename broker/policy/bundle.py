@@ -16,7 +16,8 @@ import cedarpy
 
 from broker.errors import UsageError
 from broker.policy.cedar import actions_of, read_schema, violations
-from broker.policy.facts import NO_FACTS, Facts, read_facts
+from broker.policy.facts import NO_FACTS, Facts
+from broker.policy.facts_file import read_facts
 from broker.policy.model import AUDIENCE
 from broker.policy.rules import Reading, Rule, read_rules
 

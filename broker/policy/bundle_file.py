@@ -2,7 +2,7 @@
 
 ::
 
-    {"files": {"read.cedar": text, ..., "scenarios.json": text, "schema.cedarschema": text},
+    {"files": {"entities.json": text, "read.cedar": text, ..., "scenarios.json": text, "schema.cedarschema": text},
      "manifest": {"directory_version", "files": {name: SHA-256}, "officers": {agency: key id}, "prev", "valid_from_ms", "version",
                   "widens": [rule id, ...]},
      "signatures": [COSE_Sign1 over the manifest, base64, ...],
@@ -28,11 +28,14 @@ from typing import Any, Final, cast
 from broker import ids
 from broker.errors import Refusal, UsageError
 from broker.policy.bundle import Bundle
+from broker.policy.facts_file import FACTS_FILE
 from broker.policy.scenarios import Scenario, failures, read_scenarios
 
 TYPE: Final = "broker policy bundle v1"
 SCHEMA_FILE: Final = "schema.cedarschema"
 SCENARIOS_FILE: Final = "scenarios.json"
+NAMED: Final = (SCHEMA_FILE, SCENARIOS_FILE, FACTS_FILE)
+"""The files that are no rules; the last need not be there."""
 BUNDLE_LIMIT: Final = 2 << 20
 """Longest bundle file in bytes; the shipped policies and their tests take 70 kB."""
 RULE_LIMIT: Final = 2000
@@ -142,10 +145,10 @@ def _read(data: bytes) -> BundleFile:
         raise UsageError("the files are not those that the manifest names by their digests")
     if SCHEMA_FILE not in files or SCENARIOS_FILE not in files:
         raise UsageError(f"`{SCHEMA_FILE}` or `{SCENARIOS_FILE}` is missing")
-    cedar = {name: text for name, text in files.items() if name not in (SCHEMA_FILE, SCENARIOS_FILE)}
+    cedar = {name: text for name, text in files.items() if name not in NAMED}
     if sum(text.count("@id") for text in cedar.values()) > RULE_LIMIT:
         raise UsageError(f"there are over {RULE_LIMIT} rules: agreements belong into communities of the directory")
-    bundle = Bundle.from_texts(manifest.version, files[SCHEMA_FILE], cedar)
+    bundle = Bundle.from_texts(manifest.version, files[SCHEMA_FILE], cedar, files.get(FACTS_FILE, ""))
     scenarios = read_scenarios(files[SCENARIOS_FILE])
     if not scenarios:
         raise UsageError(f"`{SCENARIOS_FILE}` holds no scenario: a bundle brings its own tests")
@@ -174,8 +177,8 @@ def _manifest(values: Any) -> Manifest:
 def _texts(values: Any) -> dict[str, str]:
     files: dict[str, str] = {}
     for name, text in values.items():
-        if name not in (SCHEMA_FILE, SCENARIOS_FILE) and not _NAME.fullmatch(name):
-            raise UsageError(f"`{ascii(name)[1:60]}` is no name of a file in a bundle: NAME.cedar, {SCHEMA_FILE} or {SCENARIOS_FILE}")
+        if name not in NAMED and not _NAME.fullmatch(name):
+            raise UsageError(f"`{ascii(name)[1:60]}` is no name of a file in a bundle: NAME.cedar or {', '.join(NAMED)}")
         if not isinstance(text, str):
             raise UsageError(f"`{name}` is no text")
         files[name] = text

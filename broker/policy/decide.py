@@ -19,7 +19,19 @@ from cedarpy import Entities
 
 from broker.policy import cedar, model, sentences
 from broker.policy.bundle import Bundle
-from broker.policy.entities import FACTUAL, alike, context, factual, labels_read, member_entity, message_entity, window
+from broker.policy.entities import (
+    DATES,
+    FACTUAL,
+    alike,
+    context,
+    factual,
+    labels_read,
+    member_entity,
+    message_entity,
+    next_turn,
+    sides,
+    window,
+)  # fmt: skip
 from broker.policy.facts import Facts
 from broker.policy.model import DEFAULT_DENY, POLICY_ERROR, Denial, Distribution, Labels, Member, Release, Verdict
 from broker.policy.rules import read_rules
@@ -45,6 +57,20 @@ class _Entry:
 
     def holds(self, now_ms: int) -> bool:
         return (self.from_ms is None or self.from_ms <= now_ms) and (self.until_ms is None or now_ms < self.until_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """A date of the message that rules compare with now, and with nothing else: for which questions they do."""
+
+    label: str
+    publishing: bool
+    receiving: bool
+    sections: frozenset[str]
+
+    def matters(self, sections: Sequence[str]) -> bool:
+        """Whether who gets what of a message with these sections depends on it."""
+        return self.receiving or not self.sections.isdisjoint(sections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +109,9 @@ class Decider:
         self._factual = cedar.attributes_of(bundle.schema, FACTUAL)
         self._members = {agency: members[agency] for agency in sorted(members)}
         self._standing: _Standing | None = None
-        self._key = attrgetter(*labels_read(self._reading, self._facts))
+        self._deciding = replace(self._reading, attributes=self._read_for(self._actions))
+        self._key = attrgetter(*labels_read(self._deciding, self._facts))
+        self._ends = tuple(self._end(attribute, label) for attribute, label in DATES.items() if attribute in self._reading.relative)
         self._memo: OrderedDict[object, _Entry] = OrderedDict()
         self._memo_limit, self._memo_weight = memo_limit, 0
         self._shared: dict[Release | Denial, Release | Denial] = {}
@@ -96,10 +124,11 @@ class Decider:
 
     def may_publish(self, labels: Labels, now_ms: int) -> Verdict:
         """Whether the originator may publish a message with these labels. ``now_ms``: Unix milliseconds. Memoised."""
-        key = ("publish", self._key(labels))
+        ends = tuple([getattr(labels, end.label) if end.publishing else None for end in self._ends])
+        key = ("publish", self._key(labels), sides(ends, now_ms))
         entry = self._remembered(key, now_ms)
         if entry is None:
-            start, until = window(labels, self._reading, self._facts, now_ms)
+            start, until = window(labels, self._deciding, self._facts, now_ms)
             entry = self._keep(key, _Entry(start, until, self.explain(labels.originator, "publish", labels, now_ms), _weight(labels)))
         return cast("Verdict", entry.answer)
 
@@ -109,12 +138,15 @@ class Decider:
         Every member but the originator is in the answer. A member that may receive but not read the core, or none of the
         sections, is denied; a message without sections (a recall) goes to all who may receive it.
         """
-        key = ("distribute", self._key(labels))
+        ends = tuple([getattr(labels, end.label) if end.matters(labels.sections) else None for end in self._ends])
+        key = ("distribute", self._key(labels), sides(ends, now_ms))
         entry = self._remembered(key, now_ms)
         if entry is None:
-            start, until = window(labels, self._reading, self._facts, now_ms)
+            start, until = window(labels, self._deciding, self._facts, now_ms)
             entry = self._keep(key, _Entry(start, until, self._distribution(labels, now_ms, until), _weight(labels)))
-        return cast("Distribution", entry.answer)
+        answer = cast("Distribution", entry.answer)
+        until = next_turn(ends, now_ms, answer.until_ms)
+        return answer if until == answer.until_ms else Distribution(answer.releases, answer.denials, until)
 
     def would_disclose(self, labels: Labels, now_ms: int) -> Distribution:
         """Who would get what if the message were published now: what a dry run shows. The same decision as :meth:`distribute`."""
@@ -140,6 +172,19 @@ class Decider:
             if not receive.allowed:
                 return receive
         return self._ask([(member, action)], labels, entities, now_ms, purpose)[0]
+
+    def _read_for(self, actions: Iterable[str]) -> frozenset[str]:
+        """The attributes that are read to decide about publishing and delivery: of what else is done with a message nothing is kept."""
+        groups = [self._actions[each] for each in actions if each in ("publish", "receive") or each.startswith("read:")]
+        return frozenset(
+            name for rule in self._reading.rules if any(rule.concerns(each) for each in groups) for name in rule.attributes
+        )  # fmt: skip
+
+    def _end(self, attribute: str, label: str) -> _End:
+        sections = frozenset(
+            action.removeprefix("read:") for action in self._actions if action.startswith("read:") and attribute in self._read_for([action])
+        )
+        return _End(label, attribute in self._read_for(["publish"]), attribute in self._read_for(["receive"]), sections)
 
     def _remembered(self, key: object, now_ms: int) -> _Entry | None:
         entry = self._memo.get(key)

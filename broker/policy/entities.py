@@ -44,6 +44,9 @@ DISTINCTIVE: Final[Mapping[str, str]] = {
 FACTUAL: Final = ("agreements", "personalAgreements", "operations", "regimes", "originatorCountry", "consented")
 """Attributes of a message that follow from facts: given to Cedar where the schema has them."""
 
+DATES: Final[Mapping[str, str]] = {"validUntil": "valid_until_ms", "embargoUntil": "embargo_until_ms"}
+"""Attributes that are dates, and their labels."""
+
 _ALWAYS: Final = (
     "family", "originator", "tlp", "handling", "pap", "urgency", "onward", "sections", "audience_agencies",
     "audience_communities", "audience_countries", "consents",
@@ -52,8 +55,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def labels_read(reading: Reading, facts: Facts) -> tuple[str, ...]:
-    """The fields of :class:`Labels` on which a decision under these policies and facts can depend."""
-    read = [label for attribute, label in DISTINCTIVE.items() if attribute in reading.attributes]
+    """The fields of :class:`Labels` on which a decision under these policies and facts can depend, dates that rules only compare with
+    now left out (:func:`sides`)."""
+    read = [label for attribute, label in DISTINCTIVE.items() if attribute in reading.attributes and attribute not in reading.relative]
     if any(attribute in reading.attributes for attribute in ROLES.values()):
         read.append("countries")
     if any(each.purposes for each in facts.agreements):
@@ -152,15 +156,35 @@ def _distinctive(labels: Labels, read: frozenset[str]) -> dict[str, object]:
 
 
 def window(labels: Labels, reading: Reading, facts: Facts, now_ms: int) -> tuple[int | None, int | None]:
-    """The span around ``now_ms`` in which no decision can change: from (inclusive) and until (exclusive), None for no bound."""
+    """The span around ``now_ms`` in which no decision can change: from (inclusive) and until (exclusive), None for no bound.
+
+    Dates of the message that rules only compare with now are left out: :func:`sides` says on which side of them now is.
+    """
     dates = set(reading.dates)
-    for attribute, at in (("validUntil", labels.valid_until_ms), ("embargoUntil", labels.embargo_until_ms)):
-        if at is not None and attribute in reading.attributes:
+    for attribute, label in DATES.items():
+        at = getattr(labels, label)
+        if at is not None and attribute in reading.attributes and attribute not in reading.relative:
             dates.add(at)
     # `<` changes at the date itself, `<=` a millisecond later.
     turns = dates | {date + 1 for date in dates} | facts.dates
     turns.update(date for each in labels.consents for date in (each.from_ms, each.until_ms))
     return max((at for at in turns if at <= now_ms), default=None), min((at for at in turns if at > now_ms), default=None)
+
+
+def sides(at: tuple[int | None, ...], now_ms: int) -> tuple[int | None, ...]:
+    """On which side of each date now is: -1 before it, 0 at it, 1 after it; None where there is none.
+
+    With these in its place in the key, messages share a decision though each has an end of its own.
+    """
+    return tuple([None if date is None else (now_ms > date) - (now_ms < date) for date in at])
+
+
+def next_turn(at: tuple[int | None, ...], now_ms: int, until_ms: int | None) -> int | None:
+    """The next moment at which the side of one of these dates changes, or ``until_ms`` where that comes first."""
+    turns = [date if now_ms < date else date + 1 for date in at if date is not None and now_ms <= date]
+    if until_ms is not None:
+        turns.append(until_ms)
+    return min(turns, default=None)
 
 
 def alike(labels: Labels, reading: Reading, members: Mapping[str, Member], agreements: Iterable[str] = ()) -> list[list[Member]]:

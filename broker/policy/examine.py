@@ -29,9 +29,9 @@ class Examined:
         return self.bundle is not None and not any(each.severity == "REJECT" for each in self.findings)
 
 
-def examine(schema: str, policies: Mapping[str, str], scenarios: str | None, *, version: int = 1) -> Examined:
-    """Examine the texts of a bundle; ``scenarios`` is scenarios.json, None where there is none."""
-    linted = lint(schema, policies, version=version)
+def examine(schema: str, policies: Mapping[str, str], scenarios: str | None, entities: str = "", *, version: int = 1) -> Examined:
+    """Examine the texts of a bundle; ``scenarios`` is scenarios.json, None where there is none; ``entities`` is entities.json."""
+    linted = lint(schema, policies, entities, version=version)
     if linted.bundle is None:
         return Examined(linted.findings, None, 0)
     if scenarios is None:

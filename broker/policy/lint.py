@@ -17,6 +17,7 @@ import cedarpy
 from broker.errors import UsageError
 from broker.policy.bundle import Bundle
 from broker.policy.cedar import read_schema, violations
+from broker.policy.facts_file import FACTS_FILE, read_facts
 from broker.policy.rules import Reading, read_rules
 from broker.policy.source import Placed, split
 
@@ -28,6 +29,7 @@ TEXT_LIMIT: Final = 900_000
 
 FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "BAD_SCHEMA": ("REJECT", "correct the Cedar schema at the place named"),
+    "BAD_FACTS": ("REJECT", "correct entities.json: see docs/policy.md, Agreements and other dated facts"),
     "NO_POLICIES": ("REJECT", "put at least one .cedar file into the folder: without any, nothing is ever permitted"),
     "TOO_MANY_RULES": ("REJECT", "say it with communities of the directory and one rule for all, instead of a rule for each agency"),
     "NOT_CEDAR": ("REJECT", "correct the text at the place named: it is no Cedar"),
@@ -85,8 +87,8 @@ class Linted:
     bundle: Bundle | None
 
 
-def lint(schema: str, policies: Mapping[str, str], *, version: int = 1) -> Linted:
-    """Check the texts of a bundle. ``policies`` maps file names to texts; ``schema`` is schema.cedarschema."""
+def lint(schema: str, policies: Mapping[str, str], entities: str = "", *, version: int = 1) -> Linted:
+    """Check the texts of a bundle. ``policies`` maps file names to texts; ``schema`` is schema.cedarschema, ``entities`` entities.json."""
     try:
         Bundle.from_texts(version, schema, {"probe.cedar": _PROBE})
     except UsageError as error:
@@ -99,6 +101,10 @@ def lint(schema: str, policies: Mapping[str, str], *, version: int = 1) -> Linte
     if len(placed) > RULE_LIMIT or size > TEXT_LIMIT:
         reason = f"{len(placed):,} rules in {size:,} bytes: at most {RULE_LIMIT:,} rules and {TEXT_LIMIT:,} bytes"
         return _refused([PolicyFinding("TOO_MANY_RULES", placed[-1].file, 0, "", reason)])
+    try:
+        read_facts(entities)
+    except UsageError as error:
+        return _refused([PolicyFinding("BAD_FACTS", FACTS_FILE, 0, "", str(error), error.advice)])
     words = sorted(set(_WORD.findall(schema)))
     found = [finding for each in placed for finding in _policy(each, handle, words)]
     places: dict[str, Placed] = {}
@@ -111,7 +117,7 @@ def lint(schema: str, policies: Mapping[str, str], *, version: int = 1) -> Linte
     if found:
         return Linted(tuple(found), places, None)
     try:
-        return Linted((), places, Bundle.from_texts(version, schema, policies))
+        return Linted((), places, Bundle.from_texts(version, schema, policies, entities))
     except UsageError as error:
         return _refused([PolicyFinding("INVALID_RULE", placed[0].file, 0, "", str(error), error.advice)])
 

@@ -8,6 +8,7 @@ reason: without it a decision changes only at the dates that are written in a ru
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ EVERY: Final = "*"
 _TIME_ARITHMETIC: Final = frozenset(
     {"offset", "duration", "duration_since", "to_date", "to_time", "to_milliseconds", "to_seconds", "to_minutes", "to_hours", "to_days"}
 )
+_COMPARISONS: Final = frozenset({"less", "less_eq", "greater", "greater_eq", "eq", "not_eq"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RULE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{1,63}")
 _ENTITY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]*")
@@ -34,7 +36,7 @@ _ENTITY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]*")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One policy. ``actions`` and ``families`` are those it names; no family named means any family."""
+    """One policy. ``actions`` and ``families`` are those it names; no family named means any family. ``attributes`` are those it reads."""
 
     id: str
     title: str
@@ -42,6 +44,11 @@ class Rule:
     effect: pst.Effect
     actions: frozenset[str]
     families: frozenset[str]
+    attributes: frozenset[str] = frozenset()
+
+    def concerns(self, groups: frozenset[str]) -> bool:
+        """Whether it holds for an action; ``groups`` are the action and every action group it belongs to."""
+        return EVERY in self.actions or not groups.isdisjoint(self.actions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +56,15 @@ class Reading:
     """What a set of policies says, and all that its decisions can depend on.
 
     ``attributes`` are the attribute names read anywhere; ``entities`` the ids of entity literals by type; ``dates`` the date
-    literals in Unix milliseconds; ``positions`` the rule ids by the number that Cedar gives a policy in its error texts.
+    literals in Unix milliseconds; ``relative`` the attributes that rules do nothing with but compare them with ``context.now``, or ask
+    whether they are there; ``positions`` the rule ids by the number that Cedar gives a policy in its error texts.
     """
 
     rules: tuple[Rule, ...]
     attributes: frozenset[str]
     entities: Mapping[str, frozenset[str]]
     dates: frozenset[int]
+    relative: frozenset[str]
     positions: Mapping[str, str]
 
 
@@ -79,6 +88,7 @@ def read_rules(text: str) -> Reading:
         attributes=_attributes(nodes),
         entities=MappingProxyType(_entities(nodes)),
         dates=_dates(nodes),
+        relative=_relative(nodes),
         positions=MappingProxyType({position: rule.id for position, rule in rules.items()}),
     )
 
@@ -96,7 +106,8 @@ def _rule(policy: pst.Template) -> Rule:
     actions = _actions(policy.action)
     if policy.effect == "permit" and EVERY in actions:
         raise UsageError(f"rule `{name}` permits every action", advice="name the actions: a permit must not reach one that is added later")
-    families = {node.id for node in _nodes(policy.clauses) if isinstance(node, pst.EntityUid) and str(node.type) == "Family"}
+    nodes = list(_nodes(policy.clauses))
+    families = {node.id for node in nodes if isinstance(node, pst.EntityUid) and str(node.type) == "Family"}
     return Rule(
         id=name,
         title=policy.annotations["title"].strip().removesuffix("."),
@@ -104,6 +115,7 @@ def _rule(policy: pst.Template) -> Rule:
         effect=policy.effect,
         actions=actions,
         families=frozenset(families),
+        attributes=_attributes(nodes),
     )
 
 
@@ -166,6 +178,23 @@ def _check_entity(kind: str, name: str) -> None:
         ids.community_id(name)
     elif not _ENTITY_ID.fullmatch(name):
         raise UsageError(f'`{kind}::"{_shown(name)}"` is not a plain ASCII name', advice="look-alike letters hide in names: use ASCII")
+
+
+def _relative(nodes: list[object]) -> frozenset[str]:
+    """Attributes that stand in comparisons with ``context.now`` alone: a decision depends only on which of the two comes first."""
+    read, compared = Counter[str](), Counter[str]()
+    for node in nodes:
+        if isinstance(node, pst.GetAttr):
+            read[node.attr] += 1
+        elif isinstance(node, pst.BinaryOp) and node.op in _COMPARISONS:
+            for one, other in ((node.left, node.right), (node.right, node.left)):
+                if isinstance(one, pst.GetAttr) and isinstance(other, pst.GetAttr) and other.attr == "now" and _is_context(other.base):
+                    compared[one.attr] += 1
+    return frozenset(name for name in compared if compared[name] == read[name])
+
+
+def _is_context(node: object) -> bool:
+    return isinstance(node, pst.Var) and str(node.name) == "context"
 
 
 def _dates(nodes: list[object]) -> frozenset[int]:

@@ -1,10 +1,10 @@
 """Scenarios: what a bundle must decide, as data beside the policies. A bundle whose own scenarios fail is not to be applied.
 
-The file is JSON. ``members`` lists agencies with kind and communities; ``entities`` has facts besides those of the bundle, in the form of
-:mod:`broker.policy.facts`, so that rules about agreements can be tested with made-up ones. Each of ``scenarios`` has a name, a sentence ``about``, the
-``labels`` of a message, optionally ``now`` and the agencies ``suspended`` at that time, the rule ``publish`` that lets it in (or stops
-it), and ``gets``: for each agency that gets something, the rule ``by`` which and the sections it ``reads``, optionally the rules
-that ``withhold`` a section; for a denial that matters, the rule ``denied``. An agency not listed must get nothing.
+The file is JSON. ``members`` lists agencies with kind and communities; ``entities`` has dated facts besides those of the bundle, in the
+form of :mod:`broker.policy.facts_file`, so that rules about agreements can be tested with made-up ones. Each of ``scenarios`` has a name,
+a sentence ``about``, the ``labels`` of a message, optionally ``now`` and the agencies ``suspended`` at that time, the rule ``publish``
+that lets it in (or stops it), and ``gets``: for each agency that gets something, the rule ``by`` which and the sections it ``reads``,
+optionally the rules that ``withhold`` a section; for a denial that matters, the rule ``denied``. An agency not listed must get nothing.
 ``asks`` are questions beside these: whether an ``agency`` may do something else with the message (``action``, perhaps for a ``purpose``):
 ``allowed`` or not, and the rule ``by`` which that is decided.
 """
@@ -21,7 +21,8 @@ from broker.errors import UsageError
 from broker.ids import country_of
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
-from broker.policy.facts import NO_FACTS, Facts, read_facts
+from broker.policy.facts import NO_FACTS, Facts
+from broker.policy.facts_file import read_facts
 from broker.policy.model import Consent, Labels, Member
 
 _DEFAULT_NOW: Final = "2026-11-24T12:00:00Z"

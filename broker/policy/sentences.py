@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from broker.policy.rules import EVERY, Rule
+from broker.policy.rules import Rule
 
 _KINDS: Final[Mapping[str, str]] = {
     "customs": "a customs administration",
@@ -56,4 +56,4 @@ def unpermitted(kind: str, action: str, family: str, groups: frozenset[str], rul
 
 
 def _covers(rule: Rule, groups: frozenset[str], family: str) -> bool:
-    return (EVERY in rule.actions or not groups.isdisjoint(rule.actions)) and (not rule.families or family in rule.families)
+    return rule.concerns(groups) and (not rule.families or family in rule.families)

@@ -98,6 +98,10 @@ def _finding(code: str, rule: str, reason: str, places: Mapping[str, Placed]) ->
     return PolicyFinding(code, place.file if place else "", place.line if place else 0, rule, reason)
 
 
+Heard = tuple[frozenset[str], frozenset[str]]
+"""The permits and the prohibitions that apply to a question."""
+
+
 class _Court:
     """Hears permits and prohibitions apart."""
 
@@ -111,7 +115,7 @@ class _Court:
         self._actions = cedar.actions_of(bundle.schema)
         self._facts, self._factual = bundle.facts, cedar.attributes_of(bundle.schema, FACTUAL)
 
-    def heard(self, labels: Labels, members: Mapping[str, Member], facts: Facts, now_ms: int) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+    def heard(self, labels: Labels, members: Mapping[str, Member], facts: Facts, now_ms: int) -> Iterator[Heard]:
         """The permits and the prohibitions that apply to each question that one message raises."""
         facts = self._facts.joined(facts)
         standing = {agency: facts.standing(member, now_ms) for agency, member in members.items()}

@@ -3,7 +3,8 @@
 A bundle declares the ids of the rules that are meant to widen. Three bundles are compared: the *old*, the *new*, and the *declared*
 one: the old with only the declared rules taken over from the new. What the new one gives must be given by the old or the declared one.
 
-1. By text: a permit that is new, and a prohibition that is gone, are named at once unless declared, whether or not a case shows it.
+1. By text: a permit that is new, a prohibition that is gone, and a fact (an agreement, an assurance, an operation, a regime) that is new
+   or changed, are named at once unless declared, whether or not a case shows it. A fact that only ends sooner, or is gone, widens nothing.
 2. By decisions, over the scenarios of both bundles and over :func:`label_space`: made-up messages of every family, under every TLP
    mark, handling and PAP code and urgency in turn, for members of every kind that are named, of the community, of the country, on
    the route or none of these, and for every agency, country and community that a rule of either bundle writes out; and at
@@ -27,7 +28,7 @@ from broker.errors import UsageError
 from broker.policy.bundle import Bundle
 from broker.policy.cedar import actions_of
 from broker.policy.decide import Decider
-from broker.policy.facts import NO_FACTS, Facts
+from broker.policy.facts import NO_FACTS, Agreement, Assurance, Circle, Facts, Span
 from broker.policy.model import AUDIENCE, Distribution, Labels, Member
 from broker.policy.rules import Reading, read_rules
 from broker.policy.scenarios import Scenario
@@ -46,6 +47,13 @@ _PURPOSES: Final = (
 _ROLES: Final = ("ORIGIN", "EXPORT", "TRANSIT", "TRANSHIPMENT", "DESTINATION", "ZONE_HOST", "LICENCE_ISSUER", "PLACE")
 _COMMUNITY: Final = "CASE-COMMUNITY"
 _NAMED, _JOINED, _LANDED, _ROUTE, _OTHER = "XA", "XB", "XC", "XD", "XE"
+_SINCE = Span(0)
+_FACTS: Final = Facts(
+    agreements=(Agreement("CASE-AGREEMENT", "made up", "made up", _SINCE, frozenset({_NAMED, _JOINED, _ROUTE, _OTHER}), personal=True),),
+    operations=(Circle("CASE-OPERATION", "made up", "made up", _SINCE, {f"{_JOINED}-CUSTOMS": _SINCE, f"{_JOINED}-POLICE": _SINCE}),),
+    regimes=(Circle("CASE-REGIME", "made up", "made up", _SINCE, {f"{_JOINED}-LICENSING": _SINCE, f"{_JOINED}-CUSTOMS": _SINCE}),),
+)
+"""Facts of the made-up cases: all countries but one are party to an agreement, one country's agencies to an operation and a regime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +93,32 @@ def changed_rules(old: Bundle, new: Bundle) -> dict[str, list[str]]:
     }
 
 
+def changed_facts(old: Facts, new: Facts) -> list[str]:
+    """The ids of the facts of ``new`` that are not in ``old`` as they are, nor only end sooner there; an assurance by its agency and
+    agreement."""
+    return [name for name, fact in _facts(new).items() if (before := _facts(old).get(name)) is None or not _within(fact, before)]
+
+
+def _facts(facts: Facts) -> dict[str, Agreement | Assurance | Circle]:
+    found: dict[str, Agreement | Assurance | Circle] = {each.id: each for each in (*facts.agreements, *facts.circles)}
+    return found | {f"{each.agency} {each.agreement}": each for each in facts.assurances}
+
+
+def _within(fact: Agreement | Assurance | Circle, before: Agreement | Assurance | Circle) -> bool:
+    """Whether a fact is the one before, or the same for a part of its time and, of a circle, of its members."""
+    if isinstance(fact, Circle) and isinstance(before, Circle):
+        members = all(agency in before.members and span.within(before.members[agency]) for agency, span in fact.members.items())
+        return members and fact.span.within(before.span)
+    return fact.span.within(before.span) and replace(fact, span=before.span) == before
+
+
 def label_space(old: Bundle, new: Bundle) -> Iterator[Case]:
     """Made-up cases, the same for the same two bundles."""
     readings = (read_rules(old.policies), read_rules(new.policies))
     members = _members(readings)
     audience = (
         tuple(sorted(agency for agency in members if members[agency].country == _NAMED)),
-        tuple(sorted({_COMMUNITY, *_literals(readings, "Community")})),
+        tuple(sorted({_COMMUNITY, "CASE-OPERATION", "CASE-REGIME", *_literals(readings, "Community")})),
     )
     sections = tuple(sorted(name.removeprefix("read:") for name in actions_of(new.schema) if name.startswith("read:")))
     dates = sorted({date + step for reading in readings for date in reading.dates for step in (-1, 0)})
@@ -110,7 +137,7 @@ def label_space(old: Bundle, new: Bundle) -> Iterator[Case]:
                 valid_until_ms=None, embargo_until_ms=NOW_MS + 1 if turn % 6 == 5 else None,
             )  # fmt: skip
             for now_ms in moments:
-                yield Case(f"a made-up {family} under TLP:{tlp}", labels, members, now_ms, publishers)
+                yield Case(f"a made-up {family} under TLP:{tlp}", labels, members, now_ms, publishers, _FACTS)
 
 
 def _literals(readings: Iterable[Reading], kind: str) -> frozenset[str]:
@@ -145,6 +172,9 @@ def _by_text(old: Bundle, new: Bundle, widens: frozenset[str]) -> Iterator[str]:
         gone = name not in after or after[name].effect != rule.effect
         if gone and rule.effect == "forbid" and name not in widens:
             yield f"the prohibition `{name}` is gone, which is not declared"
+    for name in changed_facts(old.facts, new.facts):
+        if name not in widens:
+            yield f"the fact `{name}` is new or gives more than before, which is not declared"
 
 
 def _by_decision(old: Bundle, new: Bundle, declared: Bundle, cases: Sequence[Case]) -> Iterator[str]:
@@ -179,12 +209,15 @@ def _gives(decider: Decider, case: Case) -> dict[tuple[str, str], str]:
 
 
 def _declared(old: Bundle, new: Bundle, widens: frozenset[str]) -> Bundle:
-    """The old bundle with the declared rules as the new one has them, under the new schema. Raises UsageError where it does not fit."""
+    """The old bundle with the declared rules as the new one has them, under the new schema and with the new facts. Raises UsageError
+    where it does not fit."""
     before, after = _rules(old), _rules(new)
     kept = {name: rule for name, rule in before.items() if name not in widens}
     taken = {name: rule for name, rule in after.items() if name in widens}
     policies: dict[str, object] = {"templates": {}, "templateLinks": [], "staticPolicies": {**kept, **taken}}
-    return Bundle.from_texts(new.version, new.schema, {"declared.cedar": cedarpy.policies_from_json_str(json.dumps(policies))})
+    return Bundle.from_texts(
+        new.version, new.schema, {"declared.cedar": cedarpy.policies_from_json_str(json.dumps(policies))}, new.entities
+    )
 
 
 def _rules(bundle: Bundle) -> dict[str, Any]:

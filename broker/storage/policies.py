@@ -1,4 +1,4 @@
-"""The folder of a bundle: schema.cedarschema, any number of .cedar files, and scenarios.json, its tests."""
+"""The folder of a bundle: schema.cedarschema, .cedar files, scenarios.json, its tests, and perhaps entities.json, its dated facts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.errors import UsageError
+from broker.policy.facts_file import FACTS_FILE
 from broker.shipped import shipped
 
 SCHEMA: Final = "schema.cedarschema"
@@ -16,11 +17,13 @@ _LIMIT: Final = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class PolicyTexts:
-    """The texts of a bundle's folder. ``policies`` maps file names to texts; ``scenarios`` is None where there is no such file."""
+    """The texts of a bundle's folder. ``policies`` maps file names to texts; ``scenarios`` is None where there is no such file, and
+    ``entities`` is empty."""
 
     schema: str
     policies: dict[str, str]
     scenarios: str | None
+    entities: str = ""
 
 
 def read_policies(folder: Path | None = None) -> PolicyTexts:
@@ -30,11 +33,12 @@ def read_policies(folder: Path | None = None) -> PolicyTexts:
         raise UsageError(f"`{folder}` is no folder", advice=f"name a folder with {SCHEMA}, .cedar files and {SCENARIOS}")
     if not (folder / SCHEMA).is_file():
         raise UsageError(f"`{folder}` has no {SCHEMA}", advice="copy the one that ships, and extend it where you must")
-    scenarios = folder / SCENARIOS
+    scenarios, entities = folder / SCENARIOS, folder / FACTS_FILE
     return PolicyTexts(
         _text(folder / SCHEMA),
         {path.name: _text(path) for path in sorted(folder.glob("*.cedar"))},
         _text(scenarios) if scenarios.is_file() else None,
+        _text(entities) if entities.is_file() else "",
     )
 
 

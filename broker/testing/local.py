@@ -25,6 +25,7 @@ import structlog
 
 from broker import ids
 from broker.app import Member, Operator
+from broker.app.parties import shipped_bundle
 from broker.envelope.receipt import Receipt
 from broker.families.message import Message
 from broker.policy.bundle import Bundle
@@ -35,6 +36,7 @@ from broker.service.relay import RelayWorker
 from broker.service.subscriber import DONE, Delivery, Outcome
 from broker.storage import enrol
 from broker.storage.home import TlsFiles
+from broker.testing.agreements import EVERYWHERE
 from broker.testing.memory import MemoryAdmin, MemoryExchange, MemoryTransport
 
 Schemas = Mapping[tuple[str, str, int], str]
@@ -104,6 +106,7 @@ class LocalExchange:
         clock: Clock | None = None,
         randomness: Randomness | None = None,
         bundle: Bundle | None = None,
+        entities: str = EVERYWHERE,
         schemas: Schemas | None = None,
         codelists: Path | None = None,
     ) -> None:
@@ -111,7 +114,8 @@ class LocalExchange:
         self._folder = tempfile.TemporaryDirectory(prefix="broker-local-")
         self.home = Path(self._folder.name)
         self.memory = MemoryExchange(clock)
-        self._clock, self._randomness, self._bundle, self._codelists = self.memory.clock, randomness, bundle, codelists
+        self._clock, self._randomness, self._codelists = self.memory.clock, randomness, codelists
+        self._bundle = bundle or shipped_bundle(entities=entities)
         self.operator = Operator(
             self.home, self._connect, self._connect_admin, bootstrap="memory:0", clock=self._clock, schemas=schemas, codelists=codelists
         )  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from broker.testing.agreements import EVERYWHERE
 from tests.support.processes import runs
 
 BROKER: Final = (sys.executable, "-m", "broker")
@@ -204,8 +205,11 @@ class LocalExchange:
 
 @contextmanager
 def local_exchange(program: Program, home: Path, *options: str | Path) -> Generator[LocalExchange]:
-    """``broker up`` until the end of the block; then Ctrl-C, and nothing of it may be left running."""
-    with program.started("up", "--home", home, "--json", *options) as running:
+    """``broker up`` until the end of the block; then Ctrl-C, and nothing of it may be left running. An agreement covers everything."""
+    entities = home.parent / f"{home.name}-entities.json"
+    entities.parent.mkdir(parents=True, exist_ok=True)
+    entities.write_text(EVERYWHERE, encoding="utf-8")
+    with program.started("up", "--home", home, "--entities", entities, "--json", *options) as running:
         ready = cast("Json", json.loads(running.first_line(START_S)))
         assert ready.get("ready") is True, ready
         exchange = LocalExchange(home, ready, time.monotonic() - running.begun, running)

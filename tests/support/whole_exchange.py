@@ -12,7 +12,7 @@ from typing import Final
 from cryptography import x509
 
 from broker.app.connect import connect, connect_admin
-from broker.app.parties import Member, Operator
+from broker.app.parties import Member, Operator, shipped_bundle
 from broker.exchange.topology import Quota
 from broker.kafka.node import EmbeddedNode
 from broker.kafka.tls import TlsFiles, ssl_context
@@ -21,6 +21,7 @@ from broker.storage import enrol
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome, ExchangeHome
 from broker.storage.keys import load_tls_key
+from broker.testing.agreements import EVERYWHERE
 from broker.trust.certificates import NODE, SERVICES, Authority, Validity
 from broker.trust.keys import spki_of
 from tests.support.kafka_node import QUICK_JVM
@@ -93,7 +94,7 @@ async def whole_exchange(
     try:
         files.keep(replace(files.settings(), bootstrap=node.bootstrap))
         made = WholeExchange(home, node, Operator(home, connect, connect_admin))
-        await made.operator.create()
+        await made.operator.create(shipped_bundle(entities=EVERYWHERE))
         async with made.operator.registrar() as registrar:
             for agency, kind in agencies.items():
                 await made.enrol(registrar, agency, kind, quotas.get(agency, Quota()))

@@ -3,6 +3,7 @@
 ::
 
     {"title": ..., "about": ..., "agencies": [{"id", "kind", "communities", "called"}], "messages": {name: message in its JSON form},
+     "entities": {dated facts, as broker.policy.facts_file has them},
      "steps": [{"name", "title", "about", "do", "as", ..., "expect": {...}}], "totals": {"published": 4, ...}}
 
 =============  =======================================  ==============================================================
@@ -28,6 +29,7 @@ passes unseen. A text such as ``+20d`` or ``-2h`` (d, h, min, s) stands for that
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,6 +104,7 @@ class Script:
     messages: Mapping[str, Any]
     steps: tuple[Step, ...]
     totals: Mapping[str, int]
+    entities: str = ""
 
 
 def moments(value: Any, start_ms: int) -> Any:
@@ -121,14 +124,15 @@ def moments(value: Any, start_ms: int) -> Any:
 def read_script(text: str) -> Script:
     """Read a scenario file. Raises UsageError that names the place which is not what it should be."""
     try:
-        whole = _keys(read_json(text), "the scenario", ("title", "about", "agencies", "messages", "steps"), ("totals",))
+        whole = _keys(read_json(text), "the scenario", ("title", "about", "agencies", "messages", "steps"), ("totals", "entities"))
         actors = tuple(_actor(each) for each in whole["agencies"])
         names = tuple(actor.agency for actor in actors)
         steps: list[Step] = []
         for number, each in enumerate(whole["steps"], 1):
             steps.append(_step(each, number, names, whole["messages"], [step.name for step in steps]))
         totals = _keys(whole.get("totals", {}), "totals", (), TOTALS)
-        return Script(whole["title"], whole["about"], actors, whole["messages"], tuple(steps), totals)
+        entities = json.dumps(whole["entities"]) if "entities" in whole else ""
+        return Script(whole["title"], whole["about"], actors, whole["messages"], tuple(steps), totals, entities)
     except (TypeError, AttributeError, KeyError) as error:
         raise UsageError(f"the scenario is not of the right form: {error}", advice="compare it with the one that ships") from error
 

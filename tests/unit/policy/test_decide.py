@@ -6,7 +6,9 @@ import pytest
 
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
+from broker.policy.facts_file import read_facts
 from broker.policy.model import DEFAULT_DENY, POLICY_ERROR, Denial, Distribution, Labels, Release
+from broker.testing.agreements import EVERYWHERE
 from tests.unit.policy.shipped import NOW_MS, alert, bundle, member, members, policy_texts, schema_text
 
 TH = member("TH-CUSTOMS", "customs", "STCE-ASEAN")
@@ -42,10 +44,11 @@ def test_deny_says_what_it_would_take() -> None:
     assert verdict.rules == (DEFAULT_DENY,)
     assert verdict.reason == (
         "no rule lets a licensing authority read the parties of this alert; it would take: "
+        "An agency reads the sections to which the owner consented; or: "
         "Customs that are named, or members of a named community, read the parties of alerts and seizures"
     )
     assert "nobody" not in verdict.reason
-    assert "anybody may forward an alert" in decider.explain("TH-DFT", "forward", labels, NOW_MS).reason
+    assert "anybody may advertise an alert" in decider.explain("TH-DFT", "advertise", labels, NOW_MS).reason
 
 
 def test_allow_says_why() -> None:
@@ -134,7 +137,7 @@ def test_a_forbid_that_errors_denies() -> None:
 def test_an_error_on_a_section_withholds_it() -> None:
     """The same for one section: it is withheld, the rest is released."""
     text = OVERFLOW.format(effect='forbid (principal, action == Action::"read:goods", resource)', when="when", sum=SUM)
-    decider = Decider(_with(text), ALL)
+    decider = Decider(_with(text), ALL, facts=read_facts(EVERYWHERE))
     release = _release(decider.distribute(alert(), NOW_MS), "SG-CUSTOMS")
     assert release.withheld == (("goods", POLICY_ERROR),)
     assert {section for section, _ in release.given} == {"core", "parties"}

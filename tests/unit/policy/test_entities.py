@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from broker.policy import cedar
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
-from broker.policy.entities import alike, context, member_entity, message_entity, moment, window
+from broker.policy.entities import alike, context, factual, member_entity, message_entity, moment, window
+from broker.policy.facts import NO_FACTS
 from broker.policy.model import Labels
 from broker.policy.rules import read_rules
 from tests.unit.policy.shipped import NOW_MS, alert, bundle, member, members, policy_texts, schema_text
@@ -86,9 +89,11 @@ def test_routes_are_decided_apart() -> None:
 def test_window_without_dates_is_open() -> None:
     """Without a date in labels or rules a decision holds for good; a date that no rule reads is none."""
     reading = read_rules(bundle().policies)
-    assert window(alert(), reading, NOW_MS) == (None, None)
-    assert window(alert(embargo_until_ms=NOW_MS + 5), reading, NOW_MS) == (None, NOW_MS + 5)
-    assert window(alert(embargo_until_ms=NOW_MS - 5), reading, NOW_MS) == (NOW_MS - 4, None)
+    assert window(alert(), reading, NO_FACTS, NOW_MS) == (None, None)
+    assert window(alert(embargo_until_ms=NOW_MS + 5), reading, NO_FACTS, NOW_MS) == (None, None)
+    exact = replace(reading, relative=frozenset())
+    assert window(alert(embargo_until_ms=NOW_MS + 5), exact, NO_FACTS, NOW_MS) == (None, NOW_MS + 1)
+    assert window(alert(embargo_until_ms=NOW_MS - 5), exact, NO_FACTS, NOW_MS) == (NOW_MS - 4, NOW_MS + 1)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,9 @@ def test_an_allow_with_errors_is_no_allow() -> None:
     schema = cedar.read_schema(schema_text())
     labels: Labels = alert()
     sg = member_entity(EXCHANGE["SG-CUSTOMS"])
-    entities = cedar.read_entities([sg, message_entity(labels, read_rules(bundle().policies))], schema)
+    entities = cedar.read_entities(
+        [sg, message_entity(labels, read_rules(bundle().policies), factual(labels, NO_FACTS, None, NOW_MS))], schema
+    )
     assert entities is not None
     policies = cedar.read_policies(broken)
     (answer,) = cedar.ask([("SG-CUSTOMS", "receive")], context(NOW_MS), policies, entities, schema)

@@ -55,8 +55,8 @@ def test_prohibition_that_is_gone() -> None:
 
 def test_schema_that_drops_a_word() -> None:
     """Where the old rules do not fit the new schema nothing can be compared, and that is told."""
-    schema = schema_text().replace(', "FREE"]', "]")
-    old = changed(more=NO_PARTIES.replace("resource);", 'resource) when { resource.onward == Onward::"FREE" };'))
+    schema = schema_text().replace(', "TRAINING"\n', "\n")
+    old = changed(more=NO_PARTIES.replace("resource);", 'resource) when { resource.purposes.contains(Purpose::"TRAINING") };'))
     found = undeclared(old, Bundle.from_texts(2, schema, policy_texts()), (), ())
     assert any("do not fit the new schema" in line for line in found)
 
