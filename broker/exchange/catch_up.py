@@ -12,6 +12,7 @@ the subject                  to whom it is owed
 live                         each agency that policy names now and that was not sent this revision, or without a section it now gets
 over, or past valid_until    each agency that policy names now and that holds an earlier revision: it has to learn how it stands
 recalled                     each holder that the recall did not reach; nobody else is ever sent anything of it
+consent has ended            each holder that had it by that consent alone: it has to erase it
 narrowed                     each holder that dropped out and could not be told (:mod:`broker.exchange.recall`)
 ===========================  ================================================================================================
 
@@ -39,6 +40,7 @@ from broker.envelope.receipt import Receipt
 from broker.envelope.section import body_of
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate_parcel
+from broker.exchange.consent import lapsed
 from broker.exchange.decide import labels_of
 from broker.exchange.recall import word_owed
 from broker.exchange.records import Outgoing, Record
@@ -134,8 +136,9 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     if authentic is None or audience is None:
         return None
     header = authentic.header
-    labels = labels_of(header, audience)
+    labels = labels_of(header, audience, known.consents)
     distribution = decider.distribute(labels, now_ms)
+    known = _without(known, header, lapsed(known, distribution, now_ms), now_ms)
     releases: tuple[Release, ...] = ()
     if decider.may_publish(labels, now_ms).allowed:
         releases = _missing(known, header, labels, distribution, rules, now_ms=now_ms)
@@ -192,6 +195,17 @@ def _missing(
         if release.agency in known.former if over else new:
             missing.append(release)
     return (*missing, *untold)
+
+
+def _without(known: SubjectState, header: Header, over: frozenset[str], now_ms: int) -> SubjectState:
+    """The subject without the holders whose consent has ended: they have to be told. The consents that ended are forgotten."""
+    if all(each.until_ms > now_ms for each in known.consents):
+        return known
+    consents = tuple(each for each in known.consents if each.until_ms > now_ms)
+    had = {agency: bits for agency, bits in _given(known, header).items() if agency not in over}
+    decided = replace(known.decided, given=_packed(had.values(), len(_sections(header)))) if known.decided else None
+    former, untold = (tuple(sorted({*names, *over})) for names in (known.former, known.untold))
+    return replace(known, recipients=tuple(had), former=former, untold=untold, decided=decided, consents=consents)
 
 
 def _with(

@@ -7,11 +7,11 @@ from typing import Any
 
 from broker.envelope.header import Header
 from broker.exchange.admit import AUDIENCE
-from broker.policy.model import Labels
+from broker.policy.model import Consent, Labels
 
 
-def labels_of(header: Header, audience: Mapping[str, Any]) -> Labels:
-    """The labels of a signed message; ``audience`` is the decoded section of that name."""
+def labels_of(header: Header, audience: Mapping[str, Any], consents: tuple[Consent, ...] = ()) -> Labels:
+    """The labels of a signed message; ``audience`` is the decoded section of that name, ``consents`` its owner's for the subject."""
     routing = header.routing
     return Labels(
         family=header.family,
@@ -33,4 +33,5 @@ def labels_of(header: Header, audience: Mapping[str, Any]) -> Labels:
         audience_countries=tuple(audience["countries"]),
         valid_until_ms=header.valid_until,
         embargo_until_ms=header.embargo_until,
+        consents=consents,
     )

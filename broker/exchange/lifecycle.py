@@ -36,4 +36,7 @@ def successor(known: SubjectState | None, authentic: Authentic, reached: Reach, 
     if known is None:
         return SubjectState(header.family, header.revision, authentic.leaf, reached.given, state)
     former = known.holders.difference(reached.given)
-    return SubjectState(known.family, header.revision, authentic.leaf, reached.given, state, tuple(sorted(former)), untold=reached.untold)
+    return SubjectState(
+        known.family, header.revision, authentic.leaf, reached.given, state, tuple(sorted(former)), untold=reached.untold,
+        consents=known.consents,
+    )  # fmt: skip

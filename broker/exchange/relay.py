@@ -25,6 +25,7 @@ from broker.envelope.parcel import read_parcel
 from broker.errors import Finding, Refusal
 from broker.exchange import catch_up, sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, knows_schemas, open_section
+from broker.exchange.consent import take_consent
 from broker.exchange.content import check_content, timely
 from broker.exchange.decide import labels_of
 from broker.exchange.lifecycle import next_state, successor
@@ -351,18 +352,18 @@ class Batch:
     def _decide(self, record: Record, authentic: Authentic, state: str, remarks: list[Finding], now_ms: int) -> Answer:
         """Ask policy: may it be published, and who gets which sections. Holders are reached besides (:mod:`broker.exchange.recall`)."""
         header = authentic.header
-        labels = labels_of(header, open_section(authentic, AUDIENCE))
+        known = self.shard.subjects.get(header.subject)
+        labels = labels_of(header, open_section(authentic, AUDIENCE), known.consents if known else ())
         verdict = self.decider.may_publish(labels, now_ms)
         if not verdict.allowed:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
             return self._refuse(record, refusal, authentic, now_ms)
         self._notice(now_ms)
         distribution = self.decider.distribute(labels, now_ms)
-        known = self.shard.subjects.get(header.subject)
         reached = reach(labels, known, distribution, self.rules.directory)
         for release in reached.releases:
             self._deliver(authentic, release, now_ms)
-        findings = (*timely(header, known, record.timestamp_ms), *remarks)
+        findings = (*timely(header, known, record.timestamp_ms), *remarks, *take_consent(self.shard, authentic, now_ms))
         after = successor(known, authentic, reached, state)
         until = distribution.until_ms
         decided = catch_up.decided(header, after.recipients, reached.releases, admitted_ms=now_ms, offset=record.offset, until_ms=until)

@@ -7,15 +7,16 @@ key                               value (deterministic CBOR)
 ``q/<agency>/<stream>``           [last consumed seq, its leaf]
 ``d/<agency>/<stream>/<slot>``    [seq, leaf, inbox key, receipt note, offset]; slot = seq mod 512
 ``k/<agency>/<stream>/<seq>``     [topic, partition, offset, Unix ms, value, leaf, since]
-``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former holder, ...], decided, [untold, ...]]
+``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former, ...], decided, [untold, ...], [consent, ...]]
 ``c/<agency>``                    [deliveries so far into this inbox, leaf of the last]
 ``v/``                            [deciding, number, position, dated, again, until]
 ================================  ======================================================
 
 ``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
 that is not known; former holders were given an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until] as
-:class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them. Rows that end before
-these are read too: where nobody was told, all former holders are untold.
+:class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them; a consent is
+[agency, [section, ...], from, until, evidential], and without any the list is left out. Rows that end before these are read too: where
+nobody was told, all former holders are untold.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers and :data:`ANSWERS_BYTES` of them, beyond which the stream that rested longest
@@ -36,6 +37,7 @@ from broker.envelope import cbor
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.sequence import WINDOW, Consumed, Parked, Stream
 from broker.exchange.topology import DAY_MS, STATE
+from broker.policy.model import Consent
 from broker.values import immutable
 
 TRIM_AFTER_MS: Final = 7 * DAY_MS
@@ -104,7 +106,7 @@ class SubjectState:
 
     ``family`` is the subject's, also after a recall. ``former`` were given an earlier revision and not the last, sorted; ``untold``
     are those of them who were not told so (:mod:`broker.exchange.recall`). ``decided`` is None where a relay wrote the row that did not
-    keep it.
+    keep it. ``consents`` are the owner's (:mod:`broker.exchange.consent`).
     """
 
     family: str
@@ -115,6 +117,7 @@ class SubjectState:
     former: tuple[str, ...] = ()
     decided: Decided | None = None
     untold: tuple[str, ...] = ()
+    consents: tuple[Consent, ...] = ()
 
     @property
     def holders(self) -> frozenset[str]:
@@ -356,7 +359,7 @@ class ShardState:
             line = self._attached(_stream_key(name))
             line.last_seq, line.last_leaf = row[0], row[1]
         elif kind == "b":
-            self._keep(name, SubjectState(row[0], row[1], row[2], tuple(row[3]), *_life(row), _decided(row), _untold(row)))
+            self._keep(name, SubjectState(row[0], row[1], row[2], tuple(row[3]), *_life(row), _decided(row), _untold(row), _consents(row)))
         elif kind == "c":
             self.chains[name] = Chain(row[0], row[1])
         elif kind == "v":
@@ -405,6 +408,11 @@ def _untold(row: list[Any]) -> tuple[str, ...]:
     return tuple(row[7]) if len(row) > 7 else _life(row)[1]
 
 
+def _consents(row: list[Any]) -> tuple[Consent, ...]:
+    """The owner's consents; rows of a subject without any, or of a relay that knew none, end before them."""
+    return tuple(Consent(each[0], tuple(each[1]), each[2], each[3], bool(each[4])) for each in row[8]) if len(row) > 8 else ()
+
+
 def _decided(row: list[Any]) -> Decided | None:
     """How it was decided; rows of a relay that did not decide again end before it."""
     return Decided(*row[6]) if len(row) > 6 and row[6] is not None else None
@@ -424,7 +432,9 @@ def _portrait(item: object) -> list[Any]:
         case SubjectState():
             known, former, untold = item.decided, list(item.former), list(item.untold)
             decided = [known.given, known.admitted_ms, known.offset, known.until_ms] if known else None
-            return [item.family, item.revision, item.leaf, list(item.recipients), item.state, former, decided, untold]
+            row = [item.family, item.revision, item.leaf, list(item.recipients), item.state, former, decided, untold]
+            consents = [[each.agency, list(each.sections), each.from_ms, each.until_ms, int(each.evidential)] for each in item.consents]
+            return [*row, consents] if consents else row
         case Chain():
             return [item.counter, item.prev]
         case Sweep():

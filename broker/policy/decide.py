@@ -258,6 +258,7 @@ class Decider:
         """Answers in the order of the questions. An action that the schema does not know is not put to Cedar: nothing permits it."""
         known = [(member.agency, action) for member, action in questions if action in self._actions]
         resources = {f"read:{section}": _variant(section) for section in labels.sections} if labels.consents else {}
+        resources |= {model.EVIDENCE: _variant(model.EVIDENCE)} if labels.consents else {}
         answers = iter(cedar.ask(known, context(now_ms, purpose), self._policies, entities, self._schema, resources))
         return [
             self._verdict(next(answers) if action in self._actions else _NO_ANSWER, member, action, labels) for member, action in questions
@@ -285,7 +286,7 @@ class Decider:
         ``members`` are asked for; of the originator and of those written in a rule a rule can ask too. Where the owner consented to some
         sections, each section has a message of its own, which differs in who has consent.
         """
-        sections = [None, *labels.sections] if labels.consents else [None]
+        sections = [None, *labels.sections, model.EVIDENCE] if labels.consents else [None]
         try:
             messages = [self._message(labels, standing, now_ms, section) for section in sections]
         except OverflowError:

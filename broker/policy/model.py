@@ -20,6 +20,10 @@ CORE: Final = "core"
 """The section without which policy lets nothing be delivered: whoever may not read it gets no message."""
 
 
+EVIDENCE: Final = "evidence"
+"""The action of using a message in court."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """What policy knows of an agency, from the directory. ``country`` is ISO 3166 alpha-2, ``kind`` one of ``ids.KINDS``.
@@ -37,16 +41,23 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The owner's consent that an agency gets a subject: to these sections (empty: all of them), from and until (Unix milliseconds)."""
+    """The owner's consent that an agency gets a subject: to these sections (empty: all of them), from and until (Unix milliseconds).
+
+    ``evidential``: it may use it in court.
+    """
 
     agency: str
     sections: tuple[str, ...]
     from_ms: int
     until_ms: int
+    evidential: bool = False
 
     def holds(self, section: str | None, now_ms: int) -> bool:
-        """Whether it holds now, for this section (None: to receive the message at all)."""
-        return self.from_ms <= now_ms < self.until_ms and (section is None or not self.sections or section in self.sections)
+        """Whether it holds now, for this section (None: to receive the message at all; :data:`EVIDENCE`: to use it in court)."""
+        if section == EVIDENCE and not self.evidential:
+            return False
+        named = section is None or section == EVIDENCE or not self.sections or section in self.sections
+        return named and self.from_ms <= now_ms < self.until_ms
 
 
 @immutable

@@ -179,10 +179,13 @@ def _labels(given: Mapping[str, object]) -> Labels:
         at = values.pop(name, None)
         values[f"{name}_ms"] = None if at is None else _ms(at)
     given_consents = cast("list[dict[str, object]]", given.get("consents", []))
-    values["consents"] = tuple(
-        Consent(str(each["agency"]), _texts(each.get("sections", ())), _ms(each["from"]), _ms(each["until"])) for each in given_consents
-    )
+    values["consents"] = tuple(_consent(each) for each in given_consents)
     return Labels(**values)  # pyright: ignore[reportArgumentType]
+
+
+def _consent(given: Mapping[str, object]) -> Consent:
+    span = _ms(given["from"]), _ms(given["until"])
+    return Consent(str(given["agency"]), _texts(given.get("sections", ())), *span, bool(given.get("evidential")))
 
 
 def _texts(values: object) -> tuple[str, ...]:

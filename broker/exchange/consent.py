@@ -1,0 +1,75 @@
+"""The owner's consent: a message of its own that becomes a fact with an end, for one subject.
+
+A ``consent_reply`` of decision GRANT or GRANT_WITH_LIMIT says which agencies get a subject of its author's, which sections of it (none
+named: all), and until when; where it names no agencies, those it is addressed to. The relay keeps that beside the subject
+(:class:`broker.exchange.shard.SubjectState`), policy reads it (``resource.consented``), and the subject is decided again at once, and at
+the end of the consent: who is entitled by it is sent the owner's own parcel, signed by the owner, never a copy by the one who asked.
+
+WITHDRAW ends the consent for the agencies named, or for all. Whoever held the subject by a consent that has ended, and is named by no
+other rule, is told to erase it: a withdrawal (:mod:`broker.exchange.recall`), which the recipient's register answers like a recall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from broker.errors import Finding
+from broker.exchange.admit import AUDIENCE, CORE, Authentic, open_section
+from broker.exchange.shard import ShardState, SubjectState
+from broker.families.consent_reply import GRANTING
+from broker.policy.model import Consent, Distribution
+
+FAMILY: Final = "consent_reply"
+WITHDRAWN: Final = "WITHDRAW"
+CONSENT_LIMIT: Final = 500
+"""Most consents in force of one subject."""
+
+
+def take_consent(shard: ShardState, authentic: Authentic, now_ms: int) -> tuple[Finding, ...]:
+    """Keep what an accepted consent reply grants or withdraws, and have its subject decided again. Remarks for its author's receipt."""
+    if authentic.header.family != FAMILY:
+        return ()
+    core = open_section(authentic, CORE)
+    if core["decision"] not in (*GRANTING, WITHDRAWN):
+        return ()
+    subject = core["consented_subject"]
+    known = shard.subjects.get(subject)
+    if known is None or known.decided is None:
+        reason = "this exchange does not know the subject, so nobody is sent it: publish it, then consent"
+        return (Finding("WARN", "NOTHING_CONSENTED", "core.consented_subject", reason),)
+    agencies = tuple(core.get("recipients") or open_section(authentic, AUDIENCE)["agencies"])
+    if core["decision"] == WITHDRAWN:
+        kept = _withdrawn(known, core.get("recipients") or (), now_ms)
+    else:
+        given = [_consent(agency, core, now_ms) for agency in agencies]
+        kept = (*(each for each in known.consents if each.agency not in agencies and each.until_ms > now_ms), *given)
+    if len(kept) > CONSENT_LIMIT:
+        reason = f"the subject has {CONSENT_LIMIT} consents in force: publish a revision with a wider audience"
+        return (Finding("WARN", "NOTHING_CONSENTED", "core.recipients", reason),)
+    shard.accept(subject, replace(known, consents=kept, decided=replace(known.decided, until_ms=now_ms)))
+    return ()
+
+
+def _consent(agency: str, core: Mapping[str, Any], now_ms: int) -> Consent:
+    begins = core.get("period_from")
+    sections = tuple(core.get("section_names") or ())
+    from_ms = now_ms if begins is None else max(begins, now_ms)
+    return Consent(agency, sections, from_ms, core["period_until"], bool(core.get("evidential_use")))
+
+
+def _withdrawn(known: SubjectState, agencies: tuple[str, ...] | list[str], now_ms: int) -> tuple[Consent, ...]:
+    """The consents, those of these agencies (none named: all) ended now. They stay until the subject was decided again."""
+    return tuple(
+        replace(each, until_ms=min(each.until_ms, now_ms)) if not agencies or each.agency in agencies else each for each in known.consents
+    )
+
+
+def lapsed(known: SubjectState, distribution: Distribution, now_ms: int) -> frozenset[str]:
+    """The holders of the last revision whose consent has ended, and whom policy does not name for another reason."""
+    over = {each.agency for each in known.consents if each.until_ms <= now_ms}
+    if not over:
+        return frozenset()
+    named = {release.agency for release in distribution.releases}
+    return frozenset(over.intersection(known.recipients).difference(named))

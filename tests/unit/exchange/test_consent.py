@@ -1,0 +1,155 @@
+"""The owner's consent: who gets a subject by it, for how long, and that it is taken back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from broker.exchange.recall import NO_LONGER_DISCLOSED
+from broker.exchange.receive import Received, receive
+from broker.exchange.topology import DAY_MS
+from broker.families.consent_reply import ConsentReplyCore, consent_reply
+from broker.families.message import Audience, Message
+from broker.policy.model import Consent
+from tests.unit.exchange.bench import NOW, Author, Bench, Written
+
+ASKER = "DE-BAFA"
+SUBJECT = "SG-CUSTOMS/2026/000001"
+UNTIL = NOW + 30 * DAY_MS
+
+
+def at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def reply(number: int, core: ConsentReplyCore) -> Message:
+    return consent_reply(
+        subject=f"SG-CUSTOMS/C/{number}", target="DE-BAFA/Q/1", core=core, audience=Audience(agencies=(ASKER,)), tlp="AMBER",
+        purposes=("STC_ENFORCEMENT",), legal_basis="CMAA:SG-DE",
+    )  # fmt: skip
+
+
+def grant(number: int = 1, *, until_ms: int = UNTIL, sections: tuple[str, ...] = ("core", "goods")) -> Message:
+    core: ConsentReplyCore = {
+        "decision": "GRANT", "consented_subject": SUBJECT, "recipients": [ASKER], "section_names": list(sections),
+        "period_until": at(until_ms),
+    }  # fmt: skip
+    return reply(number, core)
+
+
+def withdraw(number: int, subject: str = SUBJECT) -> Message:
+    return reply(number, {"decision": "WITHDRAW", "consented_subject": subject})
+
+
+class Desk:
+    """An alert of SG-CUSTOMS that DE-BAFA does not get, and what its owner publishes after it."""
+
+    def __init__(self) -> None:
+        self.bench = Bench()
+        self.author: Author = self.bench.author()
+        self.say(self.bench.alert(1))
+
+    def say(self, message: Message) -> Written:
+        written = self.bench.feed(self.author.write(message, now_ms=self.bench.now).value)
+        assert written.codes == [""]
+        self.bench.now += 10
+        return written
+
+    def taken(self, agency: str = ASKER) -> list[Received]:
+        """What the agency is sent of the alert once all was decided again."""
+        found: list[Received] = []
+        for each in self.bench.swept():
+            for record in each.inbox(agency):
+                received = receive(record.value or b"", self.bench.rules, recipient=agency)
+                assert isinstance(received, Received), received
+                found.append(received)
+        return [each for each in found if each.header.subject == SUBJECT]
+
+
+def test_consent_brings_the_owners_own_parcel() -> None:
+    """Who was given consent is sent the very message of the owner, with the sections consented to, under a rule of its own; everybody
+    else gets nothing more, and the next sweep owes nothing."""
+    desk = Desk()
+    assert desk.taken() == []
+    desk.say(grant())
+    (received,) = desk.taken()
+    assert (received.header.originator, received.slip.rule) == ("SG-CUSTOMS", "receive-consented")
+    assert sorted(received.sections) == ["core", "goods"]
+    assert desk.bench.shard.subjects[SUBJECT].consents == (Consent(ASKER, ("core", "goods"), NOW + 10, UNTIL),)
+    assert desk.taken() == []
+    assert desk.bench.loaded() == desk.bench.shard
+
+
+def test_a_later_revision_goes_to_who_has_consent() -> None:
+    """Consent is for the subject: its next revision is delivered at once."""
+    desk = Desk()
+    desk.say(grant())
+    desk.taken()
+    written = desk.say(desk.bench.alert(1, revision=2))
+    (record,) = written.inbox(ASKER)
+    received = receive(record.value or b"", desk.bench.rules, recipient=ASKER)
+    assert isinstance(received, Received)
+    assert (received.header.revision, received.slip.rule) == (2, "receive-consented")
+
+
+@pytest.mark.parametrize("end", ["withdrawn", "over"])
+def test_when_it_ends_the_holder_is_told_to_erase(end: str) -> None:
+    """Withdrawn by its owner or at the end of its time: who had the subject by that consent alone is sent the withdrawal, once, and a
+    later revision does not reach it."""
+    desk = Desk()
+    desk.say(grant())
+    desk.taken()
+    if end == "withdrawn":
+        desk.say(withdraw(2))
+    else:
+        desk.bench.now = UNTIL + 1
+    (told,) = desk.taken()
+    assert told.sections == {}
+    assert set(told.withheld.values()) == {NO_LONGER_DISCLOSED}
+    state = desk.bench.shard.subjects[SUBJECT]
+    assert state.consents == ()
+    assert ASKER not in state.recipients
+    assert ASKER in state.former
+    assert state.untold == ()
+    assert desk.taken() == []
+    assert desk.say(desk.bench.alert(1, revision=2)).inbox(ASKER) == []
+    assert desk.bench.loaded() == desk.bench.shard
+
+
+def test_who_is_entitled_besides_keeps_it() -> None:
+    """The end of a consent takes nothing from an agency that another rule names."""
+    desk = Desk()
+    core: ConsentReplyCore = {"decision": "GRANT", "consented_subject": SUBJECT, "recipients": ["MY-CUSTOMS"], "period_until": at(UNTIL)}
+    desk.say(reply(1, core))
+    desk.taken("MY-CUSTOMS")
+    desk.say(withdraw(2))
+    assert desk.taken("MY-CUSTOMS") == []
+    assert "MY-CUSTOMS" in desk.bench.shard.subjects[SUBJECT].recipients
+
+
+def test_a_crash_between_consent_and_delivery_loses_nothing() -> None:
+    """The consent and what it owes are in the shard's state: whoever takes the shard delivers it, once."""
+    desk = Desk()
+    desk.say(grant())
+    desk.bench.crash()
+    assert len(desk.taken()) == 1
+    desk.bench.crash()
+    assert desk.taken() == []
+
+
+def test_consent_to_a_subject_that_is_not_known() -> None:
+    """Its author is told that nobody is sent anything, and nothing is kept."""
+    desk = Desk()
+    written = desk.say(withdraw(1, "SG-CUSTOMS/2026/999999"))
+    (receipt,) = written.receipts
+    assert [finding.code for finding in receipt.findings] == ["NOTHING_CONSENTED"]
+    assert "SG-CUSTOMS/2026/999999" not in desk.bench.shard.subjects
+
+
+def test_a_refusal_changes_nothing() -> None:
+    """REFUSE is an answer to the asker and no fact."""
+    desk = Desk()
+    desk.say(reply(1, {"decision": "REFUSE", "consented_subject": SUBJECT, "refusal_ground": "ONGOING_CASE"}))
+    assert desk.bench.shard.subjects[SUBJECT].consents == ()
+    assert desk.taken() == []
