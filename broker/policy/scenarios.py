@@ -6,7 +6,7 @@ a sentence ``about``, the ``labels`` of a message, optionally ``now`` and the ag
 that lets it in (or stops it), and ``gets``: for each agency that gets something, the rule ``by`` which and the sections it ``reads``,
 optionally the rules that ``withhold`` a section; for a denial that matters, the rule ``denied``. An agency not listed must get nothing.
 ``asks`` are questions beside these: whether an ``agency`` may do something else with the message (``action``, perhaps for a ``purpose``):
-``allowed`` or not, and the rule ``by`` which that is decided.
+``allowed`` or not, and the rule ``by`` which that is decided. ``not_yet`` lists lines that nothing decides yet, each with the reason.
 """
 
 from __future__ import annotations
@@ -82,9 +82,21 @@ def read_scenarios(text: str) -> tuple[Scenario, ...]:
         for each in cast("list[dict[str, object]]", content["scenarios"]):
             where = str(each["name"])
             scenarios.append(_scenario(each, members, facts))
+        if twice := sorted({each.name for each in scenarios if sum(other.name == each.name for other in scenarios) > 1}):
+            where = twice[0]
+            raise ValueError("there are two of that name")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"scenarios: `{where}` cannot be read ({error})", advice="see the form in the file that ships") from error
     return tuple(scenarios)
+
+
+def read_pending(text: str) -> tuple[tuple[str, str], ...]:
+    """The lines that nothing decides yet, each by the name of its scenario, with the reason. Raises UsageError."""
+    try:
+        content = cast("dict[str, list[dict[str, str]]]", json.loads(text))
+        return tuple((str(each["scenario"]), str(each["line"])) for each in content.get("not_yet", []))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"scenarios: `not_yet` cannot be read ({error})", advice="see the form in the file that ships") from error
 
 
 def failures(bundle: Bundle, scenarios: Sequence[Scenario]) -> list[str]:
