@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export PYTHONHASHSEED ?= 0
+# The tests call the program some hundred times: compiled once, not at each call (a fifth of a second each).
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint unit soak explore faults bench docs wheel lock clean
