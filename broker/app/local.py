@@ -10,17 +10,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from broker.app.connect import connect, connect_admin
 from broker.app.parties import SHARDS, Operator
 from broker.errors import BrokerError, NodeError, UsageError
-from broker.kafka.node import EmbeddedNode
 from broker.kafka.tls import TlsFiles as KafkaTlsFiles
 from broker.storage import enrol
 from broker.storage.clock import SystemClock
 from broker.storage.codelists import CodeListFolder
 from broker.storage.home import ExchangeHome
+
+if TYPE_CHECKING:
+    from broker.kafka.node import EmbeddedNode
 
 READY_S: Final = 60.0
 """How long a relay worker may take until it holds its shards."""
@@ -130,6 +132,8 @@ class LocalInstallation:
             raise UsageError(f"{relays} relay workers cannot share {shards} shards", advice=f"use 1 to {shards}")
         files = enrol.create_exchange(self.home, exchange_id, environment, shards, SystemClock().now_ms())
         if self._given is None:
+            from broker.kafka.node import EmbeddedNode  # only where a node starts: it brings what fetches and checks jars
+
             tls = KafkaTlsFiles(*files.tls("node"))
             self.node = await EmbeddedNode.start(files.kafka, tls, progress=progress)
         settings = files.settings()

@@ -22,8 +22,8 @@ from broker.app.local import LocalInstallation
 from broker.app.scenario.events import Event, Line, Summary
 from broker.app.scenario.run import perform
 from broker.app.scenario.script import Actor, Script, read_script
-from broker.cli.exchange import stop_signal
 from broker.cli.screen import Screen
+from broker.cli.stopping import stop_signal
 from broker.cli.story import Story
 from broker.errors import UsageError
 from broker.service.registrar import Registrar
