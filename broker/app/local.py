@@ -93,14 +93,22 @@ class LocalInstallation:
     """Everything of an exchange that one machine can hold, in one home. Start it, admit agencies, stop it, start it again."""
 
     def __init__(
-        self, home: Path, *, bootstrap: str | None = None, log_level: str = "warning", codelists: Path | None = None
-    ) -> None:  # fmt: skip
+        self,
+        home: Path,
+        *,
+        bootstrap: str | None = None,
+        log_level: str = "warning",
+        codelists: Path | None = None,
+        brief: bool = False,
+    ) -> None:
+        """``brief``: the node lives for minutes and had better start soon than be fast later; also where BROKER_BRIEF_NODE is set."""
         if codelists is not None:
             CodeListFolder(codelists)  # a folder that is none is told here, not by every worker
         self.home = home
         self.node: EmbeddedNode | None = None
         self.workers: list[RelayProcess] = []
         self._given, self._log_level, self._codelists = bootstrap, log_level, codelists
+        self._brief = brief or bool(os.environ.get("BROKER_BRIEF_NODE"))
 
     @property
     def operator(self) -> Operator:
@@ -132,10 +140,10 @@ class LocalInstallation:
             raise UsageError(f"{relays} relay workers cannot share {shards} shards", advice=f"use 1 to {shards}")
         files = enrol.create_exchange(self.home, exchange_id, environment, shards, SystemClock().now_ms())
         if self._given is None:
-            from broker.kafka.node import EmbeddedNode  # only where a node starts: it brings what fetches and checks jars
+            from broker.kafka.node import BRIEF, EmbeddedNode  # only where a node starts: it brings what fetches and checks jars
 
             tls = KafkaTlsFiles(*files.tls("node"))
-            self.node = await EmbeddedNode.start(files.kafka, tls, progress=progress)
+            self.node = await EmbeddedNode.start(files.kafka, tls, jvm_options=BRIEF if self._brief else (), progress=progress)
         settings = files.settings()
         if settings.bootstrap != self.bootstrap:
             files.keep(replace(settings, bootstrap=self.bootstrap))

@@ -132,7 +132,7 @@ async def _play(script: Script, *, as_json: bool, log_level: str) -> int:
     story = None if as_json else Story.on_terminal()
     tell = story.tell if story else json_teller(_write)
     home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="broker-demo-"))
-    installation = LocalInstallation(home, log_level=log_level)
+    installation = LocalInstallation(home, log_level=log_level, brief=True)
     try:
         if story:
             story.opening(script)

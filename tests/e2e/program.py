@@ -204,8 +204,8 @@ class LocalExchange:
 
 @contextmanager
 def local_exchange(program: Program, home: Path, *options: str | Path) -> Generator[LocalExchange]:
-    """``broker up`` until the end of the block; then Ctrl-C, and nothing of it may be left running."""
-    with program.started("up", "--home", home, "--json", *options) as running:
+    """``broker up`` until the end of the block; then Ctrl-C, and nothing of it may be left running. Its node lives for minutes."""
+    with program.started("up", "--home", home, "--json", *options, environment={"BROKER_BRIEF_NODE": "1"}) as running:
         ready = cast("Json", json.loads(running.first_line(START_S)))
         assert ready.get("ready") is True, ready
         exchange = LocalExchange(home, ready, time.monotonic() - running.begun, running)

@@ -150,7 +150,7 @@ def holder(workers: Iterable[Role], shard: int) -> Role | None:
 async def ground(folder: Path, agencies: Iterable[str] = (*PUBLISHERS, *RECIPIENTS)) -> AsyncGenerator[Ground]:
     """Start Kafka as the product does, create the exchange, admit the agencies; in the end every process is ended by its id."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    installation = LocalInstallation(folder / "home")
+    installation = LocalInstallation(folder / "home", brief=True)
     made = Ground(folder / "home", folder, installation)
     try:
         await installation.start(relays=0, shards=SHARDS)
