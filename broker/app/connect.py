@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 from broker.errors import UsageError
-from broker.kafka.admin import KafkaAdmin
 from broker.kafka.tls import TlsFiles as KafkaTlsFiles
 from broker.kafka.tls import ssl_context
 from broker.kafka.transport import KafkaTransport
@@ -32,4 +31,6 @@ def connect(bootstrap: str, principal: str, files: TlsFiles) -> Transport:
 
 def connect_admin(bootstrap: str, files: TlsFiles) -> Admin:
     """Administration under the registrar's certificate."""
+    from broker.kafka.admin import KafkaAdmin  # a second Kafka client, which agencies never need
+
     return KafkaAdmin(checked_address(bootstrap), KafkaTlsFiles(*files).checked())

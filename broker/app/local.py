@@ -10,17 +10,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from broker.app.connect import connect, connect_admin
 from broker.app.parties import SHARDS, Operator, shipped_bundle
 from broker.errors import BrokerError, NodeError, UsageError
-from broker.kafka.node import EmbeddedNode
 from broker.kafka.tls import TlsFiles as KafkaTlsFiles
 from broker.storage import enrol
 from broker.storage.clock import SystemClock
 from broker.storage.codelists import CodeListFolder
 from broker.storage.home import ExchangeHome
+
+if TYPE_CHECKING:
+    from broker.kafka.node import EmbeddedNode
 
 READY_S: Final = 60.0
 """How long a relay worker may take until it holds its shards."""
@@ -91,9 +93,17 @@ class LocalInstallation:
     """Everything of an exchange that one machine can hold, in one home. Start it, admit agencies, stop it, start it again."""
 
     def __init__(
-        self, home: Path, *, bootstrap: str | None = None, log_level: str = "warning", codelists: Path | None = None, entities: str = ""
-    ) -> None:  # fmt: skip
-        """``entities``: the dated facts of a new exchange's first bundle. Raises UsageError where they cannot be read."""
+        self,
+        home: Path,
+        *,
+        bootstrap: str | None = None,
+        log_level: str = "warning",
+        codelists: Path | None = None,
+        entities: str = "",
+        brief: bool = False,
+    ) -> None:
+        """``entities``: the dated facts of a new exchange's first bundle. ``brief``: the node lives for minutes and had better start soon
+        than be fast later; also where BROKER_BRIEF_NODE is set. Raises UsageError where something cannot be read."""
         if codelists is not None:
             CodeListFolder(codelists)  # a folder that is none is told here, not by every worker
         self.home = home
@@ -101,6 +111,7 @@ class LocalInstallation:
         self.workers: list[RelayProcess] = []
         self._given, self._log_level, self._codelists = bootstrap, log_level, codelists
         self._bundle = shipped_bundle(entities=entities)
+        self._brief = brief or bool(os.environ.get("BROKER_BRIEF_NODE"))
 
     @property
     def operator(self) -> Operator:
@@ -132,8 +143,10 @@ class LocalInstallation:
             raise UsageError(f"{relays} relay workers cannot share {shards} shards", advice=f"use 1 to {shards}")
         files = enrol.create_exchange(self.home, exchange_id, environment, shards, SystemClock().now_ms())
         if self._given is None:
+            from broker.kafka.node import BRIEF, EmbeddedNode  # only where a node starts: it brings what fetches and checks jars
+
             tls = KafkaTlsFiles(*files.tls("node"))
-            self.node = await EmbeddedNode.start(files.kafka, tls, progress=progress)
+            self.node = await EmbeddedNode.start(files.kafka, tls, jvm_options=BRIEF if self._brief else (), progress=progress)
         settings = files.settings()
         if settings.bootstrap != self.bootstrap:
             files.keep(replace(settings, bootstrap=self.bootstrap))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,8 @@ from rich.table import Table
 from broker import ids
 from broker.app import Member, Operator
 from broker.app.connect import connect, connect_admin
-from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
+from broker.cli.named_files import read_text, write_text
+from broker.cli.screen import COMMON, Common, Screen, iso
 from broker.cli.trustfile import keep_trust
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.service.knowledge import Knowledge
@@ -46,28 +46,6 @@ def entry_json(entry: AgencyEntry, directory: Directory | None = None) -> dict[s
             for key in directory.keys_of(entry.agency)
         ]
     return record
-
-
-def read_text(path: str) -> str:
-    """The text of a file, ``-`` for standard input. Raises UsageError."""
-    try:
-        return sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(path, error) from error
-
-
-def unreadable(path: str | Path, error: OSError | UnicodeDecodeError) -> UsageError:
-    """A file that a person named and that cannot be read as text."""
-    why = f"byte {error.start} is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or "no reason given"
-    return UsageError(f"`{printable(str(path))}` cannot be read: {why}", advice="give a readable UTF-8 file, or - for standard input")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file for somebody else. Raises UsageError."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"`{path}` cannot be written: {error.strerror}", advice="give another --out") from error
 
 
 @app.command

@@ -22,8 +22,8 @@ from broker.app.local import LocalInstallation
 from broker.app.scenario.events import Event, Line, Summary
 from broker.app.scenario.run import perform
 from broker.app.scenario.script import Actor, Script, read_script
-from broker.cli.exchange import stop_signal
 from broker.cli.screen import Screen
+from broker.cli.stopping import stop_signal
 from broker.cli.story import Story
 from broker.errors import UsageError
 from broker.service.registrar import Registrar
@@ -132,7 +132,7 @@ async def _play(script: Script, *, as_json: bool, log_level: str) -> int:
     story = None if as_json else Story.on_terminal()
     tell = story.tell if story else json_teller(_write)
     home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="broker-demo-"))
-    installation = LocalInstallation(home, log_level=log_level, entities=script.entities)
+    installation = LocalInstallation(home, log_level=log_level, entities=script.entities, brief=True)
     try:
         if story:
             story.opening(script)

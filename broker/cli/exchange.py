@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,11 @@ from broker.app import Operator, process
 from broker.app.connect import connect, connect_admin
 from broker.app.local import LocalInstallation
 from broker.app.watch import read_status
-from broker.cli.agency import read_text
+from broker.cli.named_files import read_text
 from broker.cli.screen import COMMON, Common, Screen, fields
+from broker.cli.stopping import stop_signal
 from broker.cli.trustfile import keep_trust
 from broker.errors import UsageError
-
-
-def stop_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
-    event = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, event.set)
-    return event
 
 
 def read_agencies(path: Path) -> list[tuple[str, str, list[str]]]:

@@ -1,5 +1,8 @@
 """The program ``broker``: its commands, and how failures become exit codes.
 
+A command's module is loaded when the command is called, so that a call does not pay for what the others need: the Kafka client, the
+embedded node and the policy engine are most of what a short call costs. The list of all commands loads all of them, for their texts.
+
 0 done · 1 refused or findings · 2 wrong use · 3 the exchange cannot be reached · 130 interrupted. Nothing that a user can cause
 ends in a traceback.
 """
@@ -9,11 +12,11 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
+from typing import Final
 
 from cyclopts import App, CycloptsError
 
 from broker import logs
-from broker.cli import agency, demo, duties, exchange, inspect, messages, policy, quarantine, recall, register, schema
 from broker.cli.screen import STDIN, Screen
 from broker.errors import BrokerError, UsageError
 
@@ -23,29 +26,23 @@ app = App(
     version=lambda: version("broker"),
     result_action="return_value",
 )
-app.command(demo.demo)
-app.command(exchange.up)
-app.command(exchange.relay)
-app.command(exchange.status)
-app.command(agency.app)
-app.command(messages.publish)
-app.command(messages.subscribe)
-app.command(recall.app)
-app.command(recall.trace)
-app.command(register.licence)
-app.command(register.alert)
-app.command(register.app)
-app.command(duties.duties)
-app.command(policy.app)
-app.command(quarantine.app)
-app.command(inspect.inspect)
-app.command(schema.app)
+_COMMANDS: Final = {
+    "demo": "demo:demo", "up": "exchange:up", "relay": "exchange:relay", "status": "exchange:status", "agency": "agency:app",
+    "publish": "messages:publish", "subscribe": "messages:subscribe", "recall": "recall:app", "trace": "recall:trace",
+    "licence": "register:licence", "alert": "register:alert", "register": "register:app", "duties": "duties:duties",
+    "policy": "policy:app", "quarantine": "quarantine:app", "inspect": "inspect:inspect", "schema": "schema:app",
+}  # fmt: skip
+"""Each command's module and name there, below this package."""
+for _name, _place in _COMMANDS.items():
+    app.command(f"broker.cli.{_place}", name=_name)
 
 
 def run(arguments: list[str]) -> int:
     """One call of the program; returns the exit code."""
     as_json = "--json" in arguments
     logs.configure(_level(arguments), as_json=True if as_json else None)
+    if not arguments or arguments[0] not in {*_COMMANDS, "--version"}:
+        app.resolved_commands()  # the list of commands may be shown: it has each one's first line
     try:
         return int(app([STDIN if each == "-" else each for each in arguments], exit_on_error=False, print_error=False) or 0)
     except CycloptsError as error:

@@ -15,9 +15,9 @@ from rich.markup import escape
 from broker.app import Member, process
 from broker.app.acknowledging import Acknowledger
 from broker.app.connect import connect
-from broker.cli.exchange import stop_signal
 from broker.cli.reading import ReadAhead
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.cli.stopping import stop_signal
 from broker.cli.trustfile import keep_trust
 from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt

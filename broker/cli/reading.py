@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from broker.cli.agency import unreadable
+from broker.cli.named_files import unreadable
 from broker.cli.screen import STDIN, printable
 from broker.errors import UsageError
 from broker.schema import json_form

@@ -19,7 +19,6 @@ from rich.markup import escape
 from broker.app import Member
 from broker.app.connect import connect
 from broker.app.register import WAIT_S, Freshness, Register
-from broker.cli.exchange import stop_signal
 from broker.cli.register_forms import (
     escalation_json,
     escalation_told,
@@ -32,6 +31,7 @@ from broker.cli.register_forms import (
     subject_told,
 )
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.cli.stopping import stop_signal
 from broker.errors import UsageError
 from broker.families.identifiers.kinds import KINDS
 from broker.register.keys import comparable

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from broker.cli.agency import read_text
+from broker.cli.named_files import read_text
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.errors import UsageError
 from broker.schema.avsc import read_text as parse

@@ -7,6 +7,7 @@ aiokafka 0.14.0, pinned. What is used beyond its documented interface, and why:
 - a coordinator's failure, which is otherwise seen by fetching only; and its instance id, because a static member never
   says that it leaves;
 - the pause before a transaction is begun anew, a constant of its sender's module;
+- the connections of a consumer, to cut them (see ``_stop_reader``);
 - the queue behind ``send``, which is 3 of the 14 microseconds that a record takes;
 - the send of an EndTxn request: aiokafka repeats it on another connection when its answer is lost, and a late first copy
   may then end the *next* transaction (the hazard Jepsen reported for Kafka's transactions). Here it is sent once.
@@ -377,13 +378,35 @@ async def begin(client: RawProducer | RawConsumer, seconds: float) -> None:
         raise
 
 
+def _reads_alone(client: RawProducer | RawConsumer) -> bool:
+    """A started consumer without a group: it has nothing left to tell Kafka."""
+    raw = cast(Any, client)
+    return getattr(raw, "_group_id", "") is None and raw._coordinator is not None and raw._fetcher is not None and not raw._closed
+
+
+async def _stop_reader(client: RawProducer | RawConsumer) -> None:
+    """What ``AIOKafkaConsumer.stop`` does, with connections cut before they are closed.
+
+    A fetch is always under way, and Kafka does not look at a connection before it has answered it: the end of a TLS connection that
+    is closed politely is answered after up to FETCH_WAIT_MS.
+    """
+    raw = cast(Any, client)
+    raw._closed = True
+    await raw._coordinator.close()
+    await raw._fetcher.close()
+    for connection in raw._client._conns.values():
+        if connection._writer is not None:
+            connection._writer.transport.abort()
+    await raw._client.close()
+
+
 async def retire(client: RawProducer | RawConsumer, *, seconds: float, flush: bool = True) -> None:
     """Stop a client in bounded time: first as it wants to, then by ending its tasks and connections. Never raises.
 
     ``flush`` False drops what a producer still holds instead of sending it.
     """
     if flush:
-        stopping = asyncio.ensure_future(client.stop())
+        stopping = asyncio.ensure_future(_stop_reader(client) if _reads_alone(client) else client.stop())
         await asyncio.wait([stopping], timeout=seconds)
         if stopping.done():
             if not stopping.cancelled():

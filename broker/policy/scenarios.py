@@ -82,11 +82,11 @@ def read_scenarios(text: str) -> tuple[Scenario, ...]:
         for each in cast("list[dict[str, object]]", content["scenarios"]):
             where = str(each["name"])
             scenarios.append(_scenario(each, members, facts))
-        if twice := sorted({each.name for each in scenarios if sum(other.name == each.name for other in scenarios) > 1}):
-            where = twice[0]
-            raise ValueError("there are two of that name")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"scenarios: `{where}` cannot be read ({error})", advice="see the form in the file that ships") from error
+    names = [each.name for each in scenarios]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"scenarios: there are two called `{twice[0]}`", advice="give each scenario a name of its own")
     return tuple(scenarios)
 
 

@@ -98,6 +98,23 @@ async def test_the_end_of_a_transaction_is_asked_for_once() -> None:
         await producer.client.send(0, MetadataRequest([]))
 
 
+async def test_a_reader_that_waits_for_records_goes_at_once(kafka: KafkaWorld) -> None:
+    """Kafka looks at a connection's end only after the fetch that it holds open; closing an inlet does not wait for that, and what is
+    read afterwards from the position it had is neither missed nor doubled."""
+    topic = await kafka.topic()
+    took: list[float] = []
+    for turn in range(3):
+        inlet = await kafka.operator().inlet()
+        await inlet.assign({(topic, 0): turn})
+        await send_all(kafka.operator(), [out(topic, b"%d" % turn)])
+        assert [record.value for record in await read(inlet, 1)] == [b"%d" % turn]
+        await inlet.poll(max_records=1, timeout=0.05)
+        begun = asyncio.get_running_loop().time()
+        await inlet.close()
+        took.append(asyncio.get_running_loop().time() - begun)
+    assert min(took) < wire.FETCH_WAIT_MS / 1000 / 4
+
+
 async def test_a_silent_consumer_is_replaced(kafka: KafkaWorld) -> None:
     """A consumer that stopped fetching without a word is noticed because the log goes on; nothing is lost, nothing comes twice."""
     topic = await kafka.topic()

@@ -205,11 +205,14 @@ class LocalExchange:
 
 @contextmanager
 def local_exchange(program: Program, home: Path, *options: str | Path) -> Generator[LocalExchange]:
-    """``broker up`` until the end of the block; then Ctrl-C, and nothing of it may be left running. An agreement covers everything."""
+    """``broker up`` until the end of the block; then Ctrl-C, and nothing of it may be left running. An agreement covers everything; the
+    node lives for minutes."""
     entities = home.parent / f"{home.name}-entities.json"
     entities.parent.mkdir(parents=True, exist_ok=True)
     entities.write_text(EVERYWHERE, encoding="utf-8")
-    with program.started("up", "--home", home, "--entities", entities, "--json", *options) as running:
+    with program.started(
+        "up", "--home", home, "--entities", entities, "--json", *options, environment={"BROKER_BRIEF_NODE": "1"}
+    ) as running:
         ready = cast("Json", json.loads(running.first_line(START_S)))
         assert ready.get("ready") is True, ready
         exchange = LocalExchange(home, ready, time.monotonic() - running.begun, running)

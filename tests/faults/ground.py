@@ -151,7 +151,7 @@ def holder(workers: Iterable[Role], shard: int) -> Role | None:
 async def ground(folder: Path, agencies: Iterable[str] = (*PUBLISHERS, *RECIPIENTS)) -> AsyncGenerator[Ground]:
     """Start Kafka as the product does, create the exchange, admit the agencies; in the end every process is ended by its id."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    installation = LocalInstallation(folder / "home", entities=EVERYWHERE)
+    installation = LocalInstallation(folder / "home", entities=EVERYWHERE, brief=True)
     made = Ground(folder / "home", folder, installation)
     try:
         await installation.start(relays=0, shards=SHARDS)

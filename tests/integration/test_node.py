@@ -21,13 +21,13 @@ from broker.errors import ExchangeUnreachable, NodeError
 from broker.exchange.topology import TopicSpec, agency_grants, agency_specs
 from broker.kafka.admin import KafkaAdmin
 from broker.kafka.jars import fetch_jars, shipped_lock
-from broker.kafka.node import EmbeddedNode
+from broker.kafka.node import BRIEF, EmbeddedNode
 from broker.kafka.node_folder import HOST, NodeFolder
 from broker.kafka.properties import lint_properties, read_properties
 from broker.kafka.tls import TlsFiles, ssl_context
 from tests.support.certificates import CertificateAuthority
 from tests.support.eventually import eventually
-from tests.support.kafka_node import QUICK_JVM, KafkaNode, embedded_node
+from tests.support.kafka_node import KafkaNode, embedded_node
 from tests.support.processes import runs
 
 pytestmark = pytest.mark.kafka
@@ -250,4 +250,4 @@ async def test_a_node_whose_certificate_is_not_of_its_ca_is_refused(tmp_path: Pa
     tls = CertificateAuthority(tmp_path / "one").issue("node", server=True)
     other = CertificateAuthority(tmp_path / "two")
     with pytest.raises(NodeError, match=r"PKIX|certificate"):
-        await EmbeddedNode.start(tmp_path / "kafka", TlsFiles(other.ca, tls.certificate, tls.key), jvm_options=QUICK_JVM)
+        await EmbeddedNode.start(tmp_path / "kafka", TlsFiles(other.ca, tls.certificate, tls.key), jvm_options=BRIEF)

@@ -13,20 +13,16 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from broker.exchange.topology import Grant, TopicSpec
 from broker.kafka.admin import KafkaAdmin
-from broker.kafka.node import EmbeddedNode
+from broker.kafka.node import BRIEF, EmbeddedNode
 from broker.kafka.tls import TlsFiles
 from tests.support.certificates import CertificateAuthority
 from tests.support.eventually import eventually
 from tests.support.kafka_container import KafkaContainer, no_engine
-
-QUICK_JVM: Final = ("-XX:TieredStopAtLevel=1",)
-"""The first compiler only: a quarter less start-up, and tests measure nothing."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class KafkaNode:
 
 
 @asynccontextmanager
-async def embedded_node(folder: Path, *, jvm_options: Sequence[str] = QUICK_JVM) -> AsyncGenerator[KafkaNode]:
+async def embedded_node(folder: Path, *, jvm_options: Sequence[str] = BRIEF) -> AsyncGenerator[KafkaNode]:
     """A node of one's own, with a CA of its own, in ``folder``; for tests that stop or break it. Again in the same folder: restarted."""
     authority = CertificateAuthority(folder / "tls")
     node = await EmbeddedNode.start(folder / "kafka", authority.issue("node", server=True), jvm_options=jvm_options)

@@ -14,7 +14,7 @@ from cryptography import x509
 from broker.app.connect import connect, connect_admin
 from broker.app.parties import Member, Operator, shipped_bundle
 from broker.exchange.topology import Quota
-from broker.kafka.node import EmbeddedNode
+from broker.kafka.node import BRIEF, EmbeddedNode
 from broker.kafka.tls import TlsFiles, ssl_context
 from broker.service.registrar import Registrar
 from broker.storage import enrol
@@ -24,7 +24,6 @@ from broker.storage.keys import load_tls_key
 from broker.testing.agreements import EVERYWHERE
 from broker.trust.certificates import NODE, SERVICES, Authority, Validity
 from broker.trust.keys import spki_of
-from tests.support.kafka_node import QUICK_JVM
 from tests.support.principals import Caller
 
 _NAME: Final = ("isolation.test", "test")
@@ -90,7 +89,7 @@ async def whole_exchange(
 ) -> AsyncGenerator[WholeExchange]:
     """Start a node, create the exchange, admit the agencies (id and kind)."""
     files = enrol.create_exchange(home, *_NAME, shards, SystemClock().now_ms())
-    node = await EmbeddedNode.start(files.kafka, TlsFiles(*files.tls(NODE)), jvm_options=QUICK_JVM)
+    node = await EmbeddedNode.start(files.kafka, TlsFiles(*files.tls(NODE)), jvm_options=BRIEF)
     try:
         files.keep(replace(files.settings(), bootstrap=node.bootstrap))
         made = WholeExchange(home, node, Operator(home, connect, connect_admin))

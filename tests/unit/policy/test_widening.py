@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker.policy.bundle import Bundle
-from broker.policy.widening import changed_rules, label_space, undeclared
+from broker.policy.widening import changed_rules, label_space, only_forbids_more, undeclared
 from tests.support.officers import NO_PARTIES, files_without
 from tests.unit.policy.shipped import bundle, policy_texts, schema_text
 
@@ -15,14 +15,32 @@ WIDE = (
 """Turns the first of the rules of licensing authorities in read.cedar into one of financial intelligence units too."""
 
 
+READ_ALL = NO_PARTIES.replace("forbid", "permit").replace("stop-parties", "read-all-parties")
+
+
 def changed(old: str = "", new: str = "", **more: str) -> Bundle:
     texts = {name: text.replace(old, new, 1) if old else text for name, text in policy_texts().items()}
     return Bundle.from_texts(2, schema_text(), texts | {f"{name}.cedar": text for name, text in more.items()})
 
 
 def test_narrowing_declares_nothing() -> None:
-    """A new prohibition gives nobody anything."""
+    """A new prohibition gives nobody anything, nor does no change, nor a condition that fewer meet than before."""
     assert undeclared(bundle(), changed(stop=NO_PARTIES), (), ()) == ()
+    assert undeclared(bundle(), bundle(), (), ()) == ()
+    assert undeclared(changed(*WIDE), bundle(), (), ()) == ()
+
+
+def test_a_prohibition_hides_no_permission() -> None:
+    """The cases are left out where prohibitions were added, or nothing was; not where a permit is new, loosened or gone besides, where
+    another prohibition is gone, or where the schema is another."""
+    assert only_forbids_more(bundle(), bundle())
+    assert only_forbids_more(bundle(), changed(stop=NO_PARTIES))
+    assert not only_forbids_more(bundle(), changed(stop=NO_PARTIES, more=READ_ALL))
+    assert not only_forbids_more(bundle(), changed(*WIDE, stop=NO_PARTIES))
+    assert not only_forbids_more(changed(stop=NO_PARTIES), changed(stop=NO_PARTIES.replace("stop-parties", "stop-others")))
+    assert not only_forbids_more(changed(more=READ_ALL), bundle())
+    other_schema = Bundle.from_texts(2, schema_text() + "\nentity Other;\n", policy_texts())
+    assert not only_forbids_more(bundle(), other_schema)
 
 
 def test_loosened_condition_is_found_unless_declared() -> None:
@@ -37,7 +55,7 @@ def test_loosened_condition_is_found_unless_declared() -> None:
 
 def test_declared_rule_covers_no_other() -> None:
     """Two rules are loosened and one is declared: what the other gives is told."""
-    wide = changed(*WIDE, more=NO_PARTIES.replace("forbid", "permit").replace("stop-parties", "read-all-parties"))
+    wide = changed(*WIDE, more=READ_ALL)
     found = undeclared(bundle(), wide, ["read-goods-licensing"], ())
     assert found[0] == "the permission `read-all-parties` is new and is not declared"
     assert all("read-all-parties" in line for line in found)
