@@ -41,7 +41,7 @@ DISTINCTIVE: Final[Mapping[str, str]] = {
 }
 """Attributes that differ from message to message and the label each comes from. Cedar is given them only where a rule reads them."""
 
-FACTUAL: Final = ("agreements", "personalAgreements", "operations", "regimes", "originatorCountry", "consented")
+FACTUAL: Final = ("agreements", "personalAgreements", "operations", "regimes", "originatorCountry", "consented", "consentedElse")
 """Attributes of a message that follow from facts: given to Cedar where the schema has them."""
 
 DATES: Final[Mapping[str, str]] = {"validUntil": "valid_until_ms", "embargoUntil": "embargo_until_ms"}
@@ -110,6 +110,9 @@ def factual(labels: Labels, facts: Facts, originator: Member | None, now_ms: int
         "regimes": communities(facts.regimes),
         "originatorCountry": reference("Country", country_of(labels.originator)),
         "consented": [reference("Agency", each.agency) for each in labels.consents if each.holds(section, now_ms)],
+        "consentedElse": [
+            reference("Agency", each.agency) for each in labels.consents if each.holds(None, now_ms) and not each.holds(section, now_ms)
+        ],
     }
 
 

@@ -85,15 +85,15 @@ class WholeExchange:
 
 @asynccontextmanager
 async def whole_exchange(
-    home: Path, agencies: Mapping[str, str], *, shards: int, quotas: Mapping[str, Quota]
+    home: Path, agencies: Mapping[str, str], *, shards: int, quotas: Mapping[str, Quota], entities: str = EVERYWHERE
 ) -> AsyncGenerator[WholeExchange]:
-    """Start a node, create the exchange, admit the agencies (id and kind)."""
+    """Start a node, create the exchange, admit the agencies (id and kind). By default an agreement covers everything."""
     files = enrol.create_exchange(home, *_NAME, shards, SystemClock().now_ms())
     node = await EmbeddedNode.start(files.kafka, TlsFiles(*files.tls(NODE)), jvm_options=BRIEF)
     try:
         files.keep(replace(files.settings(), bootstrap=node.bootstrap))
         made = WholeExchange(home, node, Operator(home, connect, connect_admin))
-        await made.operator.create(shipped_bundle(entities=EVERYWHERE))
+        await made.operator.create(shipped_bundle(entities=entities))
         async with made.operator.registrar() as registrar:
             for agency, kind in agencies.items():
                 await made.enrol(registrar, agency, kind, quotas.get(agency, Quota()))
