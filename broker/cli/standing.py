@@ -1,18 +1,19 @@
 """``broker agency suspend``, ``approve``, ``reinstate``: a membership ends at once, and comes back when two officers approve it.
 
-:func:`register` puts them into the group ``agency``.
+:func:`register` puts them, and ``holdings``, into the group ``agency``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
 from broker import ids
 from broker.app import Operator
 from broker.app.connect import connect, connect_admin
+from broker.cli.holdings import holdings, list_holdings
 from broker.cli.members import entry_json, known
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.errors import Refusal, RefusedError, UsageError
@@ -24,15 +25,21 @@ from broker.trust.officers import approvers, unsigned_readmission
 from broker.trust.readmission import Readmission, other_suspension, read_readmission_file
 from broker.trust.readmission import propose as proposed
 
+QUIET_S: Final = 1.0
+"""How long nothing has come into the inbox of an agency that was suspended, before the list of what it holds is whole: the relay hears of
+it within milliseconds, and commits what it had under way."""
+
 
 def register(app: App) -> None:
     """Add the commands to the group ``agency``."""
-    for command in (suspend, approve, reinstate):
+    for command in (suspend, holdings, approve, reinstate):
         app.command(command)
 
 
 async def suspend(agency: str, /, *, reason: str, common: Common = COMMON) -> int:
-    """At the operator: an agency's rights end at once, nothing more is taken from it or delivered to it.
+    """At the operator: nothing more is taken from an agency or delivered to it, at once; then what it holds of others is listed.
+
+    Its rights at Kafka end first, open connections included. The list is that of `broker agency holdings`.
 
     Example: broker agency suspend SG-CUSTOMS --reason "assurance withdrawn"
 
@@ -47,15 +54,16 @@ async def suspend(agency: str, /, *, reason: str, common: Common = COMMON) -> in
     async with _operator(common).registrar() as registrar:
         entry = await registrar.suspend(wanted, reason)
     screen.result(entry_json(entry))
+    await list_holdings(screen, common, wanted, quiet_s=QUIET_S)
     screen.note("to end it, two officers of other agencies approve: `broker agency reinstate ID --propose --reason R --out FILE`")
     return 0
 
 
 async def approve(path: Path, /, *, as_: Annotated[str, Parameter(name="--as")], common: Common = COMMON) -> int:
-    """Sign the re-admission of a suspended agency as an officer of another one, with its agency's master key. Shows what is signed;
-    refuses what would be refused.
+    """Sign the re-admission of a suspended agency as an officer of another one, with its agency's master key.
 
-    The file is checked against the directory that this agency itself reads, whatever the operator says.
+    Shows what is signed, and refuses what would be refused. The file is checked against the directory that this agency itself reads,
+    whatever the operator says.
 
     Example: broker agency approve readmission.json --as DE-BAFA
 
@@ -92,10 +100,13 @@ async def reinstate(
     out: Path | None = None,
     common: Common = COMMON,
 ) -> int:
-    """At the operator: a suspended agency comes back when officers of two other agencies approve it. First `--propose` makes the
-    statement for them to sign, then the file with their signatures is carried. What it missed and may see is delivered then.
+    """At the operator: a suspended agency comes back when officers of two other agencies approve it.
+
+    First `--propose` makes the statement for them to sign, then the file with their signatures is carried. What the agency missed and
+    may see is delivered to it then.
 
     Example: broker agency reinstate SG-CUSTOMS --propose --reason "assurance renewed" --out readmission.json
+
     Example: broker agency reinstate SG-CUSTOMS readmission.json
 
     Parameters
