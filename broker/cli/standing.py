@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,6 +19,7 @@ from broker.cli.members import entry_json, known
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.exchange.policy_chain import PolicyChain
+from broker.service.registrar import TOLD_S
 from broker.storage import atomic
 from broker.storage.home import AgencyHome
 from broker.trust.directory import AgencyEntry, Directory
@@ -52,8 +54,9 @@ async def suspend(agency: str, /, *, reason: str, common: Common = COMMON) -> in
     """
     screen, wanted = Screen(as_json=common.json), ids.agency_id(agency)
     async with _operator(common).registrar() as registrar:
-        entry = await registrar.suspend(wanted, reason)
-    screen.result(entry_json(entry))
+        screen.result(entry_json(await registrar.suspend(wanted, reason)))
+        await asyncio.sleep(TOLD_S)
+        await registrar.silence(wanted)
     await list_holdings(screen, common, wanted, quiet_s=QUIET_S)
     screen.note("to end it, two officers of other agencies approve: `broker agency reinstate ID --propose --reason R --out FILE`")
     return 0

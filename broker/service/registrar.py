@@ -23,6 +23,7 @@ from broker.exchange.topology import (
     POLICY,
     RELAY,
     SCHEMAS,
+    STOPPED,
     Grant,
     Quota,
     agency_grants,
@@ -51,6 +52,8 @@ from broker.trust.officers import approved, entitled
 from broker.trust.readmission import Readmission, other_suspension
 
 _SOURCES: Final[tuple[Source, ...]] = ((DIRECTORY, 0), (POLICY, 0), (SCHEMAS, 0))
+TOLD_S: Final = 1.0
+"""Within this, whoever reads in the ordinary way has asked Kafka again and was told that it may not: clients wait half a second."""
 _log = structlog.get_logger("registrar")
 
 
@@ -123,7 +126,7 @@ class Registrar:
         principal = ids.principal(request.agency, generation)
         suspended = known is not None and known.status == "suspended"
         await self._admin.ensure_grants(principal, [] if suspended else _grants(request.agency, generation, request.kind))
-        await self._admin.ensure_quota(principal, quota or Quota())
+        await self._admin.ensure_quota(principal, STOPPED if suspended else quota or Quota())
         entry = await self._enter(request, names, directory, known)
         version = (await self._read_directory()).version
         certificate = issue(request.agency, generation, request.tls_spki)
@@ -172,7 +175,7 @@ class Registrar:
 
     async def suspend(self, agency: str, reason: str) -> AgencyEntry:
         """Suspend an agency: its rights at Kafka go first, then the directory says so, under a number that this suspension alone has.
-        May be repeated. Raises UsageError where the agency is not a member."""
+        :meth:`silence` follows. May be repeated. Raises UsageError where the agency is not a member."""
         directory = await self._read_directory()
         known = _member(directory, agency)
         await self._admin.ensure_grants(ids.principal(agency, known.generation), [])
@@ -186,6 +189,17 @@ class Registrar:
         await self._enter_agency(entry)
         _log.info("agency suspended", agency=agency, suspension=version)
         return entry
+
+    async def silence(self, agency: str) -> None:
+        """End what a suspended agency asked Kafka for before its rights went, and waits for: see :data:`STOPPED`.
+
+        To be called :data:`TOLD_S` after :meth:`suspend`: who has read much is not answered at all from then on, and an honest reader
+        should have been told before that it may not read any more. May be repeated. Raises UsageError where it is not suspended.
+        """
+        known = _member(await self._read_directory(), agency)
+        if known.status != "suspended":
+            raise UsageError(f"{agency} is not suspended", advice="see `broker agency show`")
+        await self._admin.ensure_quota(ids.principal(agency, known.generation), STOPPED)
 
     async def readmit(self, file: Readmission) -> AgencyEntry:
         """Carry the officers' statement that a suspended agency is admitted again: after judging it as every reader will, the directory
@@ -207,6 +221,7 @@ class Registrar:
             await self._enter_agency(entry)
             _log.info("agency re-admitted", agency=file.agency, suspension=file.suspension, approved_by=list(signed))
         principal = ids.principal(file.agency, entry.generation)
+        await self._admin.ensure_quota(principal, Quota())
         await self._admin.ensure_grants(principal, _grants(file.agency, entry.generation, entry.kind))
         return entry
 

@@ -152,11 +152,24 @@ async def test_suspension_takes_the_rights_first(world: World) -> None:
         assert await registrar.suspend("MY-CUSTOMS", "once more") == entry
 
 
+async def test_what_was_asked_for_before_ends_too(world: World) -> None:
+    """A suspended agency has next to no quota, so that a fetch that waits at Kafka brings nothing; nobody else is silenced."""
+    async with world.exchange.operator.registrar() as registrar:
+        with pytest.raises(UsageError, match="not suspended"):
+            await registrar.silence("MY-CUSTOMS")
+        assert world.memory.quotas["MY-CUSTOMS#1"] == Quota()
+        await registrar.suspend("MY-CUSTOMS", "x")
+        await registrar.silence("MY-CUSTOMS")
+        assert world.memory.quotas["MY-CUSTOMS#1"] == Quota(fetch_bytes=64)
+
+
 async def test_readmission_gives_the_rights_last(world: World) -> None:
     """Two officers approve; where the directory cannot be written no right is given, and the same file finishes it when it can. The
     entry carries the statement, also after the agency was admitted again into another community."""
     operator = world.exchange.operator
     suspended = await suspend(operator, "MY-CUSTOMS")
+    async with operator.registrar() as registrar:
+        await registrar.silence("MY-CUSTOMS")
     file = await approval(operator, "MY-CUSTOMS", "mended")
     world.memory.faults = away
     async with operator.registrar() as registrar:
@@ -167,6 +180,7 @@ async def test_readmission_gives_the_rights_last(world: World) -> None:
         back = await registrar.readmit(file)
         assert (back.status, back.version, back.reason, back.readmission) == ("active", suspended.version + 1, "mended", file)
         assert world.memory.grants["MY-CUSTOMS#1"] == frozenset(agency_grants("MY-CUSTOMS", 1))
+        assert world.memory.quotas["MY-CUSTOMS#1"] == Quota()
         before = len(entries(world))
         assert await registrar.readmit(file) == back
         assert len(entries(world)) == before
@@ -245,6 +259,7 @@ async def test_suspended_agency_gets_no_rights_by_a_new_admission(world: World) 
     admission = await operator.admit(request(world, "MY-CUSTOMS"), ["GULF"])
     assert (admission.entry.status, admission.entry.suspension) == ("suspended", suspended.version)
     assert world.memory.grants["MY-CUSTOMS#1"] == frozenset()
+    assert world.memory.quotas["MY-CUSTOMS#1"] == Quota(fetch_bytes=64)
     async with operator.registrar() as registrar:
         assert (await registrar.readmit(file)).communities == ("GULF",)
 
