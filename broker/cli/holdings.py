@@ -77,8 +77,8 @@ def _sum(agency: str, table: HoldingsTable) -> str:
     total = sum(counts.values())
     if not total:
         return f"{agency} was given nothing"
-    told = f"{agency} was given {total:,} subjects of {table.owners():,} agencies: it holds {counts.get(HELD, 0):,}"
+    told = f"{agency} was given {total:,} subjects (owners: {table.owners():,}): it holds {counts.get(HELD, 0):,}"
     erase = total - counts.get(HELD, 0) - counts.get(UNREADABLE, 0)
-    told += f", and has to erase {erase:,} that were recalled or are no longer disclosed to it" if erase else ""
+    told += f", and was told to erase {erase:,}" if erase else ""
     unreadable = counts.get(UNREADABLE, 0)
     return told + (f"; [red]{unreadable:,} records cannot be read: tell an auditor[/red]" if unreadable else "")

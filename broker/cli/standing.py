@@ -57,6 +57,7 @@ async def suspend(agency: str, /, *, reason: str, common: Common = COMMON) -> in
         screen.result(entry_json(await registrar.suspend(wanted, reason)))
         await asyncio.sleep(TOLD_S)
         await registrar.silence(wanted)
+    screen.remark(f"\nwhat {wanted} was given of others:")
     await list_holdings(screen, common, wanted, quiet_s=QUIET_S)
     screen.note("to end it, two officers of other agencies approve: `broker agency reinstate ID --propose --reason R --out FILE`")
     return 0
