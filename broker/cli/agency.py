@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.table import Table
 
 from broker import ids
-from broker.app import Member, Operator
+from broker.app import Operator
 from broker.app.connect import connect, connect_admin
+from broker.cli import standing
+from broker.cli.members import entry_json, known
 from broker.cli.named_files import read_text, write_text
 from broker.cli.screen import COMMON, Common, Screen, iso
 from broker.cli.trustfile import keep_trust
 from broker.errors import Refusal, RefusedError, UsageError
-from broker.service.knowledge import Knowledge
 from broker.storage import enrol
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome, ExchangeHome, agencies_in
-from broker.trust.directory import AgencyEntry, Directory
+from broker.trust.directory import Directory
 from broker.trust.enrolment import fingerprint, read_request, reply_fingerprint
 from broker.trust.keys import fingerprint_of
 
-app = App(name="agency", help="Members of the exchange: enrol them, list them.")
-
-
-def entry_json(entry: AgencyEntry, directory: Directory | None = None) -> dict[str, Any]:
-    """A member as ``--json`` shows it."""
-    record: dict[str, Any] = {
-        "agency": entry.agency,
-        "kind": entry.kind,
-        "country": entry.country,
-        "communities": list(entry.communities),
-        "status": entry.status,
-        "reason": entry.reason,
-        "since": iso(entry.since_ms),
-        "generation": entry.generation,
-        "fingerprint": fingerprint_of(entry.master_spki),
-        "version": entry.version,
-    }
-    if directory is not None:
-        record["keys"] = [
-            {"kid": key.kid.hex(), "alg": key.alg, "spki": key.spki.hex(), "status": key.status, "valid_from": iso(key.valid_from_ms)}
-            for key in directory.keys_of(entry.agency)
-        ]
-    return record
+app = App(name="agency", help="Members of the exchange: enrol them, list them, suspend and reinstate them.")
+standing.register(app)
 
 
 @app.command
@@ -134,46 +114,6 @@ def _compare(request_text: str, expected: str | None) -> None:
         raise RefusedError(Refusal("BAD_REQUEST", f"its fingerprint is {fingerprint(request)}"))
 
 
-async def _standing(agency: str, status: str, reason: str, common: Common) -> int:
-    operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
-    async with operator.registrar() as registrar:
-        entry = await registrar.set_standing(ids.agency_id(agency), status, reason)
-    Screen(as_json=common.json).result(entry_json(entry))
-    return 0
-
-
-@app.command
-async def suspend(agency: str, /, *, reason: str, common: Common = COMMON) -> int:
-    """At the operator: an agency's rights end at once, nothing more is taken from it or delivered to it.
-
-    Example: broker agency suspend SG-CUSTOMS --reason "assurance withdrawn"
-
-    Parameters
-    ----------
-    agency
-        Whom to suspend.
-    reason
-        Why; every member reads it in the directory.
-    """
-    return await _standing(agency, "suspended", reason, common)
-
-
-@app.command
-async def reinstate(agency: str, /, *, reason: str, common: Common = COMMON) -> int:
-    """At the operator: a suspended agency gets its rights back. What was published meanwhile is not delivered afterwards.
-
-    Example: broker agency reinstate SG-CUSTOMS --reason "assurance renewed"
-
-    Parameters
-    ----------
-    agency
-        Whom to reinstate.
-    reason
-        Why; every member reads it in the directory.
-    """
-    return await _standing(agency, "active", reason, common)
-
-
 @app.command
 def join(file: str, /, *, common: Common = COMMON) -> int:
     """At the agency: take the operator's reply. Compare the registrar's fingerprint with the operator over the phone.
@@ -224,24 +164,9 @@ async def read_directory(common: Common, as_: str | None) -> Directory:
     if as_ is None and not ExchangeHome(home).exists:
         joined = [agency for agency in agencies_in(home) if AgencyHome(home, agency).joined]
         as_ = joined[0] if joined else None
-    transport, knowledge = _reader(common, as_)
-    try:
-        await knowledge.load()
+    async with known(common, as_) as knowledge:
         keep_trust(home, as_, knowledge)
         return knowledge.rules.directory
-    finally:
-        await knowledge.close()
-        await transport.close()
-
-
-def _reader(common: Common, as_: str | None) -> tuple[Any, Knowledge]:
-    if as_ is None:
-        operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
-        transport = operator.transport("registrar")
-        return transport, operator.knowledge(transport)
-    member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
-    transport = member.transport()
-    return transport, member.knowledge(transport)
 
 
 @app.command(name="list")

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,8 +14,9 @@ from cyclopts import App, Parameter
 from rich.markup import escape
 
 from broker import ids
-from broker.app import Member, Operator
+from broker.app import Operator
 from broker.app.connect import connect, connect_admin
+from broker.cli.members import known
 from broker.cli.screen import COMMON, Common, Screen, fields, iso, printable
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.exchange.policy_chain import PolicyChain, due, widening_of
@@ -25,7 +24,6 @@ from broker.policy import bundle_file
 from broker.policy.bundle_file import NAMED, SCHEMA_FILE, BundleFile, read_bundle_file
 from broker.policy.facts_file import FACTS_FILE
 from broker.policy.widening import changed_rules
-from broker.service.knowledge import Knowledge
 from broker.storage import atomic
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome
@@ -74,7 +72,7 @@ async def propose(
         The agency whose home this is (default: the operator's).
     """
     now_ms = SystemClock().now_ms()
-    async with _known(common, as_) as knowledge:
+    async with known(common, as_) as knowledge:
         chain, directory = knowledge.policy, knowledge.rules.directory
     file = bundle_file.propose(
         _files(folder), version=chain.version + 1, prev=chain.digest, valid_from_ms=now_ms if valid_from is None else _ms(valid_from),
@@ -105,7 +103,7 @@ async def sign(path: Path, /, *, as_: Annotated[str, Parameter(name="--as")], co
         The agency whose officer signs.
     """
     screen, file = Screen(as_json=common.json), _read(path)
-    async with _known(common, as_) as knowledge:
+    async with known(common, as_) as knowledge:
         chain, directory = knowledge.policy, knowledge.rules.directory
     agency = ids.agency_id(as_)
     master = AgencyHome(common.home, agency).master()
@@ -181,7 +179,7 @@ async def show(path: Path | None = None, /, *, as_: As = None, out: Path | None 
         file = _read(path)
         record, text, bundle, texts = _json(file, path=path), _text(file, path=path), file.bundle, dict(file.files)
     else:
-        async with _known(common, as_) as knowledge:
+        async with known(common, as_) as knowledge:
             chain = knowledge.policy
         record, bundle, texts = _in_force(chain), chain.bundle, _texts(chain)
         text = fields({name: value for name, value in record.items() if name != "rules"})
@@ -192,25 +190,6 @@ async def show(path: Path | None = None, /, *, as_: As = None, out: Path | None 
     for rule in record["rules"]:
         screen.remark(f"  [bold]{escape(rule['id'])}[/bold]  {escape(printable(rule['title']))}")
     return 0
-
-
-@asynccontextmanager
-async def _known(common: Common, agency: str | None) -> AsyncGenerator[Knowledge]:
-    """What an agency, or the operator, sees of the exchange now."""
-    if agency is None:
-        operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
-        transport = operator.transport("registrar")
-        knowledge = operator.knowledge(transport)
-    else:
-        member = Member(common.home, ids.agency_id(agency), connect, bootstrap=common.bootstrap)
-        transport = member.transport()
-        knowledge = member.knowledge(transport)
-    try:
-        await knowledge.load()
-        yield knowledge
-    finally:
-        await knowledge.close()
-        await transport.close()
 
 
 async def _judge(screen: Screen, chain: PolicyChain, file: BundleFile) -> None:

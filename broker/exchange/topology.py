@@ -65,6 +65,12 @@ class Quota:
     request_percent: int = 100
 
 
+STOPPED: Final = Quota(fetch_bytes=64)
+"""What a suspended agency may use. Kafka looks at rights when a fetch comes in, and answers one that waits for more bytes only when they
+are there or its time is over, which the client chooses: 54 kB came out of an inbox 7.5 s after the last right was gone. An answer over
+the quota is sent empty; ten seconds' worth of this one are less than any parcel, and enough for the answer that says no."""
+
+
 _LIMIT = {"max.message.bytes": str(KAFKA_LIMIT + 4096)}
 _PLAIN = {"compression.type": "uncompressed"}
 _SOON_GONE = {"segment.ms": str(DAY_MS), "max.compaction.lag.ms": str(31 * DAY_MS)}

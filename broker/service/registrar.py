@@ -23,6 +23,7 @@ from broker.exchange.topology import (
     POLICY,
     RELAY,
     SCHEMAS,
+    STOPPED,
     Grant,
     Quota,
     agency_grants,
@@ -47,8 +48,12 @@ from broker.trust.directory import (
 )  # fmt: skip
 from broker.trust.enrolment import Reply, Request, reply_text, unsigned_reply
 from broker.trust.keys import VerifyKey
+from broker.trust.officers import approved, entitled
+from broker.trust.readmission import Readmission, other_suspension
 
 _SOURCES: Final[tuple[Source, ...]] = ((DIRECTORY, 0), (POLICY, 0), (SCHEMAS, 0))
+TOLD_S: Final = 1.0
+"""Within this, whoever reads in the ordinary way has asked Kafka again and was told that it may not: clients wait half a second."""
 _log = structlog.get_logger("registrar")
 
 
@@ -121,7 +126,7 @@ class Registrar:
         principal = ids.principal(request.agency, generation)
         suspended = known is not None and known.status == "suspended"
         await self._admin.ensure_grants(principal, [] if suspended else _grants(request.agency, generation, request.kind))
-        await self._admin.ensure_quota(principal, quota or Quota())
+        await self._admin.ensure_quota(principal, STOPPED if suspended else quota or Quota())
         entry = await self._enter(request, names, directory, known)
         version = (await self._read_directory()).version
         certificate = issue(request.agency, generation, request.tls_spki)
@@ -155,6 +160,8 @@ class Registrar:
             version=known.version if known else 0,
             since_ms=known.since_ms if known else self._clock.now_ms(),
             reason=known.reason if known else "",
+            suspension=known.suspension if known else 0,
+            readmission=known.readmission if known else None,
         )
         entry = known or wanted
         if wanted != known:
@@ -166,25 +173,56 @@ class Registrar:
             await self._announce(directory_key(request.key), await self._sign(unsigned))
         return entry
 
-    async def set_standing(self, agency: str, status: str, reason: str) -> AgencyEntry:
-        """Suspend or reinstate: ``suspended`` or ``active``. A suspended agency's rights at Kafka go first, then the directory
-        says so. Raises UsageError on another status, and where the agency is not a member."""
-        if status not in ("active", "suspended"):
-            raise UsageError(f"`{status}` is no standing of an agency", advice="use active or suspended")
+    async def suspend(self, agency: str, reason: str) -> AgencyEntry:
+        """Suspend an agency: its rights at Kafka go first, then the directory says so, under a number that this suspension alone has.
+        :meth:`silence` follows. May be repeated. Raises UsageError where the agency is not a member."""
         directory = await self._read_directory()
-        known = directory.agency(agency)
-        if known is None:
-            raise UsageError(f"{agency} is not a member", advice="see `broker agency list`")
-        principal = ids.principal(agency, known.generation)
-        grants = [] if status == "suspended" else _grants(agency, known.generation, known.kind)
-        await self._admin.ensure_grants(principal, grants)
-        if known.status == status:
+        known = _member(directory, agency)
+        await self._admin.ensure_grants(ids.principal(agency, known.generation), [])
+        if known.status == "suspended" and known.suspension:
             return known
+        version = directory.version + 1
+        since_ms = known.since_ms if known.status == "suspended" else self._clock.now_ms()
         entry = replace(
-            known, status="suspended" if status == "suspended" else "active", reason=reason,
-            since_ms=self._clock.now_ms(), version=directory.version + 1,
+            known, status="suspended", reason=reason, since_ms=since_ms, version=version, suspension=version, readmission=None
         )  # fmt: skip
         await self._enter_agency(entry)
+        _log.info("agency suspended", agency=agency, suspension=version)
+        return entry
+
+    async def silence(self, agency: str) -> None:
+        """End what a suspended agency asked Kafka for before its rights went, and waits for: see :data:`STOPPED`.
+
+        To be called :data:`TOLD_S` after :meth:`suspend`: who has read much is not answered at all from then on, and an honest reader
+        should have been told before that it may not read any more. May be repeated. Raises UsageError where it is not suspended.
+        """
+        known = _member(await self._read_directory(), agency)
+        if known.status != "suspended":
+            raise UsageError(f"{agency} is not suspended", advice="see `broker agency show`")
+        await self._admin.ensure_quota(ids.principal(agency, known.generation), STOPPED)
+
+    async def readmit(self, file: Readmission) -> AgencyEntry:
+        """Carry the officers' statement that a suspended agency is admitted again: after judging it as every reader will, the directory
+        says so, then its rights at Kafka come back. May be repeated.
+
+        Raises RefusedError (OTHER_SUSPENSION, BAD_SIGNATURE, TOO_FEW_OFFICERS; the last also where the bundle in force names officers and
+        a signer is not among them), UsageError where the agency is no member or not suspended.
+        """
+        directory = await self._read_directory()
+        known = entry = _member(directory, file.agency)
+        if known.status == "active" and known.readmission != file:
+            raise UsageError(f"{file.agency} is not suspended", advice="see `broker agency show`")
+        if known.status == "suspended":
+            signed = _readmitted(file, known, directory)
+            _raise(entitled(signed, (await self._read_policy()).officers, directory))
+            entry = replace(
+                known, status="active", reason=file.reason, since_ms=self._clock.now_ms(), version=directory.version + 1, readmission=file
+            )  # fmt: skip
+            await self._enter_agency(entry)
+            _log.info("agency re-admitted", agency=file.agency, suspension=file.suspension, approved_by=list(signed))
+        principal = ids.principal(file.agency, entry.generation)
+        await self._admin.ensure_quota(principal, Quota())
+        await self._admin.ensure_grants(principal, _grants(file.agency, entry.generation, entry.kind))
         return entry
 
     async def carry(self, file: BundleFile) -> PolicyChain:
@@ -299,6 +337,27 @@ class Registrar:
                 self._unread[record.topic, record.partition].append(record)
         records, self._unread[source] = self._unread[source], []
         return records
+
+
+def _member(directory: Directory, agency: str) -> AgencyEntry:
+    known = directory.agency(agency)
+    if known is None:
+        raise UsageError(f"{agency} is not a member", advice="see `broker agency list`")
+    return known
+
+
+def _readmitted(file: Readmission, known: AgencyEntry, directory: Directory) -> tuple[str, ...]:
+    """Who approved the end of exactly this suspension. Raises RefusedError."""
+    _raise(other_suspension(file, known.suspension, known.since_ms))
+    signed = approved(file, directory)
+    if isinstance(signed, Refusal):
+        raise RefusedError(signed)
+    return signed
+
+
+def _raise(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise RefusedError(refusal)
 
 
 def _grants(agency: str, generation: int, kind: str) -> list[Grant]:

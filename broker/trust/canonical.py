@@ -62,13 +62,24 @@ class Fields:
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values = values
 
-    def exactly(self, names: Collection[str]) -> None:
-        """These fields and no others: what a reader does not know it must not act upon."""
-        missing, extra = set(names) - set(self._values), set(self._values) - set(names)
+    def exactly(self, names: Collection[str], optional: Collection[str] = ()) -> None:
+        """These fields and no others: what a reader does not know it must not act upon. ``optional`` ones may be left out."""
+        missing, extra = set(names) - set(self._values), set(self._values) - set(names) - set(optional)
         if missing:
             raise Flaw(f"the field `{min(missing)}` is missing")
         if extra:
             raise Flaw(f"there is a field that is not known here: `{ascii(min(extra))[1:-1][:40]}`")
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there: for those that may be left out."""
+        return name in self._values
+
+    def inner(self, name: str) -> Fields:
+        """The fields of an object within this one."""
+        value = self._values.get(name)
+        if not isinstance(value, dict):
+            raise Flaw(f"`{name}` must be an object")
+        return Fields(cast(dict[str, object], value))
 
     def text(self, name: str, limit: int = 200) -> str:
         """A printable text of at most ``limit`` characters: no control or bidirectional-override characters."""
@@ -122,6 +133,14 @@ class Fields:
         if not values or len(set(values)) != len(values):
             raise Flaw(f"`{name}` must hold at least one item, none twice")
         return values
+
+    def texts(self, name: str, most: int, limit: int) -> tuple[str, ...]:
+        """A list of at most ``most`` texts of at most ``limit`` characters."""
+        items = self._list(name, most)
+        texts = tuple(item for item in items if isinstance(item, str) and len(item) <= limit)
+        if len(texts) != len(items):
+            raise Flaw(f"`{name}` must be a list of texts of at most {limit} characters")
+        return texts
 
     def named_list(self, name: str, parse: Callable[[str], _T], most: int) -> tuple[_T, ...]:
         """A list, in ascending order without repetition, of at most ``most`` identifiers."""

@@ -5,6 +5,11 @@ A reader pins the registrar's public key, the exchange's name and its environmen
 goes back: an older version of an entry changes nothing, a revoked key stays revoked, a master key stays the agency's.
 
 On the compacted topic the last entry of an agency may lie behind those of its keys. Such keys wait, unusable, until it comes.
+
+A suspension that has a number is ended by two officers of other agencies and by nobody else: a reader that knows the agency as suspended
+takes no active entry without their statement over exactly this suspension, and judges it by who is active when the entry comes. A reader
+that never saw the suspension finds the statement in the entry, and can ask :func:`broker.trust.officers.approved` whether it is good; that
+an entry with no word of a suspension hides one, it cannot see, no more than whether the registrar admitted the agency rightly.
 """
 
 from __future__ import annotations
@@ -43,6 +48,7 @@ from broker.trust.entries import (
     versioned,
 )  # fmt: skip
 from broker.trust.keys import VerifyKey
+from broker.trust.officers import approved
 from broker.trust.signing import Unsigned, check_signature, public_key, read_signed
 
 __all__ = [
@@ -147,8 +153,28 @@ class Directory:
                 return self
             if new.generation < old.generation:
                 raise Flaw(f"the certificate generation of `{new.agency}` goes back from {old.generation} to {new.generation}")
+            self._check_standing(old, new)
         grown = replace(self, version=max(self.version, new.version), agencies=_with(self.agencies, new.agency, new))
         return grown if old is not None else grown._with_those_waiting_for(new)
+
+    def _check_standing(self, old: AgencyEntry, new: AgencyEntry) -> None:
+        """Suspensions are not forgotten, each has a number of its own, and one that has a number is ended by two officers only."""
+        who = f"`{new.agency}`"
+        if new.suspension < old.suspension:
+            raise Flaw(f"the entry speaks of the suspension {new.suspension} of {who}, and {old.suspension} is known")
+        if new.suspension > old.suspension and new.suspension <= old.version:
+            raise Flaw(f"a suspension of {who} after version {old.version} cannot have the number {new.suspension}")
+        if new.status == "suspended":
+            if old.status == "active" and new.suspension == old.suspension > 0:
+                raise Flaw(f"{who} is suspended under the number {new.suspension} of a suspension that has ended")
+            return
+        if old.status == "active" or new.readmission is None:
+            return  # without a number there is nothing that officers could have signed
+        if new.suspension == old.suspension and new.readmission.since_ms != old.since_ms:
+            raise Flaw(f"the statement is about a suspension of {who} at {new.readmission.since_ms}, it was at {old.since_ms}")
+        found = approved(new.readmission, self)
+        if isinstance(found, Refusal):
+            raise Flaw(f"the re-admission of {who}: {found.reason}")
 
     def _with_those_waiting_for(self, agency: AgencyEntry) -> Directory:
         directory = self

@@ -9,6 +9,10 @@
 
 An agency signs its key statement before it knows any exchange, so that signature is bound to :data:`AGENCY_CONTEXT`; the
 registrar's is bound to the exchange and its environment. The registrar numbers entries with one counter for the directory.
+
+An agency entry says which suspension was the last one, and an active one carries the officers' statement that ended it
+(:mod:`broker.trust.readmission`). Entries that say nothing of it are read as ever: the agency never was suspended, or by a program that did
+not number suspensions.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from broker.envelope import cbor, cose
 from broker.errors import UsageError
 from broker.trust.canonical import Flaw, Json, canonical_json, read_canonical
 from broker.trust.keys import VerifyKey, key_id
+from broker.trust.readmission import REASON_LIMIT, Readmission, read_readmission
 from broker.trust.signing import SignedBy, Unsigned, check_signature, public_key, read_nested
 
 AGENCY_TYPE: Final = "application/vnd.broker.directory.agency+json;v=1"
@@ -35,11 +40,12 @@ ENTRY_LIMIT: Final = 64 << 10
 SHARD_LIMIT: Final = 1024
 COMMUNITY_LIMIT: Final = 200
 RELAY_KEY_LIMIT: Final = 64
-REASON_LIMIT: Final = 500
 
 _AGENCY_FIELDS: Final = (
     "agency", "communities", "country", "generation", "kind", "master_spki", "reason", "since_ms", "status", "type", "version",
 )  # fmt: skip
+_HISTORY: Final = ("readmission", "suspension")
+"""Fields of an agency entry that are left out where there is nothing to say."""
 _KEY_FIELDS: Final = (
     "agency", "alg", "compromised_since_ms", "issued_at_ms", "kid", "purpose", "spki", "status", "type", "valid_from_ms", "valid_until_ms",
 )  # fmt: skip
@@ -52,6 +58,9 @@ class AgencyEntry:
 
     ``generation`` counts the agency's certificates from 1. The master key never changes under one agency id: otherwise the
     registrar alone could put its own key in an agency's place.
+
+    ``suspension`` numbers the last suspension: the version of the directory that it began with, also in later entries; 0 where none is
+    known. ``readmission`` is the statement that ended it: every active entry with a suspension has it, and no suspended one.
     """
 
     agency: str
@@ -64,6 +73,8 @@ class AgencyEntry:
     version: int
     since_ms: int
     reason: str = ""
+    suspension: int = 0
+    readmission: Readmission | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,10 @@ def agency_payload(entry: AgencyEntry) -> bytes:
         "kind": entry.kind, "master_spki": entry.master_spki.hex(), "reason": entry.reason, "since_ms": entry.since_ms,
         "status": entry.status, "type": "agency", "version": entry.version,
     }  # fmt: skip
+    if entry.suspension:
+        values["suspension"] = entry.suspension
+    if entry.readmission is not None:
+        values["readmission"] = entry.readmission.values()
     return _checked(values, read_agency)
 
 
@@ -177,7 +192,7 @@ def new_message_key(agency: str, key: VerifyKey, *, now_ms: int, valid_until_ms:
 def read_agency(payload: bytes) -> AgencyEntry:
     """Read the JSON of an agency entry. Raises Flaw."""
     fields = read_canonical(payload)
-    fields.exactly(_AGENCY_FIELDS)
+    fields.exactly(_AGENCY_FIELDS, _HISTORY)
     fields.one_of("type", ["agency"])
     agency = fields.named("agency", ids.agency_id)
     country = fields.text("country")
@@ -185,7 +200,7 @@ def read_agency(payload: bytes) -> AgencyEntry:
         raise Flaw(f"`country` must be `{ids.country_of(agency)}`, the country of `{agency}`")
     master_spki = fields.octets("master_spki")
     public_key(master_spki, "the agency's master key")
-    return AgencyEntry(
+    entry = AgencyEntry(
         agency,
         fields.named("kind", ids.kind),
         country,
@@ -196,7 +211,25 @@ def read_agency(payload: bytes) -> AgencyEntry:
         fields.integer("version", 1),
         fields.integer("since_ms"),
         fields.text("reason", REASON_LIMIT),
+        fields.integer("suspension", 1) if fields.has("suspension") else 0,
+        read_readmission(fields.inner("readmission")) if fields.has("readmission") else None,
     )
+    _check_history(entry)
+    return entry
+
+
+def _check_history(entry: AgencyEntry) -> None:
+    """What status, suspension and readmission say together. Raises Flaw."""
+    ended = entry.readmission
+    if entry.suspension > entry.version:
+        raise Flaw("`suspension` is a version that the directory has not reached")
+    if (ended is not None) != (entry.status == "active" and entry.suspension > 0):
+        raise Flaw("an active agency that was suspended, and no other, carries the statement that ended it")
+    if ended is not None and (ended.agency, ended.suspension) != (entry.agency, entry.suspension):
+        raise Flaw(
+            f"the statement ends the suspension {ended.suspension} of `{ended.agency}`, the entry is of `{entry.agency}` "
+            f"and its suspension {entry.suspension}"
+        )
 
 
 def read_exchange(payload: bytes) -> ExchangeEntry:

@@ -18,12 +18,6 @@ async def put_into(operator: Operator, agency: str, communities: Sequence[str]) 
     await operator.admit(AgencyHome(operator.home, agency).request()[0], communities)
 
 
-async def set_standing(operator: Operator, agency: str, status: str) -> None:
-    """Suspend or reinstate."""
-    async with operator.registrar() as registrar:
-        await registrar.set_standing(agency, status, "inspection")
-
-
 def known_in(store: RegisterStore) -> Rows:
     """All rows of a register, but for the number under which a delivery came: agencies that were there at other times differ in it."""
     rows = all_rows(store.transaction)

@@ -25,6 +25,7 @@ from broker.testing.agreements import EVERYWHERE
 from broker.trust.certificates import NODE, SERVICES, Authority, Validity
 from broker.trust.keys import spki_of
 from tests.support.principals import Caller
+from tests.support.standing import set_standing
 
 _NAME: Final = ("isolation.test", "test")
 
@@ -66,8 +67,7 @@ class WholeExchange:
 
     async def set_standing(self, agency: str, status: str) -> int:
         """Suspend or reinstate; the directory version that says so."""
-        async with self.operator.registrar() as registrar:
-            return (await registrar.set_standing(agency, status, "inspection")).version
+        return await set_standing(self.operator, agency, status)
 
     async def enrol(self, registrar: Registrar, agency: str, kind: str, quota: Quota) -> None:
         """Init, admit with this quota, and join."""

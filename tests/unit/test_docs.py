@@ -17,7 +17,7 @@ import pytest
 
 import broker
 from broker.app.watch import read_status
-from broker.cli.agency import entry_json
+from broker.cli.members import entry_json
 from broker.exchange.topology import agency_specs, exchange_specs
 from broker.families.message import Audience
 from broker.families.message_json import message_from_json

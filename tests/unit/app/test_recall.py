@@ -28,6 +28,7 @@ from broker.testing.local import LocalAgency, LocalExchange
 from broker.testing.sample_answers import sample_ack, sample_feedback
 from tests.support.deliveries import bytes_of
 from tests.support.eventually import eventually
+from tests.support.standing import reinstate, suspend
 from tests.support.yesterday import BEFORE_RULES, TODAY
 from tests.unit.service.world import COMMUNITY, NOW, Taker, World
 
@@ -275,8 +276,7 @@ async def test_who_never_held_it_counts_for_nothing(five: World) -> None:
 async def test_a_suspended_holder_is_counted_as_unreached(five: World) -> None:
     """The exchange does not deliver to it; the owner sees that it holds content and was not told, and counts it when it is back."""
     await five.agency().publish(warning(five, 1, ["MY-CUSTOMS", "AE-CUSTOMS"]))
-    async with five.exchange.operator.registrar() as registrar:
-        await registrar.set_standing("AE-CUSTOMS", "suspended", "inspection")
+    await suspend(five.exchange.operator, "AE-CUSTOMS")
     await five.learn()
     relay = five.exchange.relay
     assert relay is not None
@@ -286,8 +286,7 @@ async def test_a_suspended_holder_is_counted_as_unreached(five: World) -> None:
     assert states(found) == {"AE-CUSTOMS": "UNREACHED", "MY-CUSTOMS": "OPEN"}
     five.clock.advance(DAY_MS)
     assert [step.duty.debtor for step in (await status(five)).told] == ["AE-CUSTOMS", "MY-CUSTOMS"]
-    async with five.exchange.operator.registrar() as registrar:
-        await registrar.set_standing("AE-CUSTOMS", "active", "inspected")
+    await reinstate(five.exchange.operator, "AE-CUSTOMS")
     await eventually(lambda: five.inbox_values("AE-CUSTOMS")[1:], what="the recall, delivered to the agency that is back")
     await answer(five, "AE-CUSTOMS", "DELETED")
     assert states(await status(five)) == {"AE-CUSTOMS": "DELETED", "MY-CUSTOMS": "SILENT"}

@@ -27,6 +27,7 @@ from broker.trust.directory import unsigned_agency
 from tests.support.eventually import eventually
 from tests.support.officers import NO_PARTIES, change, masters, next_bundle, proposed, shipped_files, signed, state
 from tests.support.parcels import key
+from tests.support.standing import suspend
 from tests.unit.service.slow import LateTransport
 from tests.unit.service.world import World
 
@@ -83,8 +84,7 @@ async def test_rolled_back_directory_is_not_believed(world: World) -> None:
     """An older entry, genuine and played in again, changes nothing: a suspended agency stays suspended."""
     knowledge, task = await followed(world)
     old = [record for record in world.memory.records(DIRECTORY) if record.key == b"agency/MY-CUSTOMS"][-1].value or b""
-    async with world.exchange.operator.registrar() as registrar:
-        await registrar.set_standing("MY-CUSTOMS", "suspended", "x")
+    await suspend(world.exchange.operator, "MY-CUSTOMS")
     await eventually(lambda: knowledge.rules.directory.agencies["MY-CUSTOMS"].status == "suspended")
     write(world, DIRECTORY, old, b"agency/MY-CUSTOMS")
     await world.exchange.join("TH-CUSTOMS", "customs")
@@ -150,8 +150,7 @@ async def test_late_reader_comes_to_the_same_bundle(world: World) -> None:
     await change(world.exchange.operator, shipped_files(stop=NO_PARTIES))
     await change(world.exchange.operator, shipped_files(stop=NO_PARTIES, more=NO_PARTIES.replace("stop-parties", "stop-again")))
     world.clock.advance(1000)
-    async with world.exchange.operator.registrar() as registrar:
-        await registrar.set_standing("MY-CUSTOMS", "suspended", "x")
+    await suspend(world.exchange.operator, "MY-CUSTOMS")
     await eventually(lambda: knowledge.rules.directory.agencies["MY-CUSTOMS"].status == "suspended")
     chain, _ = await state(world.exchange.operator)
     assert (chain.version, chain.digest) == (3, knowledge.policy.digest)

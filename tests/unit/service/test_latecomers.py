@@ -21,8 +21,9 @@ from broker.storage.register import RegisterStore
 from broker.testing.local import LocalAgency
 from broker.testing.samples import sample_alert
 from tests.support.eventually import eventually
-from tests.support.latecomers import Rows, known_in, put_into, set_standing
+from tests.support.latecomers import Rows, known_in, put_into
 from tests.support.officers import change, files_without, shipped_files
+from tests.support.standing import reinstate, suspend
 from tests.unit.service.world import COMMUNITY, Taker, World
 from tests.unit.service.world import world as running
 
@@ -154,13 +155,13 @@ async def test_traffic_goes_on_meanwhile(world: World) -> None:
 async def test_reinstated(world: World) -> None:
     """While an agency is suspended nothing reaches its inbox, whatever else changes; when it is back, what it missed does."""
     await send(world, 1, 2)
-    await set_standing(world.exchange.operator, "MY-CUSTOMS", "suspended")
+    await suspend(world.exchange.operator, "MY-CUSTOMS")
     await settled(world)
     await send(world, 1, revision=2)
     await world.exchange.join(NEWCOMER, "customs", [COMMUNITY])
     await settled(world)
     assert len(world.inbox_values("MY-CUSTOMS")) == 2
-    await set_standing(world.exchange.operator, "MY-CUSTOMS", "active")
+    await reinstate(world.exchange.operator, "MY-CUSTOMS")
     await settled(world)
     assert await seen(world, "MY-CUSTOMS") == [("000001", 1), ("000002", 1), ("000001", 2)]
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from broker.app.parties import shipped_bundle
 from broker.errors import BrokerError, ExchangeUnreachable, RefusedError, UsageError
 from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS, Grant, Quota, agency_grants
+from broker.ports import Outgoing
 from broker.storage import enrol
 from broker.storage.home import AgencyHome
 from broker.storage.schemas import schema_texts
 from broker.testing.exchange import Attempt, Fault
 from broker.testing.local import LocalAgency
+from broker.trust.directory import Directory, unsigned_agency
+from broker.trust.readmission import Readmission, propose
+from tests.support.officers import NO_PARTIES, change, masters, shipped_files
 from tests.support.parcels import key
+from tests.support.standing import approval, approved_by, reinstate, suspend
 from tests.unit.service.world import NOW, World
 
 
@@ -133,42 +140,142 @@ async def test_altered_request_is_refused(world: World) -> None:
 
 
 async def test_suspension_takes_the_rights_first(world: World) -> None:
-    """Where the directory cannot be written the rights are gone already; the call is repeated and then the entry says so."""
+    """Where the directory cannot be written the rights are gone already; the call is repeated and then the entry says so, once."""
     world.memory.faults = away
     async with world.exchange.operator.registrar() as registrar:
         with pytest.raises(ExchangeUnreachable):
-            await registrar.set_standing("MY-CUSTOMS", "suspended", "assurances broken")
+            await registrar.suspend("MY-CUSTOMS", "assurances broken")
         assert world.memory.grants["MY-CUSTOMS#1"] == frozenset()
         world.memory.faults = None
-        entry = await registrar.set_standing("MY-CUSTOMS", "suspended", "assurances broken")
-        assert (entry.status, entry.reason) == ("suspended", "assurances broken")
-        again = await registrar.set_standing("MY-CUSTOMS", "suspended", "once more")
-        assert again == entry
-        back = await registrar.set_standing("MY-CUSTOMS", "active", "mended")
-    assert back.version == entry.version + 1
-    assert world.memory.grants["MY-CUSTOMS#1"] == frozenset(agency_grants("MY-CUSTOMS", 1))
+        entry = await registrar.suspend("MY-CUSTOMS", "assurances broken")
+        assert (entry.status, entry.reason, entry.suspension) == ("suspended", "assurances broken", entry.version)
+        assert await registrar.suspend("MY-CUSTOMS", "once more") == entry
+
+
+async def test_what_was_asked_for_before_ends_too(world: World) -> None:
+    """A suspended agency has next to no quota, so that a fetch that waits at Kafka brings nothing; nobody else is silenced."""
+    async with world.exchange.operator.registrar() as registrar:
+        with pytest.raises(UsageError, match="not suspended"):
+            await registrar.silence("MY-CUSTOMS")
+        assert world.memory.quotas["MY-CUSTOMS#1"] == Quota()
+        await registrar.suspend("MY-CUSTOMS", "x")
+        await registrar.silence("MY-CUSTOMS")
+        assert world.memory.quotas["MY-CUSTOMS#1"] == Quota(fetch_bytes=64)
+
+
+async def test_readmission_gives_the_rights_last(world: World) -> None:
+    """Two officers approve; where the directory cannot be written no right is given, and the same file finishes it when it can. The
+    entry carries the statement, also after the agency was admitted again into another community."""
+    operator = world.exchange.operator
+    suspended = await suspend(operator, "MY-CUSTOMS")
+    async with operator.registrar() as registrar:
+        await registrar.silence("MY-CUSTOMS")
+    file = await approval(operator, "MY-CUSTOMS", "mended")
+    world.memory.faults = away
+    async with operator.registrar() as registrar:
+        with pytest.raises(ExchangeUnreachable):
+            await registrar.readmit(file)
+        assert world.memory.grants["MY-CUSTOMS#1"] == frozenset()
+        world.memory.faults = None
+        back = await registrar.readmit(file)
+        assert (back.status, back.version, back.reason, back.readmission) == ("active", suspended.version + 1, "mended", file)
+        assert world.memory.grants["MY-CUSTOMS#1"] == frozenset(agency_grants("MY-CUSTOMS", 1))
+        assert world.memory.quotas["MY-CUSTOMS#1"] == Quota()
+        before = len(entries(world))
+        assert await registrar.readmit(file) == back
+        assert len(entries(world)) == before
+    entry = (await operator.admit(request(world, "MY-CUSTOMS"), ["GULF"])).entry
+    assert (entry.communities, entry.readmission, entry.suspension) == (("GULF",), file, suspended.version)
+    assert (await world.learn()).directory.agencies["MY-CUSTOMS"] == entry
+
+
+async def readmission_refused(world: World, file: Readmission) -> str:
+    """The code; nothing is written, and no right is given."""
+    before = entries(world)
+    async with world.exchange.operator.registrar() as registrar:
+        with pytest.raises(RefusedError) as caught:
+            await registrar.readmit(file)
+    assert entries(world) == before
+    assert world.memory.grants[f"{file.agency}#1"] == frozenset()
+    assert caught.value.refusal.advice
+    return caught.value.refusal.code
+
+
+async def test_nobody_comes_back_without_two_officers(world: World) -> None:
+    """No officer, one, the suspended agency's own, a suspended one's, a statement that was altered after it was signed, one for another
+    exchange, and the approval of an earlier suspension: each is refused, and the agency stays out."""
+    operator = world.exchange.operator
+    await world.exchange.join("TH-CUSTOMS", "customs")
+    await suspend(operator, "MY-CUSTOMS")
+    old = await approval(operator, "MY-CUSTOMS")
+    await reinstate(operator, "MY-CUSTOMS")
+    await suspend(operator, "MY-CUSTOMS")
+    assert await readmission_refused(world, old) == "OTHER_SUSPENSION"
+    for by in ([], ["SG-CUSTOMS"], ["SG-CUSTOMS", "MY-CUSTOMS"]):
+        assert await readmission_refused(world, await approval(operator, "MY-CUSTOMS", by=by)) == "TOO_FEW_OFFICERS"
+    good = await approval(operator, "MY-CUSTOMS", by=["SG-CUSTOMS", "TH-CUSTOMS"])
+    assert await readmission_refused(world, replace(good, reason="whatever the operator likes")) == "BAD_SIGNATURE"
+    directory = Directory.trusting((await world.learn()).directory.registrar.spki, "other.exchange", "test")
+    elsewhere = approved_by(replace(good, signatures=()), directory, *masters(operator, "SG-CUSTOMS", "TH-CUSTOMS"))
+    assert await readmission_refused(world, elsewhere) == "BAD_SIGNATURE"
+    await suspend(operator, "TH-CUSTOMS")
+    assert await readmission_refused(world, good) == "TOO_FEW_OFFICERS"
+    await reinstate(operator, "TH-CUSTOMS")  # by AE-CUSTOMS and SG-CUSTOMS
+    async with operator.registrar() as registrar:
+        assert (await registrar.readmit(good)).status == "active"
+
+
+async def test_only_the_bundle_s_officers_readmit(world: World) -> None:
+    """Where the bundle in force names officers, the registrar carries no approval of anybody else."""
+    operator = world.exchange.operator
+    await world.exchange.join("TH-CUSTOMS", "customs")
+    await change(operator, shipped_files(stop=NO_PARTIES))  # its officers are SG-CUSTOMS and MY-CUSTOMS
+    await suspend(operator, "AE-CUSTOMS")
+    other = await approval(operator, "AE-CUSTOMS", by=["SG-CUSTOMS", "TH-CUSTOMS"])
+    assert await readmission_refused(world, other) == "TOO_FEW_OFFICERS"
+    async with operator.registrar() as registrar:
+        assert (await registrar.readmit(await approval(operator, "AE-CUSTOMS", by=["SG-CUSTOMS", "MY-CUSTOMS"]))).status == "active"
+
+
+async def test_who_is_not_suspended_is_not_readmitted(world: World) -> None:
+    """A file about a member that is active, and an agency that is none, are errors that change nothing."""
+    before = entries(world)
+    async with world.exchange.operator.registrar() as registrar:
+        with pytest.raises(UsageError, match="not suspended"):
+            await registrar.readmit(propose("MY-CUSTOMS", 3, NOW, "x"))
+        with pytest.raises(UsageError, match="not a member"):
+            await registrar.readmit(propose("FR-CUSTOMS", 3, NOW, "x"))
+        with pytest.raises(UsageError, match="not a member"):
+            await registrar.suspend("FR-CUSTOMS", "x")
+    assert entries(world) == before
 
 
 async def test_suspended_agency_gets_no_rights_by_a_new_admission(world: World) -> None:
-    """Repeating the admission of a suspended agency leaves it suspended, at Kafka too."""
-    async with world.exchange.operator.registrar() as registrar:
-        await registrar.set_standing("MY-CUSTOMS", "suspended", "assurances broken")
-    admission = await world.exchange.operator.admit(request(world, "MY-CUSTOMS"), ["STCE-ASEAN"])
-    assert admission.entry.status == "suspended"
+    """Repeating the admission of a suspended agency leaves it suspended, at Kafka too; into another community as well, and an approval
+    that was signed before still ends this suspension."""
+    operator = world.exchange.operator
+    suspended = await suspend(operator, "MY-CUSTOMS")
+    file = await approval(operator, "MY-CUSTOMS")
+    admission = await operator.admit(request(world, "MY-CUSTOMS"), ["GULF"])
+    assert (admission.entry.status, admission.entry.suspension) == ("suspended", suspended.version)
     assert world.memory.grants["MY-CUSTOMS#1"] == frozenset()
+    assert world.memory.quotas["MY-CUSTOMS#1"] == Quota(fetch_bytes=64)
+    async with operator.registrar() as registrar:
+        assert (await registrar.readmit(file)).communities == ("GULF",)
 
 
-async def test_standing_is_one_of_two(world: World) -> None:
-    """A misspelt standing, and an agency that is none, are errors that change nothing."""
-    before = entries(world)
-    async with world.exchange.operator.registrar() as registrar:
-        await registrar.set_standing("MY-CUSTOMS", "suspended", "x")
-        with pytest.raises(UsageError, match="`suspendet`"):
-            await registrar.set_standing("MY-CUSTOMS", "suspendet", "x")
-        with pytest.raises(UsageError, match="not a member"):
-            await registrar.set_standing("FR-CUSTOMS", "suspended", "x")
-    assert world.memory.grants["MY-CUSTOMS#1"] == frozenset()
-    assert len(entries(world)) == len(before) + 1
+async def test_a_suspension_by_an_earlier_program_gets_its_number(world: World) -> None:
+    """An entry without a number is read as ever; suspended once more, the agency needs two officers from then on."""
+    operator = world.exchange.operator
+    known = (await world.learn()).directory
+    entry = replace(known.agencies["MY-CUSTOMS"], status="suspended", reason="long ago", version=known.version + 1)
+    signer = operator.files.registrar()
+    unsigned = unsigned_agency(entry, signer, known.exchange_id, known.environment)
+    outlet = await operator.transport("registrar").outlet()
+    await (await outlet.send(Outgoing(DIRECTORY, b"agency/MY-CUSTOMS", unsigned.signed(signer.sign_now(unsigned.to_be_signed)))))
+    again = await suspend(operator, "MY-CUSTOMS")
+    assert (again.suspension, again.since_ms) == (entry.version + 1, entry.since_ms)
+    assert (await reinstate(operator, "MY-CUSTOMS")).status == "active"
 
 
 async def test_creating_again_changes_nothing(world: World) -> None:

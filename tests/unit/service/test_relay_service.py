@@ -14,6 +14,7 @@ from broker.exchange.topology import DAY_MS, STATE, TopicSpec
 from broker.service.publisher import Publisher
 from tests.support.eventually import eventually
 from tests.support.officers import NO_PARTIES, change, shipped_files
+from tests.support.standing import reinstate, suspend
 from tests.unit.exchange.hostile import BAD
 from tests.unit.service.world import Taker, World
 from tests.unit.service.world import world as running
@@ -124,15 +125,14 @@ async def test_suspension_stops_publishing_and_deliveries_without_restart(world:
     async def reaches_it_not() -> bool:
         return not await reaches_it()
 
-    async with world.exchange.operator.registrar() as registrar:
-        await registrar.set_standing("MY-CUSTOMS", "suspended", "assurances broken")
-        await eventually(reaches_it_not)
-        # It has no rights at Kafka any more; this record was in its outbox before they went.
-        late = author.write(world.alert(3, owner="MY-CUSTOMS"), now_ms=world.now)
-        await world.put(late.value, outbox="MY-CUSTOMS", owner=False)
-        assert (await world.answered(2, "MY-CUSTOMS"))[1].code == "AGENCY_SUSPENDED"
+    await suspend(world.exchange.operator, "MY-CUSTOMS")
+    await eventually(reaches_it_not)
+    # It has no rights at Kafka any more; this record was in its outbox before they went.
+    late = author.write(world.alert(3, owner="MY-CUSTOMS"), now_ms=world.now)
+    await world.put(late.value, outbox="MY-CUSTOMS", owner=False)
+    assert (await world.answered(2, "MY-CUSTOMS"))[1].code == "AGENCY_SUSPENDED"
 
-        await registrar.set_standing("MY-CUSTOMS", "active", "assurances renewed")
+    await reinstate(world.exchange.operator, "MY-CUSTOMS")
     await eventually(reaches_it)
     after = author.write(world.alert(4, owner="MY-CUSTOMS"), now_ms=world.now)
     await world.put(after.value, outbox="MY-CUSTOMS")

@@ -20,6 +20,7 @@ from broker.testing.clock import FixedClock
 from broker.testing.exchange import Attempt, Fault
 from tests.support.eventually import eventually
 from tests.support.parcels import key
+from tests.support.standing import reinstate, suspend
 from tests.unit.service.rings import Ring, as_stored, deliveries, enter_key, outbox, publisher_of, store_at, stream_of
 from tests.unit.service.world import World, left_behind
 
@@ -68,11 +69,10 @@ async def test_suspended_agency_goes_on_with_its_stream(world: World) -> None:
     await world.exchange.stop_relay()
     await publisher.publish(world.alert(1))
     await publisher.close()
-    async with world.exchange.operator.registrar() as registrar:
-        await registrar.set_standing("SG-CUSTOMS", "suspended", "x")
-        await world.exchange.start_relay()
-        assert [each.code for each in await world.answered(1)] == ["AGENCY_SUSPENDED"]
-        await registrar.set_standing("SG-CUSTOMS", "active", "y")
+    await suspend(world.exchange.operator, "SG-CUSTOMS")
+    await world.exchange.start_relay()
+    assert [each.code for each in await world.answered(1)] == ["AGENCY_SUSPENDED"]
+    await reinstate(world.exchange.operator, "SG-CUSTOMS")
     async with publisher_of(world, store_at(world)) as publisher:
         receipt = await (await publisher.publish(world.alert(2))).receipt(10)
     assert (receipt.outcome, receipt.seq) == ("ACCEPTED", 2)
