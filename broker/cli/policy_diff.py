@@ -17,6 +17,7 @@ from broker.cli.policy_ground import Ground, in_force, labels_from, moment, writ
 from broker.cli.screen import COMMON, STDIN, Common, Screen, printable
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.policy.difference import Comparison, Difference, Group, alike, cases
+from broker.policy.facts import NO_FACTS, Facts
 from broker.policy.model import Labels, Member
 from broker.policy.rewording import Piece, RuleChange, rule_changes
 from broker.policy.widening import Case
@@ -80,12 +81,13 @@ async def diff(
     after = written(old if new is None else new)
     before = force if new is None and force is not None else written(old)
     members = force.members if force is not None else {**before.members, **after.members}
+    facts = NO_FACTS if force is not None else before.facts.joined(after.facts)
     comparison = Comparison(before.bundle, after.bundle)
-    sorts, refused = await asyncio.to_thread(_sorts, screen, comparison, traffic) if traffic is not None else ([], [])
+    sorts, refused = await asyncio.to_thread(_sorts, screen, comparison, traffic, at_ms) if traffic is not None else ([], [])
     await asyncio.to_thread(_made_up, screen, comparison, before, after)
     if traffic is not None:
         name = "the input" if traffic == STDIN else Path(traffic).name
-        await asyncio.to_thread(_recorded, screen, comparison, sorts, name, members, at_ms)
+        await asyncio.to_thread(_recorded, screen, comparison, sorts, name, (members, facts, at_ms))
     found, changes = comparison.result(), rule_changes(before.bundle, after.bundle)
     _tell(screen, found, changes, {"old": before.told, "new": after.told, "refused": len(refused)})
     if html is not None:
@@ -101,9 +103,9 @@ def _made_up(screen: Screen, comparison: Comparison, before: Ground, after: Grou
             bar.advance(bar.task_ids[0])
 
 
-def _sorts(screen: Screen, comparison: Comparison, path: str) -> tuple[list[_Traffic], list[str]]:
+def _sorts(screen: Screen, comparison: Comparison, path: str, at_ms: int) -> tuple[list[_Traffic], list[str]]:
     """The sorts of messages of a file, and which of them would be refused, in words. Raises UsageError."""
-    key, sorts = alike(comparison.old, comparison.new), dict[object, _Traffic]()
+    key, sorts = alike(comparison.old, comparison.new, at_ms), dict[object, _Traffic]()
     refused: list[str] = []
     with screen.counting("reading recorded messages", None) as bar:
         for number, _, labels in labels_from(path, load_catalogue()):
@@ -120,13 +122,16 @@ def _sorts(screen: Screen, comparison: Comparison, path: str) -> tuple[list[_Tra
 
 
 def _recorded(
-    screen: Screen, comparison: Comparison, sorts: list[_Traffic], name: str, members: Mapping[str, Member], at_ms: int
-) -> None:  # fmt: skip
+    screen: Screen, comparison: Comparison, sorts: list[_Traffic], name: str, under: tuple[Mapping[str, Member], Facts, int]
+) -> None:
+    members, facts, at_ms = under
     if strangers := sum(each.times for each in sorts if each.labels.originator not in members):
         screen.note(f"[yellow]{strangers} recorded messages are of agencies that are not members[/]: --as takes the members of an exchange")
     with screen.counting("sorts of recorded messages", len(sorts)) as bar:
         for each in sorts:
-            comparison.add(Case(f"message {each.number} of {name}", each.labels, members, at_ms), times=each.times, recorded=True)
+            comparison.add(
+                Case(f"message {each.number} of {name}", each.labels, members, at_ms, facts=facts), times=each.times, recorded=True
+            )
             bar.advance(bar.task_ids[0])
 
 
@@ -138,11 +143,16 @@ def _tell(screen: Screen, found: Difference, changes: tuple[RuleChange, ...], mo
         for group in groups:
             screen.result(group_json(group, states, gain=gain), _group_told(group, states, found.recorded, gain=gain))
     screen.remark("\n[bold]Rules[/]" + ("" if changes else ": the same"))
+    for told, names in (("new or hold for more", found.facts_more), ("gone or hold for less", found.facts_less)):
+        if names:
+            screen.remark(f"  facts that are {told}: {escape(', '.join(names))}")
     for change in changes:
         screen.result(rule_json(change), _rule_told(change))
     record = {
-        "same": found.empty and not changes, "losses": len(found.losses), "gains": len(found.gains), "rules": len(changes),
-        "made_up": found.made_up, "recorded": found.recorded, **more,
+        "same": found.empty and not (changes or found.facts_more or found.facts_less),
+        "losses": len(found.losses), "gains": len(found.gains), "rules": len(changes),
+        "made_up": found.made_up, "recorded": found.recorded, "facts_more": list(found.facts_more),
+        "facts_less": list(found.facts_less), **more,
     }  # fmt: skip
     screen.result(
         record, f"\n[dim]compared over {found.made_up} made-up messages and scenarios, {found.recorded} recorded messages: a sample[/dim]"

@@ -37,6 +37,9 @@ def diff_page(old: str, new: str, found: Difference, changes: Sequence[RuleChang
         _groups(found.gains, states, found.recorded, gain=True),
         heading(2, "Rules that are new, gone or changed"),
         *([_rule(change) for change in changes] or [paragraph("None.")]),
+        heading(2, "Dated facts: agreements, assurances, operations, regimes") if found.facts_more or found.facts_less else "",
+        paragraph(f"New, or hold for more: {', '.join(found.facts_more)}") if found.facts_more else "",
+        paragraph(f"Gone, or hold for less: {', '.join(found.facts_less)}") if found.facts_less else "",
     )
 
 

@@ -19,7 +19,7 @@ from broker.errors import Refusal, RefusedError, UsageError
 from broker.policy.decide import Decider
 from broker.policy.explain import Answer, Explained, explained, together
 from broker.policy.model import Distribution, Labels, Release, Verdict
-from broker.policy.premises import moment_shown, tlp_shown
+from broker.policy.premises import Situation, moment_shown, tlp_shown
 from broker.storage.schemas import load_catalogue
 
 
@@ -79,14 +79,15 @@ async def explain(
     at_ms = None if at is None else moment(at)
     ground = await ground_of(common, policies, as_)
     asked = _message(file, ground, at_ms) if file is not None else _scenario(scenario or "", ground, at_ms)
-    decider = Decider(asked.ground.bundle, asked.ground.members)
+    facts = asked.ground.bundle.facts.joined(asked.ground.facts)
+    decider = Decider(asked.ground.bundle, asked.ground.members, facts=facts)
     if agency is None:
         _overview(screen, asked, decider, html)
         return 0
     member = asked.ground.members.get(ids.agency_id(agency))
     if member is None:
         raise UsageError(f"{agency} is not a member here ({asked.ground.told})", advice=f"use one of {_some(asked.ground.members)}")
-    told = explained(member, asked.labels, asked.now_ms, asked.ground.bundle, asked.ground.members, decider)
+    told = explained(Situation(asked.labels, member, asked.now_ms, facts), asked.ground.bundle, asked.ground.members, decider)
     _head(screen, asked)
     _detail(screen, told)
     if html is not None:
@@ -110,7 +111,7 @@ def _message(file: str, ground: Ground, at_ms: int | None) -> Asked:
 def _scenario(name: str, ground: Ground, at_ms: int | None) -> Asked:
     for each in ground.scenarios:
         if each.name == name:
-            members = replace(ground, members=each.members)
+            members = replace(ground, members=each.members, facts=each.facts)
             return Asked(f"scenario {name}", each.labels, moment(None, each.now_ms if at_ms is None else at_ms), members)
     known = _some({each.name: None for each in ground.scenarios}) or "another source: these rules have no scenarios"
     raise UsageError(f"there is no scenario `{printable(name)}` in {ground.told}", advice=f"use {known}")

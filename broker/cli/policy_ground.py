@@ -20,6 +20,7 @@ from broker.exchange.rules import members_of
 from broker.exchange.unsent import unsent_labels
 from broker.policy.bundle import Bundle
 from broker.policy.bundle_file import BUNDLE_LIMIT, read_bundle_file
+from broker.policy.facts import NO_FACTS, Facts
 from broker.policy.model import Labels, Member
 from broker.policy.scenarios import Scenario, read_scenarios
 from broker.schema.catalogue import Catalogue
@@ -32,12 +33,14 @@ _YEARS: Final = range(1990, 2100)
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Rules with the members they are asked about. ``told`` names them for people, ``scenarios`` are the bundle's own."""
+    """Rules with the members they are asked about. ``told`` names them for people, ``scenarios`` are the bundle's own; ``facts`` are
+    those beside the bundle's own that go with the members."""
 
     bundle: Bundle
     members: Mapping[str, Member]
     scenarios: tuple[Scenario, ...]
     told: str
+    facts: Facts = NO_FACTS
 
 
 async def ground_of(common: Common, policies: Path | None, as_: str | None) -> Ground:
@@ -65,16 +68,24 @@ def written(path: Path | None) -> Ground:
         if isinstance(file, Refusal):
             raise RefusedError(file)
         told = f"version {file.manifest.version} of {path.name}"
-        return Ground(file.bundle, _members(file.scenarios), file.scenarios, told)
+        return Ground(file.bundle, _members(file.scenarios), file.scenarios, told, _facts(file.scenarios))
     texts = read_policies(path)
-    bundle = Bundle.from_texts(1, texts.schema, texts.policies)
+    bundle = Bundle.from_texts(1, texts.schema, texts.policies, texts.entities)
     scenarios = read_scenarios(texts.scenarios) if texts.scenarios is not None else ()
-    return Ground(bundle, _members(scenarios), scenarios, SHIPPED if path is None else f"the folder {path}")
+    return Ground(bundle, _members(scenarios), scenarios, SHIPPED if path is None else f"the folder {path}", _facts(scenarios))
 
 
 def _members(scenarios: tuple[Scenario, ...]) -> dict[str, Member]:
     """The members of the scenarios, none suspended."""
     return {agency: replace(member, suspended=False) for each in scenarios for agency, member in sorted(each.members.items())}
+
+
+def _facts(scenarios: tuple[Scenario, ...]) -> Facts:
+    """The facts of the scenarios: they go with their members."""
+    facts = NO_FACTS
+    for each in scenarios:
+        facts = facts.joined(each.facts)
+    return facts
 
 
 def _bytes(path: Path) -> bytes:

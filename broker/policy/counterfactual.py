@@ -14,10 +14,12 @@ from itertools import combinations
 from typing import Final
 
 from broker import ids
+from broker.ids import country_of
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
 from broker.policy.entities import ROLES
-from broker.policy.model import Member
+from broker.policy.facts import Agreement, Facts, Span
+from broker.policy.model import Consent, Member
 from broker.policy.premises import Situation, moment_shown, tlp_shown
 from broker.policy.rules import Reading, read_rules
 
@@ -83,6 +85,13 @@ def _applied(change: Change, situation: Situation) -> Situation:
             return replace(situation, member=replace(member, suspended=False))
         case "role":
             return replace(situation, labels=replace(labels, countries=(*labels.countries, (member.country, value))))
+        case "consent":
+            consent = Consent(value, (), situation.now_ms, situation.now_ms + 1)
+            return replace(situation, labels=replace(labels, consents=(*labels.consents, consent)))
+        case "agreement":
+            countries = frozenset({value, member.country})
+            made = Agreement("A-NEW-AGREEMENT", "made up", "made up", Span(0), countries, personal=True)
+            return replace(situation, facts=situation.facts.joined(Facts(agreements=(made,))))
         case "purpose":
             return replace(situation, labels=replace(labels, purposes=(*labels.purposes, value)))
         case "now":
@@ -102,6 +111,10 @@ def changes(situation: Situation, bundle: Bundle, action: str, members: Mapping[
         offered += [Change("another named", each) for each in others[:1]]
     else:
         offered += _addressings(situation, reading)
+    if action != PUBLISH and "consented" in reading.attributes:
+        offered.append(Change("consent", member.agency))
+    if not reading.attributes.isdisjoint(("agreements", "personalAgreements")) and member.country != country_of(labels.originator):
+        offered.append(Change("agreement", country_of(labels.originator)))
     offered += [Change("standing", "active")] if member.suspended and "suspended" in reading.attributes else []
     offered += _marks(situation, bundle.schema, reading)
     if "purposes" in reading.attributes:
@@ -145,7 +158,8 @@ def _values(schema: str, kind: str) -> tuple[str, ...]:
 
 def _dates(situation: Situation, reading: Reading) -> list[int]:
     """A moment just before, at and just after each date that a rule or the message names: `<` turns at it, `<=` after it."""
-    dates = set(reading.dates)
+    near = sorted(situation.facts.dates, key=lambda at: abs(at - situation.now_ms))[:TURNS]
+    dates = {*reading.dates, *near}
     named = (("validUntil", situation.labels.valid_until_ms), ("embargoUntil", situation.labels.embargo_until_ms))
     dates |= {at for attribute, at in named if at is not None and attribute in reading.attributes}
     return sorted({date + step for date in dates for step in (-1, 0, 1)})
@@ -160,12 +174,12 @@ class Asking:
 
     bundle: Bundle
     members: Mapping[str, Member]
-    _deciders: dict[Member, Decider] = field(default_factory=dict[Member, Decider])
+    _deciders: dict[tuple[Member, Facts], Decider] = field(default_factory=dict[tuple[Member, Facts], Decider])
 
     def given(self, situation: Situation) -> dict[str, str]:
         """What the agency is given: :data:`RECEIVE` and the names of sections, each with its rule; :data:`PUBLISH` to the originator."""
         labels, member = situation.labels, situation.member
-        decider = self._decider(member, labels.originator)
+        decider = self._decider(situation)
         if member.agency == labels.originator:
             verdict = decider.explain(member.agency, PUBLISH, labels, situation.now_ms)
             return {PUBLISH: verdict.rules[0]} if verdict.allowed else {}
@@ -177,18 +191,20 @@ class Asking:
     def turns(self, situation: Situation) -> list[int]:
         """The next moments at which the decision can change."""
         found: list[int] = []
-        decider, now_ms = self._decider(situation.member, situation.labels.originator), situation.now_ms
+        decider, now_ms = self._decider(situation), situation.now_ms
         while len(found) < TURNS and (until := decider.distribute(situation.labels, now_ms).until_ms) is not None:
             found.append(until)
             now_ms = until
         return found
 
-    def _decider(self, member: Member, originator: str) -> Decider:
-        if member not in self._deciders:
+    def _decider(self, situation: Situation) -> Decider:
+        member, originator, facts = situation.member, situation.labels.originator, situation.facts
+        if (member, facts) not in self._deciders:
             written = read_rules(self.bundle.policies).entities.get("Agency", frozenset())
             seen = {agency: self.members[agency] for agency in (originator, *written) if agency in self.members}
-            self._deciders[member] = Decider(self.bundle, seen | {member.agency: member}, memo_limit=1)
-        return self._deciders[member]
+            decider = Decider(self.bundle, seen | {member.agency: member}, facts=facts, memo_limit=1)
+            self._deciders[member, facts] = decider
+        return self._deciders[member, facts]
 
 
 def ways(situation: Situation, wanted: Sequence[str], bundle: Bundle, members: Mapping[str, Member]) -> Found:
@@ -249,6 +265,10 @@ def _condition(sort: str, values: Sequence[str], member: Member) -> str:
         case "kind":
             others = set(ids.KINDS) - {member.kind}
             return f"{member.agency} were {'of any other kind' if others <= set(values) else which}"
+        case "consent":
+            return f"the owner had consented to {member.agency}"
+        case "agreement":
+            return f"an agreement in force between {which} and {member.country} covered the message, with persons and firms"
         case "standing":
             return f"{member.agency} were not suspended"
         case "role":

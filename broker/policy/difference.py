@@ -16,11 +16,12 @@ from broker.policy.bundle import Bundle
 from broker.policy.cedar import actions_of
 from broker.policy.counterfactual import PUBLISH, RECEIVE
 from broker.policy.decide import Decider
-from broker.policy.entities import labels_read
+from broker.policy.entities import DATES, labels_read
+from broker.policy.facts import Facts
 from broker.policy.model import AUDIENCE, CORE, Labels, Member, Release
 from broker.policy.rules import EVERY, read_rules
 from broker.policy.scenarios import Scenario
-from broker.policy.widening import Case, changed_rules, label_space
+from broker.policy.widening import Case, changed_facts, changed_rules, label_space
 
 AGENCIES: Final = 5
 """Most agencies that a group names."""
@@ -72,11 +73,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the new bundle gives more and gives less, the rules that ``changed_rules`` tells apart, and how much was compared."""
+    """What the new bundle gives more and gives less, the rules that ``changed_rules`` tells apart, the ids of dated
+    facts that are new or hold for more (``facts_more``) or are gone or hold for less, and how much was compared."""
 
     gains: tuple[Group, ...]
     losses: tuple[Group, ...]
     changed: Mapping[str, Sequence[str]]
+    facts_more: Sequence[str]
+    facts_less: Sequence[str]
     made_up: int
     recorded: int
 
@@ -100,6 +104,10 @@ _Key = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...],
 """Kinds, relations, what, families, rule, whether it stops: as in :class:`Group`."""
 
 
+_Under = tuple[bool, frozenset[Member], Facts]
+"""What a decider is made for: whether it is the new bundle's, the members, the facts of the case."""
+
+
 def cases(old: Bundle, new: Bundle, scenarios: Iterable[Scenario]) -> Iterator[Case]:
     """Made-up messages with every section that either schema knows, and the scenarios. The same for the same bundles in either order."""
     sections = {name.removeprefix("read:") for each in (old, new) for name in actions_of(each.schema) if name.startswith("read:")}
@@ -107,16 +115,22 @@ def cases(old: Bundle, new: Bundle, scenarios: Iterable[Scenario]) -> Iterator[C
         yield replace(case, labels=replace(case.labels, sections=tuple(sorted(sections))))
     seen: set[object] = set()
     for each in scenarios:
-        key = (each.labels, each.now_ms, frozenset(each.members.values()))
+        key = (each.labels, each.now_ms, frozenset(each.members.values()), each.facts)
         if key not in seen:
             seen.add(key)
-            yield Case(f"scenario {each.name}", each.labels, each.members, each.now_ms)
+            yield Case(f"scenario {each.name}", each.labels, each.members, each.now_ms, facts=each.facts)
 
 
-def alike(old: Bundle, new: Bundle) -> Callable[[Labels], object]:
-    """What two messages have in common of which neither bundle, nor what is told of a difference, can tell one from the other."""
-    read = {name for each in (old, new) for name in labels_read(read_rules(each.policies))}
-    return attrgetter(*sorted({*read, "countries"}))
+def alike(old: Bundle, new: Bundle, now_ms: int) -> Callable[[Labels], object]:
+    """What two messages have in common of which neither bundle, nor what is told of a difference, can tell one from the other now."""
+    read = {name for each in (old, new) for name in labels_read(read_rules(each.policies), each.facts)}
+    values = attrgetter(*sorted({*read, "countries"}))
+    dates = attrgetter(*DATES.values())
+
+    def key(labels: Labels) -> object:
+        return values(labels), tuple(None if at is None else (at > now_ms) - (at < now_ms) for at in dates(labels))
+
+    return key
 
 
 @dataclass(slots=True)
@@ -127,7 +141,7 @@ class Comparison:
     new: Bundle
     _touched: frozenset[str] = frozenset()
     _actions: frozenset[str] = frozenset()
-    _deciders: dict[tuple[bool, frozenset[Member]], Decider] = field(default_factory=dict[tuple[bool, frozenset[Member]], Decider])
+    _deciders: dict[_Under, Decider] = field(default_factory=dict["_Under", Decider])
     _groups: dict[bool, dict[_Key, _Seen]] = field(default_factory=lambda: {True: {}, False: {}})
     _cases: list[tuple[Labels, int, bool]] = field(default_factory=list[tuple[Labels, int, bool]])
 
@@ -159,7 +173,8 @@ class Comparison:
         """What was found so far."""
         gains, losses = (tuple(self._told(self._groups[gain])) for gain in (True, False))
         totals = [sum(times for _, times, recorded in self._cases if recorded is kind) for kind in (False, True)]
-        return Difference(gains, losses, changed_rules(self.old, self.new), *totals)
+        more, less = changed_facts(self.old.facts, self.new.facts), changed_facts(self.new.facts, self.old.facts)
+        return Difference(gains, losses, changed_rules(self.old, self.new), more, less, *totals)
 
     def _asked(self, case: Case) -> Case:
         """The case without the sections that cannot be decided otherwise; the core stays, on which everything else depends."""
@@ -198,9 +213,10 @@ class Comparison:
         return Group(*key, counts[False], counts[True], () if marks == tried else tuple(sorted(marks)), named, seen.example)
 
     def _decider(self, case: Case, *, new: bool) -> Decider:
-        key = (new, frozenset(case.members.values()))
+        bundle = self.new if new else self.old
+        key = (new, frozenset(case.members.values()), case.facts)
         if key not in self._deciders:
-            self._deciders[key] = Decider(self.new if new else self.old, case.members)
+            self._deciders[key] = Decider(bundle, case.members, facts=bundle.facts.joined(case.facts))
         return self._deciders[key]
 
 
@@ -214,11 +230,12 @@ def compare(old: Bundle, new: Bundle, many: Iterable[Case], told: Callable[[], N
 
 
 def _actions(old: Bundle, new: Bundle, touched: frozenset[str]) -> Iterator[str]:
-    """The actions that the two bundles can decide otherwise: those that a touched rule names, all where the schemas differ."""
+    """The actions that the two bundles can decide otherwise: those that a touched rule names, all where schemas or facts differ."""
     named = [rule.actions for bundle in (old, new) for rule in bundle.rules() if rule.id in touched]
     for bundle in (old, new):
         for action, groups in actions_of(bundle.schema).items():
-            if old.schema != new.schema or any(EVERY in each or not groups.isdisjoint(each) for each in named):
+            other = old.schema != new.schema or old.facts != new.facts
+            if other or any(EVERY in each or not groups.isdisjoint(each) for each in named):
                 yield action
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from broker.policy.bundle import Bundle
 from broker.policy.counterfactual import PUBLISH, RECEIVE, Found, Way, ways
 from broker.policy.decide import Decider
-from broker.policy.model import AUDIENCE, DEFAULT_DENY, POLICY_ERROR, Distribution, Labels, Member, Verdict
+from broker.policy.model import AUDIENCE, DEFAULT_DENY, POLICY_ERROR, Distribution, Member, Verdict
 from broker.policy.premises import Situation, facts, trees
 from broker.policy.rules import Rule
 
@@ -59,9 +59,10 @@ class Explained:
     tried: Found
 
 
-def explained(agency: Member, labels: Labels, now_ms: int, bundle: Bundle, members: Mapping[str, Member], decider: Decider) -> Explained:
-    """Explain every decision about one agency. ``decider`` decides under this bundle for these members. Takes up to a second."""
-    situation = Situation(labels, agency, now_ms)
+def explained(situation: Situation, bundle: Bundle, members: Mapping[str, Member], decider: Decider) -> Explained:
+    """Explain every decision about the agency of a situation. ``decider`` decides under this bundle and the situation's facts for these
+    members. Takes up to a second."""
+    agency, labels, now_ms = situation.member, situation.labels, situation.now_ms
     own = agency.agency == labels.originator
     sections = [section for section in labels.sections if section != AUDIENCE]
     asked = [PUBLISH] if own else [RECEIVE, *sections]

@@ -6,7 +6,7 @@ Found in the rule's syntax tree, so it is all that the rule can depend on (see :
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -14,8 +14,10 @@ from typing import Final, cast
 
 from cedarpy import pst
 
+from broker.ids import country_of
 from broker.policy import cedar
-from broker.policy.entities import ROLES
+from broker.policy.entities import FACTUAL, ROLES
+from broker.policy.facts import NO_FACTS, Facts
 from broker.policy.model import Labels, Member
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,11 +36,17 @@ _ROLE_OF: Final[Mapping[str, str]] = {attribute: role for role, attribute in ROL
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One question's ground: a message's labels, the agency that asks, the moment (Unix milliseconds)."""
+    """One question's ground: a message's labels, the agency that asks, the moment (Unix milliseconds), the dated facts."""
 
     labels: Labels
     member: Member
     now_ms: int
+    facts: Facts = NO_FACTS
+
+    @property
+    def standing(self) -> Member:
+        """The agency with the communities and agreements that the facts put it in now."""
+        return self.facts.standing(self.member, self.now_ms)
 
 
 @lru_cache(maxsize=16)
@@ -53,6 +61,7 @@ def facts(rule: pst.Template, situation: Situation, members: Mapping[str, Member
 
     Of the parts that countries have in a shipment only those are told that the agency's country has; where it has none, that is told.
     """
+    situation = replace(situation, member=situation.standing)
     told: list[str] = []
     asked_roles: list[str] = []
     for base, name in _reads(rule):
@@ -133,7 +142,9 @@ def _told(base: str, name: str, situation: Situation, members: Mapping[str, Memb
     if base == "resource.originator":
         originator = members.get(labels.originator)
         return _of_member(name, originator) if originator else f"the originator {labels.originator} is not a member"
-    return _of_message(name, situation) if base == "resource" else ""
+    if base != "resource":
+        return ""
+    return _of_facts(name, situation, members) if name in FACTUAL else _of_message(name, situation)
 
 
 def _within(literal: str, member: Member) -> str:
@@ -192,6 +203,34 @@ def _of_message(attribute: str, situation: Situation) -> str:
         case _:
             value: object = getattr(labels, attribute, None)
             return "" if value is None else f"{attribute} is {value}"
+
+
+def _of_facts(attribute: str, situation: Situation, members: Mapping[str, Member]) -> str:
+    """What follows from the dated facts for this agency and this message."""
+    labels, member, facts, now_ms = situation.labels, situation.member, situation.facts, situation.now_ms
+    match attribute:
+        case "originatorCountry":
+            country = country_of(labels.originator)
+            return f"{member.agency} is {'' if member.country == country else 'not '}of {country}, the originator's country"
+        case "agreements" | "personalAgreements":
+            owner = members.get(labels.originator)
+            owner = facts.standing(owner, now_ms) if owner else None
+            covering = facts.covering(labels, owner, personal=attribute == "personalAgreements")
+            shared = [each for each in covering if each in member.agreements]
+            scope = "the message and persons and firms" if attribute == "personalAgreements" else "the message"
+            if shared:
+                return f"{' and '.join(shared)} is in force between {labels.originator} and {member.agency} and covers {scope}"
+            return f"no agreement in force between {labels.originator} and {member.agency} covers {scope}"
+        case "operations" | "regimes":
+            circles = facts.operations if attribute == "operations" else facts.regimes
+            named = [each.id for each in circles if each.id in labels.audience_communities and each.span.holds(now_ms)]
+            shared = [each for each in named if each in member.communities]
+            kind = attribute.removesuffix("s")
+            held = f"{member.agency} belongs to the {kind} {' and '.join(shared)}, named in the audience"
+            return held if shared else f"{member.agency} belongs to no {kind} under way that is named in the audience"
+        case _:
+            consented = any(each.agency == member.agency and each.holds(None, now_ms) for each in labels.consents)
+            return f"the owner {'consented' if consented else 'has not consented'} to {member.agency}"
 
 
 def _addressed(attribute: str, labels: Labels, member: Member) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from broker.policy.bundle import Bundle
 from broker.policy.counterfactual import PAIR_LIMIT, PUBLISH, RECEIVE, Change, applied, changes, conditions, ways
 from broker.policy.decide import Decider
+from broker.policy.facts import Agreement, Facts, Span
 from broker.policy.model import AUDIENCE, Labels, Member
 from broker.policy.premises import Situation
 from tests.support.example_policies import example
@@ -69,7 +70,7 @@ def test_every_way_that_is_offered_is_one(situation: Situation) -> None:
     for what, many in found.ways.items():
         for way in many:
             then = applied(way.changes, situation)
-            decider = Decider(example(), known | {then.member.agency: then.member})
+            decider = Decider(example(), known | {then.member.agency: then.member}, facts=then.facts)
             (release,) = [each for each in decider.distribute(then.labels, then.now_ms).releases if each.agency == "SG-AGENCY"]
             assert {RECEIVE: release.rule, **dict(release.given)}[what] == way.rule
             action = RECEIVE if what == RECEIVE else f"read:{what}"
@@ -95,6 +96,9 @@ def test_every_way_that_is_offered_is_one(situation: Situation) -> None:
         ('context.now > datetime("2026-12-01T00:00:00Z")', {}, "it were 2026-12-01T00:00:00.001Z"),
         ("resource has embargoUntil && context.now >= resource.embargoUntil", {"embargo_until_ms": NOW_MS + DAY_MS},
          "it were 2026-11-25T12:00:00Z or 2026-11-25T12:00:00.001Z"),
+        ("resource.consented.contains(principal)", {}, "the owner had consented to AE-ZONE"),
+        ("principal in resource.personalAgreements", {},
+         "an agreement in force between TH and AE covered the message, with persons and firms"),
     ],
 )  # fmt: skip
 def test_each_single_change_is_found(condition: str, labels: dict[str, object], expected: str) -> None:
@@ -111,6 +115,15 @@ def test_a_suspended_agency_would_have_to_be_reinstated() -> None:
     office = member("SG-CUSTOMS", "customs", suspended=True)
     found = ways(Situation(alert(), office, NOW_MS), ["core"], example(), members(ORIGIN, office))
     assert conditions(found.ways["core"], office) == [("SG-CUSTOMS were not suspended", "read-core")]
+
+
+def test_an_agreement_that_begins_later_is_a_date() -> None:
+    """A fact that does not hold yet: the moment from which it does is one of the ways."""
+    zone = member("AE-ZONE", "zone")
+    later = Facts(agreements=(Agreement("TH-AE", "t", "b", Span(NOW_MS + DAY_MS), frozenset({"TH", "AE"})),))
+    situation = Situation(alert(), zone, NOW_MS, later)
+    found = ways(situation, [RECEIVE], receiving("principal in resource.agreements"), members(ORIGIN, zone))
+    assert ("it were 2026-11-25T12:00:00Z or 2026-11-25T12:00:00.001Z", "rule") in conditions(found.ways[RECEIVE], zone)
 
 
 def test_two_changes_where_one_is_not_enough() -> None:

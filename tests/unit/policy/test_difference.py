@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import pytest
@@ -136,6 +137,18 @@ def test_an_agency_that_nobody_addresses() -> None:
     assert {group.relations for group in found.gains} == {(APART,)}
 
 
+def test_a_fact_that_is_new_gives_somebody_more() -> None:
+    """Rules are the same, and a new agreement lets an agency receive: a gain, by the rule that reads it, and the fact is named."""
+    rule = '@id("r1") @title("t") @basis("b") permit (principal, action == Action::"receive", resource)'
+    texts = TEXTS | {"more.cedar": f"{rule} when {{ principal in resource.agreements }};"}
+    agreement = {"id": "TH-AE", "title": "t", "basis": "b", "from": "2020-01-01T00:00:00Z", "countries": ["TH", "AE"]}
+    old = Bundle.from_texts(1, schema(), texts)
+    new = Bundle.from_texts(2, schema(), texts, json.dumps({"agreements": [agreement]}))
+    found = compare(old, new, [CASE])
+    assert {(group.relations, group.rule) for group in found.gains} == {((ROUTE,), "r1")}
+    assert (found.facts_more, found.facts_less, found.losses) == (["TH-AE"], [], ())
+
+
 def test_a_schema_that_knows_a_section_more() -> None:
     """Sections of either schema are compared: what only the new one can give is a gain."""
     wider = schema().replace('"read:core",', '"read:core", "read:weather",')
@@ -148,7 +161,7 @@ def test_a_schema_that_knows_a_section_more() -> None:
 
 def test_messages_that_no_rule_can_tell_apart() -> None:
     """Recorded messages are sorted by what a rule can read, so that ten thousand of one sort are decided once."""
-    same = alike(example(), example())
+    same = alike(example(), example(), NOW_MS)
     assert same(alert(hs_chapters=("84",))) == same(alert(hs_chapters=("93",)))
     assert same(alert()) != same(alert(tlp="GREEN"))
     assert same(alert()) != same(alert(countries=(("SG", "ORIGIN"),)))

@@ -8,6 +8,7 @@ from broker.policy.bundle import Bundle
 from broker.policy.counterfactual import RECEIVE
 from broker.policy.decide import Decider
 from broker.policy.explain import NOT_RECEIVED, Explained, explained, together
+from broker.policy.facts import Agreement, Circle, Facts, Span
 from broker.policy.model import AUDIENCE
 from broker.policy.premises import Situation, facts, trees
 from broker.policy.scenarios import Scenario
@@ -17,7 +18,9 @@ from tests.unit.policy.shipped import NOW_MS, alert, bundle, member, members, sc
 
 def told(case: Scenario, agency: str, rules: Bundle | None = None) -> Explained:
     rules = rules or example()
-    return explained(case.members[agency], case.labels, case.now_ms, rules, case.members, Decider(rules, case.members))
+    facts = rules.facts.joined(case.facts)
+    situation = Situation(case.labels, case.members[agency], case.now_ms, facts)
+    return explained(situation, rules, case.members, Decider(rules, case.members, facts=facts))
 
 
 def scenario(name: str) -> Scenario:
@@ -28,7 +31,7 @@ def scenario(name: str) -> Scenario:
 def test_it_says_what_is_decided(number: int) -> None:
     """For every member of a scenario that ships: what is explained as allowed is what the distribution gives, by the same rules."""
     case = scenarios()[number]
-    distribution = Decider(bundle(), case.members).distribute(case.labels, case.now_ms)
+    distribution = Decider(bundle(), case.members, facts=case.facts).distribute(case.labels, case.now_ms)
     given = {each.agency: {RECEIVE: each.rule, **dict(each.given)} for each in distribution.releases}
     for agency in case.members:
         if agency != case.labels.originator:
@@ -75,7 +78,7 @@ def test_what_is_held_back_whole() -> None:
     text = '@id("r1") @title("t") @basis("b") permit (principal, action in [Action::"receive", Action::"read:goods"], resource);'
     one, zone = Bundle.from_texts(1, schema_text(), {"a.cedar": text}), member("AE-ZONE", "zone")
     known = members(member("TH-CUSTOMS", "customs"), zone)
-    answers = explained(zone, alert(), NOW_MS, one, known, Decider(one, known)).answers
+    answers = explained(Situation(alert(), zone, NOW_MS), one, known, Decider(one, known)).answers
     assert not any(each.allowed for each in answers)
     assert answers[0].reason.startswith("it gets no message of which it may not read the core: no rule lets a free-zone authority")
 
@@ -123,3 +126,32 @@ def test_facts_are_what_the_rule_reads(condition: str, expected: tuple[str, ...]
     tree = trees(Bundle.from_texts(1, schema_text(), {"a.cedar": text}).policies)["r1"]
     labels = alert(countries=(("AE", "TRANSIT"),), audience_communities=("C-ONE",))
     assert facts(tree, Situation(labels, zone, NOW_MS), members(zone, member("TH-CUSTOMS", "customs"))) == expected
+
+
+SINCE = Span(0)
+DATED = Facts(
+    agreements=(Agreement("TH-AE", "t", "b", SINCE, frozenset({"TH", "AE"}), personal=True),),
+    operations=(Circle("OP-ONE", "t", "b", SINCE, {"AE-ZONE": Span(0, NOW_MS)}),),
+    regimes=(Circle("REG-ONE", "t", "b", SINCE, {"AE-ZONE": SINCE}),),
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("principal in resource.agreements", "TH-AE is in force between TH-CUSTOMS and AE-ZONE and covers the message"),
+        ("principal in resource.personalAgreements",
+         "TH-AE is in force between TH-CUSTOMS and AE-ZONE and covers the message and persons and firms"),
+        ("principal in resource.operations", "AE-ZONE belongs to no operation under way that is named in the audience"),
+        ("principal in resource.regimes", "AE-ZONE belongs to the regime REG-ONE, named in the audience"),
+        ("principal in resource.originatorCountry", "AE-ZONE is not of TH, the originator's country"),
+        ("resource.consented.contains(principal)", "the owner has not consented to AE-ZONE"),
+    ],
+)  # fmt: skip
+def test_dated_facts_are_told_as_they_stand_now(condition: str, expected: str) -> None:
+    """Agreements, operations, regimes and consent: what holds at the moment of the question, an ended membership no more."""
+    zone = member("AE-ZONE", "zone")
+    text = f'@id("r1") @title("t") @basis("b") permit (principal, action == Action::"receive", resource) when {{ {condition} }};'
+    tree = trees(Bundle.from_texts(1, schema_text(), {"a.cedar": text}).policies)["r1"]
+    situation = Situation(alert(audience_communities=("OP-ONE", "REG-ONE")), zone, NOW_MS, DATED)
+    assert facts(tree, situation, members(zone, member("TH-CUSTOMS", "customs"))) == (expected,)
