@@ -58,7 +58,7 @@ async def carry_alone(home: Path, payload: bytes, key: bytes, bootstrap: str) ->
 def test_two_officers_change_a_running_exchange(program: Program, exchange: LocalExchange, tmp_path: Path) -> None:
     """Version 2 is proposed, signed by two agencies and applied: the next receipt carries it and the dry run withholds by its rule.
     One signature, no signature, a bundle that is rolled back, one that widens or fails its tests: exit 1 with the code, and the same
-    bundles written past the program change nothing."""
+    bundles written past the program change nothing. What would change, and what is decided then, is told by diff and explain."""
     home = ("--home", exchange.home, "--bootstrap", exchange.bootstrap)
 
     def run(*arguments: str | Path, code: int = 0) -> Any:
@@ -86,6 +86,9 @@ def test_two_officers_change_a_running_exchange(program: Program, exchange: Loca
     proposed = run("policy", "propose", policies, *officers, "--out", bundle)
     assert (proposed["version"], proposed["signatures"]) == (2, 0)
     assert (proposed["added"], proposed["gone"], proposed["changed"]) == (["stop-grounds"], [], [])
+    compared = program.run("policy", "diff", bundle, "--no-wider", *home, "--json").must().lines
+    assert {each["rule"] for each in compared if each.get("difference") == "loss"} == {"stop-grounds"}
+    assert (compared[-1]["gains"], compared[-1]["rules"]) == (0, 1)
     assert refused("policy", "apply", bundle) == "TOO_FEW_OFFICERS"
     assert run("policy", "sign", bundle, "--as", "SG-CUSTOMS")["signed_by"] == ["SG-CUSTOMS"]
     shutil.copy(bundle, one)
@@ -104,6 +107,12 @@ def test_two_officers_change_a_running_exchange(program: Program, exchange: Loca
     assert "stop-grounds" in {rule["id"] for rule in shown["rules"]}
     assert (tmp_path / "shown" / "more.cedar").read_text() == NO_DOCUMENTS
     assert published(3)["outcome"] == "accepted"
+    asked = ("policy", "explain", tmp_path / "3.jsonl", "--as", "SG-CUSTOMS")
+    told = program.run(*asked, *home, "--json").must().lines
+    assert [each["agency"] for each in told] == ["SG-CUSTOMS", "MY-CUSTOMS"]
+    assert told[0]["policies"].startswith("version 2, in force in ")
+    receive, core = program.run(*asked, "--agency", "MY-CUSTOMS", *home, "--json").must().lines
+    assert (receive["allowed"], core["allowed"]) == (True, True)
 
     third = tmp_path / "policy-3.json"
     run("policy", "propose", policies, "--out", third)
