@@ -32,7 +32,6 @@ EQUIVALENT = {
     ("read-reachback", "`resource.audienceAgencies.contains(principal)` is left out"),
     ("read-request-named", "`resource.audienceAgencies.contains(principal)` is left out"),
     ("receive-route-customs", '`[Tlp::"CLEAR", Tlp::"GREEN", Tlp::"AMBER"].contains(resource.tlp)` is left out'),
-    ("stop-h3-unnamed", "the action `read:source` is left out"),
     ("stop-red-without-names", "the action `publish` is left out"),
 }
 """Mutants that no scenario can notice, because another rule stops what they would give."""
