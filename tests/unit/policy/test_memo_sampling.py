@@ -68,7 +68,7 @@ def test_where_memory_disagrees_the_fresh_answer_wins() -> None:
         decider = Decider(bundle(), ALL, sample=1)
         true = decider.distribute(alert(), NOW_MS)
         _wrong(decider, "distribute", wrong)
-        answers = [decider.distribute(alert(), NOW_MS) for _ in range(2 * len(ALL))]
+        answers = [decider.distribute(alert(), NOW_MS) for _ in range(4 * len(ALL) * len(alert().sections))]
         assert decider.health.disagreed == 1
         # Agencies are checked in turn: from the check that found it on, the answer is the true one.
         assert [each == true for each in answers] == sorted(each == true for each in answers)
@@ -92,7 +92,7 @@ def test_a_wrong_answer_for_one_agency_is_found_in_its_turn() -> None:
             return Distribution(releases, denials, distribution.until_ms)
 
         _wrong(decider, "distribute", wrong)
-        for _ in range(2 * len(ALL)):
+        for _ in range(4 * len(ALL)):
             decider.distribute(alert(audience_agencies=("MY-CUSTOMS", "SG-CUSTOMS")), NOW_MS)
         assert decider.health.disagreed == 1
 
@@ -130,3 +130,12 @@ def test_a_sound_memory_is_never_accused(everybody: dict[str, Member], labels: L
         decider.may_publish(labels, NOW_MS + step // 4)
     assert decider.health.disagreed == 0
     assert decider.health.checked > 0
+
+
+def test_a_section_that_memory_leaves_out_is_found() -> None:
+    """A release that says nothing of one of the sections is wrong, whichever section is asked about."""
+    decider = Decider(bundle(), ALL, sample=1)
+    decider.distribute(alert(), NOW_MS)
+    _wrong(decider, "distribute", lambda each: replace(each, releases=(replace(each.releases[0], given=each.releases[0].given[:1]),)))
+    decider.distribute(alert(), NOW_MS)
+    assert decider.health == Health(0, 1, 1)
