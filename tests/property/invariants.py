@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from broker.policy.model import AUDIENCE
-from tests.property.label_space import Situation
+from tests.property.label_space import COVERED, ORIGIN, Situation
 
 Invariant = Callable[[Situation], bool]
 
@@ -56,6 +56,12 @@ def originator_is_no_recipient(at: Situation) -> bool:
     return at.member.agency != at.labels.originator or not at.gets
 
 
+def persons_only_under_an_agreement(at: Situation) -> bool:
+    """Parties, tenants and whom a watch is for are read abroad only in countries that are party to an agreement in force."""
+    secret = {"read:parties", "read:tenants", "read:identity"}
+    return at.member.country in (ORIGIN, *COVERED) or secret.isdisjoint(at.may)
+
+
 INVARIANTS: tuple[Invariant, ...] = (
     suspended_does_nothing,
     only_the_originator_publishes,
@@ -66,4 +72,5 @@ INVARIANTS: tuple[Invariant, ...] = (
     h3_persons_only_for_the_named,
     nothing_without_the_core,
     originator_is_no_recipient,
+    persons_only_under_an_agreement,
 )

@@ -7,6 +7,7 @@ two members in different ways, lists of several entries, and labels that no rule
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,18 +18,34 @@ from broker.policy import cedar
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
 from broker.policy.entities import ROLES
-from broker.policy.model import AUDIENCE, Labels, Member
+from broker.policy.facts_file import read_facts
+from broker.policy.model import AUDIENCE, Labels, Member, Verdict
 from broker.policy.rules import Reading, read_rules
 from tests.unit.policy.shipped import NOW_MS
 
 COMMUNITY = "SPACE-COMMUNITY"
 ORIGIN = "QA"
 PLACES: Mapping[str, str] = {
-    "named": "QM", "community": "QN", "country": "QO", "nothing": "QP", "everything": "QQ",
+    "named": "QM", "community": "QN", "country": "QO", "nothing": "QP", "everything": "QQ", "stranger": "QR",
     **{role: f"X{letter}" for role, letter in zip(ROLES, "ABCDEFGH", strict=True)},
 }  # fmt: skip
 """Relations to a message, each with the country whose agencies stand in it: named, of a community or a country that is addressed, on the
-route in one of the roles, all of these, or none."""
+route in one of the roles, all of these, none, or named and party to no agreement."""
+COVERED = frozenset(country for relation, country in PLACES.items() if relation != "stranger")
+FACTS = read_facts(
+    json.dumps(
+        {
+            "agreements": [
+                {
+                    "id": "SPACE", "title": "Everybody but the strangers", "basis": "test", "countries": [ORIGIN, *sorted(COVERED)],
+                    "personal": True, "from": "2020-01-01T00:00:00Z",
+                }
+            ]
+        }
+    )
+)  # fmt: skip
+"""One agreement, in force."""
+DELIVERY = ("publish", "receive")
 EMBARGOES = (None, NOW_MS - 1, NOW_MS, NOW_MS + 1)
 
 
@@ -79,7 +96,7 @@ def messages(bundle: Bundle) -> Iterator[Labels]:
     reading = read_rules(bundle.policies)
     everybody = members(reading)
     originators = [agency for agency in everybody if country_of(agency) == ORIGIN]
-    named = tuple(agency for agency in everybody if country_of(agency) in (PLACES["named"], PLACES["everything"]))
+    named = tuple(agency for agency in everybody if country_of(agency) in (PLACES["named"], PLACES["everything"], PLACES["stranger"]))
     countries = tuple((PLACES[role], role) for role in ROLES) + tuple((PLACES["everything"], role) for role in ROLES)
     values = _values(bundle, reading)
     space = product(
@@ -102,28 +119,43 @@ def sections(bundle: Bundle) -> tuple[str, ...]:
 
 def situations(bundle: Bundle, decider: Decider, labels: Labels) -> Iterator[Situation]:
     """What each member may do with a message: by the exchange's own way of deciding, and to publish it, whoever asks."""
-    everybody = members(read_rules(bundle.policies))
+    everybody = dict(sorted(members(read_rules(bundle.policies)).items()))
     gets = {
         release.agency: {"receive", *(f"read:{section}" for section, _ in release.given)}
         for release in decider.distribute(labels, NOW_MS).releases
     }
-    entities = decider._entity_set(labels, everybody.values())  # pyright: ignore[reportPrivateUsage]
-    assert entities is not None
-    asked = [(member, "publish") for member in everybody.values()]
-    for member, verdict in zip(
-        everybody.values(),
-        decider._ask(asked, labels, entities, NOW_MS),  # pyright: ignore[reportPrivateUsage]
-        strict=True,
-    ):
+    for member, verdict in zip(everybody.values(), _publishing(decider, labels), strict=True):
         yield Situation(labels, member, frozenset(gets.get(member.agency, set()) | ({"publish"} if verdict.allowed else set())))
 
 
+def decider_of(bundle: Bundle) -> Decider:
+    """Decides about all members, under the agreement besides what the bundle has."""
+    return Decider(bundle, members(read_rules(bundle.policies)), facts=bundle.facts.joined(FACTS), memo_limit=1)
+
+
+def _publishing(decider: Decider, labels: Labels) -> list[Verdict]:
+    """Whether each member may publish the message, whoever its originator is: as :meth:`Decider.explain` asks, but all at once."""
+    standing = decider._as_of(NOW_MS)  # pyright: ignore[reportPrivateUsage]
+    everybody = list(standing.sound.values())
+    entities = decider._entity_set(labels, standing, everybody, NOW_MS)  # pyright: ignore[reportPrivateUsage]
+    assert entities is not None
+    found = decider._ask([(each, "publish") for each in everybody], labels, entities, NOW_MS)  # pyright: ignore[reportPrivateUsage]
+    by_agency = {member.agency: verdict for member, verdict in zip(everybody, found, strict=True)}
+    return [by_agency[agency] for agency in decider._members]  # pyright: ignore[reportPrivateUsage]
+
+
 def _values(bundle: Bundle, reading: Reading) -> dict[str, tuple[str, ...]]:
-    """Of each closed list what rules write out, and the first of the rest; all families and markings."""
+    """Of each closed list what rules write out, and the first of the rest; all families and markings. One value of a list that no rule
+    about publishing, receiving and reading looks at."""
+    groups = [names for action, names in cedar.actions_of(bundle.schema).items() if action in DELIVERY or action.startswith("read:")]
+    read = {name for rule in reading.rules if any(rule.concerns(each) for each in groups) for name in rule.attributes}
     found: dict[str, tuple[str, ...]] = {}
     for name, text in re.findall(r"entity (\w+) enum \[(.*?)\]", bundle.schema, re.DOTALL):
         every = re.findall(r'"([^"]+)"', text)
         written = reading.entities.get(name, frozenset())
         rest = [each for each in every if each not in written]
-        found[name] = tuple(every) if name in ("Family", "Tlp") else (*sorted(written), *rest[:1])
+        if name in ("Family", "Tlp"):
+            found[name] = tuple(every)
+        else:
+            found[name] = (*sorted(written), *rest[:1]) if name.lower() in read else tuple(every[:1])
     return found
