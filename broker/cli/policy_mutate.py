@@ -28,7 +28,7 @@ def mutate(
     """Whether the scenarios would notice a mistake: each rule and each condition is left out or turned round in turn, and the scenarios
     run on what comes out. What none of them notices is listed. Exit code 1 where fewer than `--reach` per cent are noticed.
 
-    What is listed needs a scenario, or makes no difference because another rule says the same. Takes about half a minute.
+    What is listed needs a scenario, or makes no difference because another rule says the same. Takes about a minute.
 
     Example: broker policy mutate deploy/policies --reach 95
 
