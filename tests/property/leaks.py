@@ -7,8 +7,10 @@ by a decider of its own; what it has is every byte of its inbox and of every fil
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
 
 from structlog.testing import capture_logs
@@ -20,6 +22,7 @@ from broker.errors import Refusal, RefusedError
 from broker.exchange.publish import encode_sections, preview
 from broker.exchange.topology import MESSAGE_LIMIT
 from broker.families.message import Audience, Message
+from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
 from broker.policy.model import AUDIENCE, Member
 from broker.service.subscriber import DONE, Delivery, Outcome
@@ -30,6 +33,16 @@ from tests.property.marked import marked, rules
 
 ORIGINATORS = {"SG-CUSTOMS": "customs", "AE-CUSTOMS": "customs", "DE-CUSTOMS": "customs", "DE-BAFA": "licensing"}
 """Whose messages the samples are."""
+
+
+@cache
+def bundle() -> Bundle:
+    """The policies that ship, with an agreement between three of the four countries."""
+    agreement = {
+        "id": "THREE", "title": "Three countries", "basis": "test", "countries": ["AE", "SG", "TH"], "personal": True,
+        "from": "2020-01-01T00:00:00Z",
+    }  # fmt: skip
+    return shipped_bundle(entities=json.dumps({"agreements": [agreement]}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,7 @@ class _Written:
 
 async def run(scene: Scene) -> Found:
     """Publish everything, let everybody read, answer and keep a register, then search."""
-    async with LocalExchange() as exchange:
+    async with LocalExchange(bundle=bundle()) as exchange:
         for agency, kind in ORIGINATORS.items():
             await exchange.join(agency, kind)
         for number, (_, kind, communities) in enumerate(scene.members):
@@ -163,7 +176,7 @@ def _searched(exchange: LocalExchange, scene: Scene, written: Sequence[_Written]
     for number, (country, kind, communities) in enumerate(scene.members):
         agency = scene.agency(number)
         members[agency] = Member(agency, country, kind, tuple(scene.community(each) for each in communities), False)
-    decider = Decider(shipped_bundle(), members)
+    decider = Decider(bundle(), members)
     leaks, secrets, given, places = list[str](), 0, 0, 0
     for agency in (scene.agency(number) for number in range(len(scene.members))):
         held = [*_held(exchange, agency), ("what was logged", logged.lower())]
