@@ -125,7 +125,8 @@ class Rounds:
             spec = self._spec(contest, contest.ours)
             await measure("ours_publish", replace(spec, count=spec.total, warm=0))
             await measure("ours_relay", spec)
-        facts = (await measure("fill_register", specs[0], FILL_S)).facts if contest.held else None
+        once = "fill_register" if contest.held else contest.figures
+        facts = (await measure(once, specs[0], FILL_S)).facts if once else None
         for side, spec in zip(sides, specs, strict=True):
             missing = spec.total - self._filled.get(spec.topic, 0)
             if side.topic.startswith("bench.raw") and missing > 0:

@@ -50,6 +50,7 @@ class Contest:
     ``outbox``: the relay needs a full outbox before each run of ours. ``inbox``: ours reads this agency's inbox, filled once.
     ``p99``: compared are 99th percentiles of latency, at ``rate`` messages a second or, for 0, one at a time; lower is better.
     A row without peers is compared with nobody: its peer is called ``self``. ``held``: licences in a register that is filled once.
+    ``figures``: a program that is run once, for what else the row tells.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Contest:
     rate: float = 0.0
     urgency: str = "ROUTINE"
     held: int = 0
+    figures: str = ""
 
 
 CONTESTS: Final = (
@@ -99,6 +101,10 @@ CONTESTS: Final = (
     Contest(
         "register", Side("ours_register"), (Row("register", {"sqlite": Side("sqlite_register")}),),
         "ms p99", 50_000, 5_000, recipients=(), p99=True, held=1_000_000,
+    ),
+    Contest(
+        "policy", Side("ours_policy"), (Row("policy", {"six-policies": Side("six_policies")}),),
+        "messages/s", 3_000, 500, recipients=(), figures="policy_figures",
     ),
     Contest(
         "publish", Side("ours_publish"),

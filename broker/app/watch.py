@@ -7,6 +7,7 @@ from typing import Any
 from broker import ids
 from broker.exchange.shard import ShardState
 from broker.exchange.topology import CURRENT, JOURNAL, QUARANTINE, STATE
+from broker.policy.health import Health
 from broker.ports import Inlet, Record, Source, Transport
 from broker.service.knowledge import Knowledge
 from broker.trust.keys import fingerprint_of
@@ -59,6 +60,7 @@ async def read_status(transport: Transport, knowledge: Knowledge) -> dict[str, A
             "delivered": sum(state.chains[agency].counter for state in states.values() if agency in state.chains),
             "parked": sum(len(line.parked) for (who, _), line in states[number].streams.items() if who == agency),
         })  # fmt: skip
+    health = sum((state.health for state in states.values()), Health())
     return {
         "exchange": knowledge.rules.exchange_id,
         "environment": knowledge.rules.environment,
@@ -72,6 +74,9 @@ async def read_status(transport: Transport, knowledge: Knowledge) -> dict[str, A
         "lag": sum(row["lag"] for row in rows),
         "subjects": sum(len(state.subjects) for state in states.values()),
         "delivered": sum(chain.counter for state in states.values() for chain in state.chains.values()),
+        "decisions_failed": health.failed,
+        "memo_checked": health.checked,
+        "memo_disagreed": health.disagreed,
         "journal": ends[JOURNAL, 0],
         "quarantine": quarantined,
         "agencies": rows,

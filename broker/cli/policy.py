@@ -8,17 +8,21 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 from rich.markup import escape
 
-from broker.cli import policy_diff, policy_explain, policy_officers, policy_scenarios
+from broker.cli import policy_diff, policy_explain, policy_mutate, policy_officers, policy_scenarios
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.policy.examine import examine
 from broker.policy.lint import PolicyFinding
 from broker.storage.policies import read_policies
 
-app = App(name="policy", help="The rules of who may publish, receive and read what: check, propose, sign, apply and show them.")
+app = App(
+    name="policy",
+    help="The rules of who may publish, receive and read what: check, explain and compare them, have them signed and applied.",
+)
 policy_officers.register(app)
 policy_scenarios.register(app)
 policy_explain.register(app)
 policy_diff.register(app)
+policy_mutate.register(app)
 
 _COLOURS: Final = {"REJECT": "red", "WARN": "yellow", "INFO": "dim"}
 

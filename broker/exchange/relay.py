@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from broker import ids
@@ -36,6 +36,7 @@ from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.sequence import Consumed, Parked, Stream
 from broker.exchange.shard import STREAMS_LIMIT, Answer, ShardState
+from broker.exchange.tally import Tally
 from broker.exchange.topology import CURRENT, JOURNAL, MESSAGE_LIMIT, QUARANTINE
 from broker.families.code_findings import bounded
 from broker.policy.decide import Decider
@@ -65,22 +66,6 @@ TEXT_LIMIT: Final = 500
 
 FINDING_BYTES: Final = 256
 """What a finding adds to a receipt, about."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a batch did, for logs and metrics."""
-
-    accepted: int = 0
-    delivered: int = 0
-    duplicates: int = 0
-    parked: int = 0
-    late: int = 0
-    refused: dict[str, int] = field(default_factory=dict[str, int])
-
-    def refuse(self, code: str) -> None:
-        """Count a refusal."""
-        self.refused[code] = self.refused.get(code, 0) + 1
 
 
 @dataclass(slots=True)
@@ -469,6 +454,8 @@ class Batch:
 
     def sealed(self, signatures: Sequence[bytes]) -> list[Outgoing]:
         """All records of the transaction, given the signatures that :meth:`to_be_signed` asked for."""
+        self.tally.health = self.decider.news()
+        self.shard.note_health(self.tally.health)
         records = self._post.sealed(signatures)
         records += self._plain
         if self._leaves:

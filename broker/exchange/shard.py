@@ -10,6 +10,7 @@ key                               value (deterministic CBOR)
 ``b/<subject>``                   [family, revision, leaf, [recipient, ...], state, [former, ...], decided, [untold, ...], [consent, ...]]
 ``c/<agency>``                    [deliveries so far into this inbox, leaf of the last]
 ``v/``                            [deciding, number, position, dated, again, until]
+``h/``                            [decisions failed, remembered decisions checked, those that disagreed], since the exchange was made
 ================================  ======================================================
 
 ``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
@@ -37,6 +38,7 @@ from broker.envelope import cbor
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.sequence import WINDOW, Consumed, Parked, Stream
 from broker.exchange.topology import DAY_MS, STATE
+from broker.policy.health import Health
 from broker.policy.model import Consent
 from broker.values import immutable
 
@@ -193,6 +195,7 @@ class ShardState:
     accounts: dict[str, Account] = field(default_factory=dict[str, Account])
     waiting: set[StreamKey] = field(default_factory=set[StreamKey])
     sweep: Sweep = field(default_factory=Sweep)
+    health: Health = field(default_factory=Health)
     resumed: str = field(default="", compare=False)
     due: int | None = field(default=None, compare=False)
     _touched: dict[bytes, Any] = field(default_factory=dict[bytes, Any])
@@ -312,6 +315,11 @@ class ShardState:
         """A sweep begins, goes on, or has ended."""
         self.sweep = self._touched[b"v/"] = sweep
 
+    def note_health(self, news: Health) -> None:
+        """Add what was noticed about deciding, if anything was."""
+        if news != Health():
+            self.health = self._touched[b"h/"] = self.health + news
+
     def look_ahead(self, now_ms: int) -> None:
         """Take the next date from the subjects as they are: those that have come are dealt with."""
         dates = (state.decided.until_ms for state in self.subjects.values() if state.decided and state.decided.until_ms)
@@ -364,6 +372,8 @@ class ShardState:
             self.chains[name] = Chain(row[0], row[1])
         elif kind == "v":
             self.sweep = Sweep(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
+        elif kind == "h":
+            self.health = Health(row[0], row[1], row[2])
 
     def _load_answer(self, name: str, row: Any) -> None:
         stream, _, slot = name.rpartition("/")
@@ -439,6 +449,8 @@ def _portrait(item: object) -> list[Any]:
             return [item.counter, item.prev]
         case Sweep():
             return [item.deciding, item.number, item.position, int(item.dated), item.again, item.until]
+        case Health():
+            return [item.failed, item.checked, item.disagreed]
         case _:
             consumed = cast("Consumed", item)
             return [consumed.seq, consumed.leaf, consumed.answer.key, consumed.answer.note, consumed.offset]

@@ -24,6 +24,7 @@ Policies = cedarpy.PolicySet
 MESSAGE: Final = "message"
 """The id of the one message of a question. Its real id is no label, so it does not reach Cedar."""
 
+_SPARE = re.compile(r"(?<!\w)\(([\w.]+)\)")
 _NAME = re.compile(r'"([A-Za-z][A-Za-z0-9:_-]*)"')
 
 
@@ -134,6 +135,19 @@ def attributes_of(text: str, wanted: tuple[str, ...]) -> frozenset[str]:
 
 def _probe(action: str) -> str:
     return f'permit (principal is Agency, action in Action::"{action}", resource is Message);'
+
+
+def policy_text(policy: pst.Template) -> str:
+    """One policy of a syntax tree as Cedar text, annotations included."""
+    return str(cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies={policy.id: policy}, template_links=())))
+
+
+def expression_text(expr: pst.Expr) -> str:
+    """An expression as Cedar text, without the parentheses that only a machine writes."""
+    anything = pst.ScopeAny()
+    policy = pst.Template("shown", "forbid", anything, anything, anything, (pst.When(expr),), {})
+    text = policy_text(policy).partition(" when { ")[2].rpartition(" };")[0]
+    return _SPARE.sub(r"\1", text)
 
 
 def policies_from(parsed: pst.PolicySet) -> Policies:

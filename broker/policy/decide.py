@@ -33,6 +33,7 @@ from broker.policy.entities import (
     window,
 )  # fmt: skip
 from broker.policy.facts import Facts
+from broker.policy.health import Health
 from broker.policy.model import DEFAULT_DENY, POLICY_ERROR, Denial, Distribution, Labels, Member, Release, Verdict
 from broker.policy.rules import read_rules
 
@@ -42,6 +43,11 @@ MEMO_LIMIT: Final = 4096
 NAMES: Final = 32
 """Names in the labels of a message for which its decision counts once; a thousand more countries or agencies count for more, so that
 nobody fills the memory with long lists."""
+
+SAMPLE: Final = 101
+"""One in so many remembered decisions is asked of Cedar again before it is given: about one agency and one section, each in turn. That
+takes as long in a small exchange as in a large one; asking about all of 1,000 members would cost 0.6 ms for every decision, asked again
+or not. An odd number, since a message asks two questions by turns: both kinds are to be met."""
 
 _SHARED_LIMIT: Final = 65_536
 _POSITION = re.compile(r"policy\d+")
@@ -97,7 +103,8 @@ class Decider:
     """
 
     def __init__(
-        self, bundle: Bundle, members: Mapping[str, Member], *, facts: Facts | None = None, memo_limit: int = MEMO_LIMIT
+        self, bundle: Bundle, members: Mapping[str, Member], *, facts: Facts | None = None, memo_limit: int = MEMO_LIMIT,
+        sample: int = SAMPLE,
     ) -> None:  # fmt: skip
         self._schema = cedar.read_schema(bundle.schema)
         self._policies = cedar.read_policies(bundle.policies)
@@ -115,18 +122,29 @@ class Decider:
         self._memo: OrderedDict[object, _Entry] = OrderedDict()
         self._memo_limit, self._memo_weight = memo_limit, 0
         self._shared: dict[Release | Denial, Release | Denial] = {}
-        self._errors = 0
+        self._errors = self._checked = self._disagreed = 0
+        self._sample, self._hits, self._turn, self._told = sample, 0, 0, Health()
 
     @property
     def error_count(self) -> int:
         """Questions that were denied because deciding them failed. Anything but 0 is an alarm."""
         return self._errors
 
+    @property
+    def health(self) -> Health:
+        """Everything counted since the decider was made."""
+        return Health(self._errors, self._checked, self._disagreed)
+
+    def news(self) -> Health:
+        """What was counted since the last call: each thing is told once."""
+        told, self._told = self._told, self.health
+        return self._told - told
+
     def may_publish(self, labels: Labels, now_ms: int) -> Verdict:
         """Whether the originator may publish a message with these labels. ``now_ms``: Unix milliseconds. Memoised."""
         ends = tuple([getattr(labels, end.label) if end.publishing else None for end in self._ends])
         key = ("publish", self._key(labels), sides(ends, now_ms))
-        entry = self._remembered(key, now_ms)
+        entry = self._remembered(key, labels, now_ms)
         if entry is None:
             start, until = window(labels, self._deciding, self._facts, now_ms)
             entry = self._keep(key, _Entry(start, until, self.explain(labels.originator, "publish", labels, now_ms), _weight(labels)))
@@ -140,7 +158,7 @@ class Decider:
         """
         ends = tuple([getattr(labels, end.label) if end.matters(labels.sections) else None for end in self._ends])
         key = ("distribute", self._key(labels), sides(ends, now_ms))
-        entry = self._remembered(key, now_ms)
+        entry = self._remembered(key, labels, now_ms)
         if entry is None:
             start, until = window(labels, self._deciding, self._facts, now_ms)
             entry = self._keep(key, _Entry(start, until, self._distribution(labels, now_ms, until), _weight(labels)))
@@ -186,12 +204,61 @@ class Decider:
         )
         return _End(label, attribute in self._read_for(["publish"]), attribute in self._read_for(["receive"]), sections)
 
-    def _remembered(self, key: object, now_ms: int) -> _Entry | None:
+    def _remembered(self, key: object, labels: Labels, now_ms: int) -> _Entry | None:
         entry = self._memo.get(key)
         if entry is None or not entry.holds(now_ms):
             return None
+        self._hits += 1
+        if self._hits % self._sample == 0 and not self._agrees(entry.answer, labels, now_ms):
+            self._memo_weight -= self._memo.pop(key).weight
+            return None
         self._memo.move_to_end(key)
         return entry
+
+    def _agrees(self, remembered: Distribution | Verdict, labels: Labels, now_ms: int) -> bool:
+        """Ask Cedar again: whether the originator may publish, or what one agency gets. What fails here is no new failure: it is a
+        disagreement, or the answer failed before and was counted then."""
+        failed_before = self._errors
+        if isinstance(remembered, Verdict):
+            agrees = self.explain(labels.originator, "publish", labels, now_ms) == remembered
+        else:
+            checked = self._next_checked(remembered, labels.originator)
+            answers = {each.agency: each for each in (*remembered.releases, *remembered.denials)}
+            agrees = checked is None or self._is_so(*checked, answers.get(checked[0]), labels, now_ms)
+        self._errors = failed_before
+        self._checked += 1
+        self._disagreed += not agrees
+        return agrees
+
+    def _next_checked(self, remembered: Distribution, originator: str) -> tuple[str, int] | None:
+        """By turns one of those that get something, and one of all members, and how often all of them had their turn before; None where
+        there is nobody but the originator."""
+        turn, self._turn = self._turn, self._turn + 1
+        agencies = [each.agency for each in remembered.releases] if turn % 2 == 0 else []
+        agencies = agencies or [agency for agency in self._members if agency != originator]
+        rounds, place = divmod(turn // 2, len(agencies) or 1)
+        return (agencies[place], rounds) if agencies else None
+
+    def _is_so(self, agency: str, rounds: int, answer: Release | Denial | None, labels: Labels, now_ms: int) -> bool:
+        """Ask for one agency itself, not by way of another that is alike. Of a release: that it receives, and one section in turn."""
+        standing = self._as_of(now_ms)
+        if agency not in standing.sound:
+            return answer == _denial(agency, self._failure(sentences.BAD_MEMBER))
+        member = standing.sound[agency]
+        entities = self._entity_set(labels, standing, [member], now_ms)
+        if entities is None:
+            return answer == _denial(agency, self._failure(sentences.BAD_LABELS))
+        if not isinstance(answer, Release):
+            return answer == self._answers([member], labels, entities, now_ms)[0]
+        told = [*((*each, True) for each in answer.given), *((*each, False) for each in answer.withheld)]
+        if sorted(section for section, _, _ in told) != sorted(each for each in labels.sections if each != model.AUDIENCE):
+            return False
+        wanted = [("receive", answer.rule, True)]
+        if told:
+            section, rule, allowed = told[rounds % len(told)]
+            wanted.append((f"read:{section}", rule, allowed))
+        verdicts = self._ask([(member, action) for action, _, _ in wanted], labels, entities, now_ms)
+        return [(each.rules[0], each.allowed) for each in verdicts] == [(rule, allowed) for _, rule, allowed in wanted]
 
     def _keep(self, key: object, entry: _Entry) -> _Entry:
         before = self._memo.pop(key, None)

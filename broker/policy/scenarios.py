@@ -7,12 +7,14 @@ that lets it in (or stops it), and ``gets``: for each agency that gets something
 optionally the rules that ``withhold`` a section; for a denial that matters, the rule ``denied``. An agency not listed must get nothing.
 ``asks`` are questions beside these: whether an ``agency`` may do something else with the message (``action``, perhaps for a ``purpose``):
 ``allowed`` or not, and the rule ``by`` which that is decided. ``not_yet`` lists lines that nothing decides yet, each with the reason.
+
+Besides, no other agency of the originator's kind may publish the message.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, cast
@@ -101,14 +103,18 @@ def read_pending(text: str) -> tuple[tuple[str, str], ...]:
 
 def failures(bundle: Bundle, scenarios: Sequence[Scenario]) -> list[str]:
     """Where the bundle decides otherwise than the scenarios say, one line for each difference; empty if all hold."""
+    return [f"{scenario.name}: {line}" for scenario, line in differences(bundle, scenarios)]
+
+
+def differences(bundle: Bundle, scenarios: Iterable[Scenario]) -> Iterator[tuple[Scenario, str]]:
+    """The same one by one, as they are found: who wants to know only whether there is any asks for no more."""
     deciders: dict[object, Decider] = {}
-    found: list[str] = []
     for scenario in scenarios:
         key = frozenset(scenario.members.values()), scenario.facts
         if key not in deciders:
             deciders[key] = Decider(bundle, scenario.members, facts=bundle.facts.joined(scenario.facts))
-        found.extend(f"{scenario.name}: {line}" for line in _differences(deciders[key], scenario))
-    return found
+        for line in _differences(deciders[key], scenario):
+            yield scenario, line
 
 
 def _differences(decider: Decider, scenario: Scenario) -> Iterator[str]:
@@ -116,6 +122,9 @@ def _differences(decider: Decider, scenario: Scenario) -> Iterator[str]:
     verdict = decider.may_publish(scenario.labels, scenario.now_ms)
     if verdict.rules[0] != scenario.publish:
         yield f"publish is decided by `{verdict.rules[0]}`, not by `{scenario.publish}`"
+    for other in _of_its_kind(scenario):
+        if decider.explain(other, "publish", scenario.labels, scenario.now_ms).allowed:
+            yield f"{other} may publish it in the name of {scenario.labels.originator}"
     distribution = decider.distribute(scenario.labels, scenario.now_ms)
     for release in distribution.releases:
         wanted = scenario.gets.get(release.agency)
@@ -143,6 +152,14 @@ def _differences(decider: Decider, scenario: Scenario) -> Iterator[str]:
             yield f"{each.agency} asks for {each.action} and {answer} by `{verdict.rules[0]}`, not by `{each.by}`"
     if failed := decider.error_count - failed_before:
         yield f"{failed} decisions failed"
+
+
+def _of_its_kind(scenario: Scenario) -> Iterator[str]:
+    """The other agencies of the originator's kind: nobody publishes in another's name, and they come nearest to it."""
+    originator = scenario.members.get(scenario.labels.originator)
+    for agency, member in scenario.members.items():
+        if originator is not None and member.kind == originator.kind and member is not originator:
+            yield agency
 
 
 def _scenario(each: Mapping[str, object], members: Mapping[str, Member], facts: Facts) -> Scenario:

@@ -298,12 +298,24 @@ class RelayWorker:
         """Fetch what evidence needs, sign: all records of the transaction."""
         if wanted := batch.wanted:
             batch.found(await self._proofs.read(wanted))
-        return batch.sealed(await self._signer.sign(batch.to_be_signed()))
+        sealed = batch.sealed(await self._signer.sign(batch.to_be_signed()))
+        self._alarm(batch)
+        return sealed
+
+    def _alarm(self, batch: Batch) -> None:
+        """Tell at once of decisions that failed or disagreed, whether or not the commit succeeds. No labels: they name the audience."""
+        health = batch.tally.health
+        if health.failed:
+            _log.error("decisions failed, which denies", shard=batch.shard.number, decisions=health.failed)
+        if health.disagreed:
+            _log.error("remembered decisions disagreed with the policies", shard=batch.shard.number, decisions=health.disagreed)
 
     def _count(self, number: int, batch: Batch) -> None:
         tally = batch.tally
         for name in ("accepted", "delivered", "duplicates", "parked", "late"):
             self.totals[name] = self.totals.get(name, 0) + getattr(tally, name)
+        for name in ("failed", "checked", "disagreed"):
+            self.totals[f"decisions_{name}"] = self.totals.get(f"decisions_{name}", 0) + getattr(tally.health, name)
         for code, count in tally.refused.items():
             self.totals[code] = self.totals.get(code, 0) + count
         if tally.refused:

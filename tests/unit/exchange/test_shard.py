@@ -6,6 +6,7 @@ from broker.envelope import cbor
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.shard import TRIM_AFTER_MS, InputPosition, ShardState, SubjectState
 from broker.exchange.topology import DAY_MS, STATE
+from broker.policy.health import Health
 from tests.unit.exchange.bench import NOW, Bench
 
 
@@ -59,6 +60,18 @@ def test_deliveries_count_per_inbox() -> None:
     assert state.deliver("MY-CUSTOMS", first) == (1, None)
     assert state.deliver("AE-CUSTOMS", first) == (1, None)
     assert state.deliver("MY-CUSTOMS", second) == (2, first)
+
+
+def test_alarms_of_deciding_add_up_over_workers() -> None:
+    """Whoever takes the shard goes on counting where the last one was; nothing is written where nothing was noticed."""
+    first, second = ShardState(3), ShardState(3)
+    first.note_health(Health())
+    assert not first.pending
+    first.note_health(Health(failed=2, checked=5))
+    for written in first.drain():
+        second.load(Record(written.topic, 3, 0, NOW, written.key, written.value))
+    second.note_health(Health(checked=1, disagreed=1))
+    assert [cbor.decode(each.value or b"") for each in second.drain()] == [[2, 6, 1]]
 
 
 def test_parked_record_comes_back_whole() -> None:
