@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 
 from rich.markup import escape
 
+from broker.cli.members import known
 from broker.cli.messages import message_of
-from broker.cli.policy_officers import _known as known  # pyright: ignore[reportPrivateUsage]
 from broker.cli.reading import read_values
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.errors import Refusal, RefusedError, UsageError
