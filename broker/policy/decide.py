@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -43,6 +43,9 @@ MEMO_LIMIT: Final = 4096
 NAMES: Final = 32
 """Names in the labels of a message for which its decision counts once; a thousand more countries or agencies count for more, so that
 nobody fills the memory with long lists."""
+
+RECENT: Final = 32
+"""Kinds of messages, the last that were decided anew, that the decider of the next bundle decides before it is used."""
 
 SAMPLE: Final = 101
 """One in so many remembered decisions is asked of Cedar again before it is given: about one agency and one section, each in turn. That
@@ -121,6 +124,7 @@ class Decider:
         self._ends = tuple(self._end(attribute, label) for attribute, label in DATES.items() if attribute in self._reading.relative)
         self._memo: OrderedDict[object, _Entry] = OrderedDict()
         self._memo_limit, self._memo_weight = memo_limit, 0
+        self._recent: deque[tuple[Labels, int]] = deque(maxlen=RECENT)
         self._shared: dict[Release | Denial, Release | Denial] = {}
         self._errors = self._checked = self._disagreed = 0
         self._sample, self._hits, self._turn, self._told = sample, 0, 0, Health()
@@ -162,9 +166,17 @@ class Decider:
         if entry is None:
             start, until = window(labels, self._deciding, self._facts, now_ms)
             entry = self._keep(key, _Entry(start, until, self._distribution(labels, now_ms, until), _weight(labels)))
+            if entry.weight == 1:
+                self._recent.append((labels, now_ms))
         answer = cast("Distribution", entry.answer)
         until = next_turn(ends, now_ms, answer.until_ms)
         return answer if until == answer.until_ms else Distribution(answer.releases, answer.denials, until)
+
+    def warm(self, former: Decider) -> None:
+        """Decide what another decider had to decide last, so that traffic does not wait for it when this one takes its place."""
+        for labels, now_ms in list(former._recent):
+            self.may_publish(labels, now_ms)
+            self.distribute(labels, now_ms)
 
     def would_disclose(self, labels: Labels, now_ms: int) -> Distribution:
         """Who would get what if the message were published now: what a dry run shows. The same decision as :meth:`distribute`."""

@@ -18,9 +18,10 @@ import structlog
 from broker.errors import ExchangeUnreachable, Finding, Refusal, UsageError
 from broker.exchange import notices
 from broker.exchange.policy_chain import PolicyChain
-from broker.exchange.rules import Rules, decider_of
+from broker.exchange.rules import Rules, decider_of, deciding_digest
 from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS
 from broker.families.codelists import NO_LISTS, CodeLists
+from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
 from broker.ports import CodeListSource, Inlet, Record, Source, Transport
 from broker.schema.catalogue import Catalogue, Section
@@ -80,6 +81,8 @@ class Knowledge:
         self.loaded = False
         """Whether the topics were read to their ends once: before that, what is not known is no reason to refuse anything."""
         self._change = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._taken.set()
         self.rules = Rules.of(self._directory, self._catalogue, 0)
         self.ignored = 0
         self._entries: dict[bytes | None, bytes] = {}
@@ -113,7 +116,7 @@ class Knowledge:
         await self._inlet.assign(dict.fromkeys(_SOURCES, "beginning"))
         ends = await self._inlet.ends()
         while any(self._inlet.position(source) < end for source, end in ends.items()):
-            self._take(await self._inlet.poll(max_records=_BATCH, timeout=0.5))
+            await self._take(await self._inlet.poll(max_records=_BATCH, timeout=0.5))
         _ = self.shards, self.decider
         self.loaded = True
 
@@ -124,7 +127,7 @@ class Knowledge:
         while self._inlet is not None:
             await self._look_at_lists()
             try:
-                self._take(await self._inlet.poll(max_records=_BATCH, timeout=5.0 if self._source is None else LISTS_S))
+                await self._take(await self._inlet.poll(max_records=_BATCH, timeout=5.0 if self._source is None else LISTS_S))
             except ExchangeUnreachable as error:
                 _log.warning("directory and policy not readable", reason=str(error))
                 await asyncio.sleep(1.0)
@@ -141,6 +144,7 @@ class Knowledge:
                 while any(inlet.position(source) < end for source, end in ends.items()):
                     await self.wait_for_change(LOOK_S)
                 await asyncio.sleep(LOOK_S)  # the last records may have left the inlet and not be taken yet
+                await self._taken.wait()
 
     async def _look_at_lists(self) -> None:
         """Take the code lists of now, if it is time; what a run should be told of them is logged, each thing once."""
@@ -158,7 +162,7 @@ class Knowledge:
                 self._untold.append(remark)
                 tell = _log.warning if remark.severity == "WARN" else _log.info
                 tell("code list", code=remark.code, file=remark.path, reason=remark.reason)
-        self._renew()
+        await self._renew()
 
     def list_remarks(self) -> tuple[Finding, ...]:
         """What this run was not told yet of its code lists: not installed, or not readable. Each remark is given once."""
@@ -189,20 +193,26 @@ class Knowledge:
             await self.wait_for_change(left)
         return True
 
-    def _take(self, records: Sequence[Record]) -> None:
-        changed = False
-        for record in records:
-            if record.value is None:
-                continue
-            if record.topic == DIRECTORY:
-                changed |= self._take_entry(record.key, record.value)
-            elif record.topic == POLICY:
-                changed |= self._take_bundle(record)
-            else:
-                changed |= self._take_schema(record.value)
-        if changed:
-            self._take_early()
-            self._renew()
+    async def _take(self, records: Sequence[Record]) -> None:
+        """Take records in. Bundles are judged, and the next decider is made, in a thread: both take seconds where there are many rules
+        and members, and traffic goes on under the view of before."""
+        self._taken.clear()
+        try:
+            changed = False
+            for record in records:
+                if record.value is None:
+                    continue
+                if record.topic == DIRECTORY:
+                    changed |= self._take_entry(record.key, record.value)
+                elif record.topic == POLICY:
+                    changed |= await self._take_bundle(record)
+                else:
+                    changed |= self._take_schema(record.value)
+            if changed:
+                await self._take_early()
+                await self._renew()
+        finally:
+            self._taken.set()
 
     def _take_entry(self, key: bytes | None, value: bytes) -> bool:
         applied = self._directory.applied(value)
@@ -214,12 +224,12 @@ class Knowledge:
         self._directory = applied
         return changed
 
-    def _take_bundle(self, record: Record) -> bool:
+    async def _take_bundle(self, record: Record) -> bool:
         """The bundle of a record; one for which the directory is not known far enough yet is kept and judged again."""
         if self._early and len(self._early) < _EARLY:
             self._early.append(record)  # it may follow the one that waits
             return False
-        after = self.policy.after_record(record.value or b"", record.timestamp_ms, self._directory)
+        after = await asyncio.to_thread(self.policy.after_record, record.value or b"", record.timestamp_ms, self._directory)
         if isinstance(after, Refusal):
             if after.code == "DIRECTORY_BEHIND":
                 self._early.append(record)
@@ -228,11 +238,11 @@ class Knowledge:
         self.policy = after
         return changed
 
-    def _take_early(self) -> bool:
+    async def _take_early(self) -> bool:
         early, self._early = self._early, []
         changed = False
         for record in early:
-            changed |= self._take_bundle(record)
+            changed |= await self._take_bundle(record)
         return changed
 
     def _take_schema(self, value: bytes) -> bool:
@@ -258,9 +268,20 @@ class Knowledge:
         _log.error(f"{what} ignored", code=refusal.code, reason=refusal.reason)
         return False
 
-    def _renew(self) -> None:
+    async def _renew(self) -> None:
+        """The view of now, whole: rules and decider change together."""
+        bundle, deciding = self.policy.bundle, deciding_digest(self._directory, self.policy.version)
+        if bundle is not None and (self._decider is None or deciding != self.rules.deciding):
+            former = self._decider if self.policy.version != self.rules.policy_version else None
+            self._decider = await asyncio.to_thread(_decider, bundle, self._directory, former)
         self.rules = Rules.of(self._directory, self._catalogue, self.policy.version, self._codelists)
-        if self.policy.bundle is not None:
-            self._decider = decider_of(self.policy.bundle, self._directory)
         self._change.set()
         self._change = asyncio.Event()
+
+
+def _decider(bundle: Bundle, directory: Directory, former: Decider | None) -> Decider:
+    """The decider of these; after a change of rules it has decided already what ``former`` was asked last."""
+    decider = decider_of(bundle, directory)
+    if former is not None:
+        decider.warm(former)
+    return decider
