@@ -43,8 +43,7 @@ def what(group: Group) -> str:
 
 def because(group: Group, states: Mapping[str, str], *, gain: bool) -> str:
     """The rule that makes the difference, and what happened to it."""
-    state = states.get(group.rule)
-    rule = f"rule {group.rule} ({state})" if state else f"rule {group.rule}"
+    rule = f"rule {group.rule} ({states.get(group.rule, 'unchanged')})"
     if not group.stops:
         return rule
     return f"{rule} does not stop it any more" if gain else f"{rule} stops it"

@@ -17,6 +17,7 @@ from broker.policy.cedar import actions_of
 from broker.policy.counterfactual import PUBLISH, RECEIVE
 from broker.policy.decide import Decider
 from broker.policy.entities import DATES, labels_read
+from broker.policy.explain import UNDECIDED
 from broker.policy.facts import Facts
 from broker.policy.model import AUDIENCE, CORE, Labels, Member, Release
 from broker.policy.rules import EVERY, read_rules
@@ -166,7 +167,7 @@ class Comparison:
             # Whoever begins to receive gains what it may then read, by the rule that lets it receive.
             if what != PUBLISH and received[0][0] != received[1][0]:
                 denied, given = received if gain else received[::-1]
-            stops = denied[1] in self._touched
+            stops = self._stops(denied[1], given[1])
             self._count(gain, number, case, agency, what, denied[1] if stops else given[1], stops=stops)
 
     def result(self) -> Difference:
@@ -175,6 +176,10 @@ class Comparison:
         totals = [sum(times for _, times, recorded in self._cases if recorded is kind) for kind in (False, True)]
         more, less = changed_facts(self.old.facts, self.new.facts), changed_facts(self.new.facts, self.old.facts)
         return Difference(gains, losses, changed_rules(self.old, self.new), more, less, *totals)
+
+    def _stops(self, denying: str, giving: str) -> bool:
+        """Whether the rule that denies makes the difference, and not the one that gives: it is touched, or neither is (facts differ)."""
+        return denying in self._touched or (giving not in self._touched and denying not in UNDECIDED)
 
     def _asked(self, case: Case) -> Case:
         """The case without the sections that cannot be decided otherwise; the core stays, on which everything else depends."""

@@ -147,7 +147,7 @@ def test_the_words() -> None:
     assert what(group(what=("publish",))) == "publish"
     assert because(group(stops=True), {"r1": "gone"}, gain=True) == "rule r1 (gone) does not stop it any more"
     assert because(group(stops=True), {"r1": "new"}, gain=False) == "rule r1 (new) stops it"
-    assert because(group(), {}, gain=True) == "rule r1"
+    assert because(group(), {}, gain=True) == "rule r1 (unchanged)"
     assert counted(group(made_up=2, recorded=3), 9) == "2 made-up messages and scenarios and 3 of 9 recorded messages"
     assert marks(group(marks=(("AMBER_STRICT", "H3"),))) == "seen under TLP:AMBER+STRICT H3"
     assert marks(group(marks=tuple((f"T{each}", "H0") for each in range(8)))).endswith("TLP:T5 H0 and 2 more")
