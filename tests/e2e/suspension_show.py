@@ -26,6 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
 from broker import ids, logs
@@ -54,7 +55,7 @@ BAR_S: Final = 5.0
 """Within this of the command's start nothing reaches the agency any more."""
 STEP_S: Final = 0.02
 STOP_S: Final = 5.0
-WAITS_S: Final = (4.0, 8.0, 16.0, 32.0)
+WAITS_S: Final = (4.0, 8.0, 16.0, 24.0, 32.0)
 """How long fetches wait that ask for more bytes than will come, each over a connection of its own."""
 BURST: Final = 200
 """Most messages given to a publisher at once."""
@@ -240,7 +241,10 @@ async def watching(exchange: WholeExchange, agency: str) -> AsyncGenerator[Watch
 async def waiting_fetch(caller: Caller, seconds: float) -> tuple[float, int]:
     """A fetch that waits at Kafka for more than there is: when the answer came, and how many bytes of the inbox it brought."""
     wanted = [(ids.inbox(OUT), [(0, 0, 1 << 26)])]
-    answer = await caller.ask(FetchRequest(int(seconds * 1000), 1 << 26, 1 << 26, 1, wanted))
+    try:
+        answer = await caller.ask(FetchRequest(int(seconds * 1000), 1 << 26, 1 << 26, 1, wanted))
+    except KafkaError:  # no answer within the client's patience, or the connection is gone: nothing came
+        return time.time(), 0
     return time.time(), sum(len(part[-1] or b"") for _topic, parts in answer.topics for part in parts)
 
 
