@@ -35,6 +35,7 @@ from broker.app.parties import Member
 from broker.errors import BrokerError, NotAuthorised
 from broker.exchange.receive import is_receipt
 from broker.families.message import Message
+from broker.kafka.tls import ssl_context
 from broker.ports import Inlet, Record
 from broker.storage.clock import SystemClock
 from broker.testing.samples import sample_alert
@@ -238,6 +239,18 @@ async def watching(exchange: WholeExchange, agency: str) -> AsyncGenerator[Watch
         await transport.close()
 
 
+@asynccontextmanager
+async def calling(exchange: WholeExchange) -> AsyncGenerator[Caller]:
+    """A connection of the agency's. Its end is not waited for: Kafka answers nothing any more on one that it holds back, not even that."""
+    caller = await Caller.opened(exchange.node.bootstrap, ssl_context(exchange.agency(OUT)))
+    assert caller is not None
+    try:
+        yield caller
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(caller.close(), STEP_S)
+
+
 async def waiting_fetch(caller: Caller, seconds: float) -> tuple[float, int]:
     """A fetch that waits at Kafka for more than there is: when the answer came, and how many bytes of the inbox it brought."""
     wanted = [(ids.inbox(OUT), [(0, 0, 1 << 26)])]
@@ -301,7 +314,7 @@ class Show:
         await eventually(lambda: all(watch.came for watch in watches.values()), 60, what="the first deliveries")
         progress(f"measuring for {self.plan.before_s:g} s, then suspending {OUT}")
         await asyncio.sleep(self.plan.before_s)
-        callers = [await self.stack.enter_async_context(self.exchange.caller(self.exchange.agency(OUT))) for _ in WAITS_S]
+        callers = [await self.stack.enter_async_context(calling(self.exchange)) for _ in WAITS_S]
         fetches = [asyncio.create_task(waiting_fetch(caller, seconds)) for caller, seconds in zip(callers, WAITS_S, strict=True)]
         command = await suspended(home)
         progress(f"suspended; measuring for {self.plan.after_s:g} s more")
