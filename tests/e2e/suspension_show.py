@@ -26,6 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
 from broker import ids, logs
@@ -34,6 +35,7 @@ from broker.app.parties import Member
 from broker.errors import BrokerError, NotAuthorised
 from broker.exchange.receive import is_receipt
 from broker.families.message import Message
+from broker.kafka.tls import ssl_context
 from broker.ports import Inlet, Record
 from broker.storage.clock import SystemClock
 from broker.testing.samples import sample_alert
@@ -54,7 +56,7 @@ BAR_S: Final = 5.0
 """Within this of the command's start nothing reaches the agency any more."""
 STEP_S: Final = 0.02
 STOP_S: Final = 5.0
-WAITS_S: Final = (4.0, 8.0, 16.0, 32.0)
+WAITS_S: Final = (4.0, 8.0, 16.0, 24.0, 32.0)
 """How long fetches wait that ask for more bytes than will come, each over a connection of its own."""
 BURST: Final = 200
 """Most messages given to a publisher at once."""
@@ -237,10 +239,25 @@ async def watching(exchange: WholeExchange, agency: str) -> AsyncGenerator[Watch
         await transport.close()
 
 
+@asynccontextmanager
+async def calling(exchange: WholeExchange) -> AsyncGenerator[Caller]:
+    """A connection of the agency's. Its end is not waited for: Kafka answers nothing any more on one that it holds back, not even that."""
+    caller = await Caller.opened(exchange.node.bootstrap, ssl_context(exchange.agency(OUT)))
+    assert caller is not None
+    try:
+        yield caller
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(caller.close(), STEP_S)
+
+
 async def waiting_fetch(caller: Caller, seconds: float) -> tuple[float, int]:
     """A fetch that waits at Kafka for more than there is: when the answer came, and how many bytes of the inbox it brought."""
     wanted = [(ids.inbox(OUT), [(0, 0, 1 << 26)])]
-    answer = await caller.ask(FetchRequest(int(seconds * 1000), 1 << 26, 1 << 26, 1, wanted))
+    try:
+        answer = await caller.ask(FetchRequest(int(seconds * 1000), 1 << 26, 1 << 26, 1, wanted))
+    except KafkaError:  # no answer within the client's patience, or the connection is gone: nothing came
+        return time.time(), 0
     return time.time(), sum(len(part[-1] or b"") for _topic, parts in answer.topics for part in parts)
 
 
@@ -297,7 +314,7 @@ class Show:
         await eventually(lambda: all(watch.came for watch in watches.values()), 60, what="the first deliveries")
         progress(f"measuring for {self.plan.before_s:g} s, then suspending {OUT}")
         await asyncio.sleep(self.plan.before_s)
-        callers = [await self.stack.enter_async_context(self.exchange.caller(self.exchange.agency(OUT))) for _ in WAITS_S]
+        callers = [await self.stack.enter_async_context(calling(self.exchange)) for _ in WAITS_S]
         fetches = [asyncio.create_task(waiting_fetch(caller, seconds)) for caller, seconds in zip(callers, WAITS_S, strict=True)]
         command = await suspended(home)
         progress(f"suspended; measuring for {self.plan.after_s:g} s more")
