@@ -44,10 +44,13 @@ NAMES: Final = 32
 """Names in the labels of a message for which its decision counts once; a thousand more countries or agencies count for more, so that
 nobody fills the memory with long lists."""
 
+SECTION_SETS: Final = 512
+"""Sets of sections for which it is remembered on which dates a decision depends."""
+
 RECENT: Final = 32
 """Kinds of messages, the last that were decided anew, that the decider of the next bundle decides before it is used."""
 
-SAMPLE: Final = 101
+SAMPLE: Final = 503
 """One in so many remembered decisions is asked of Cedar again before it is given: about one agency and one section, each in turn. That
 takes as long in a small exchange as in a large one; asking about all of 1,000 members would cost 0.6 ms for every decision, asked again
 or not. An odd number, since a message asks two questions by turns: both kinds are to be met."""
@@ -122,6 +125,7 @@ class Decider:
         self._deciding = replace(self._reading, attributes=self._read_for(self._actions))
         self._key = attrgetter(*labels_read(self._deciding, self._facts))
         self._ends = tuple(self._end(attribute, label) for attribute, label in DATES.items() if attribute in self._reading.relative)
+        self._ends_read: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._memo: OrderedDict[object, _Entry] = OrderedDict()
         self._memo_limit, self._memo_weight = memo_limit, 0
         self._recent: deque[tuple[Labels, int]] = deque(maxlen=RECENT)
@@ -146,7 +150,7 @@ class Decider:
 
     def may_publish(self, labels: Labels, now_ms: int) -> Verdict:
         """Whether the originator may publish a message with these labels. ``now_ms``: Unix milliseconds. Memoised."""
-        ends = tuple([getattr(labels, end.label) if end.publishing else None for end in self._ends])
+        ends = tuple([getattr(labels, end.label) for end in self._ends if end.publishing])
         key = ("publish", self._key(labels), sides(ends, now_ms))
         entry = self._remembered(key, labels, now_ms)
         if entry is None:
@@ -160,7 +164,10 @@ class Decider:
         Every member but the originator is in the answer. A member that may receive but not read the core, or none of the
         sections, is denied; a message without sections (a recall) goes to all who may receive it.
         """
-        ends = tuple([getattr(labels, end.label) if end.matters(labels.sections) else None for end in self._ends])
+        read = self._ends_read.get(labels.sections)
+        if read is None:
+            read = self._ends_for(labels.sections)
+        ends = tuple([getattr(labels, end) for end in read])
         key = ("distribute", self._key(labels), sides(ends, now_ms))
         entry = self._remembered(key, labels, now_ms)
         if entry is None:
@@ -169,6 +176,8 @@ class Decider:
             if entry.weight == 1:
                 self._recent.append((labels, now_ms))
         answer = cast("Distribution", entry.answer)
+        if not ends:
+            return answer
         until = next_turn(ends, now_ms, answer.until_ms)
         return answer if until == answer.until_ms else Distribution(answer.releases, answer.denials, until)
 
@@ -209,6 +218,13 @@ class Decider:
         return frozenset(
             name for rule in self._reading.rules if any(rule.concerns(each) for each in groups) for name in rule.attributes
         )  # fmt: skip
+
+    def _ends_for(self, sections: tuple[str, ...]) -> tuple[str, ...]:
+        """The dates on which it depends who gets what of a message with these sections, as names of labels. Remembered."""
+        if len(self._ends_read) >= SECTION_SETS:
+            self._ends_read.clear()
+        read = self._ends_read[sections] = tuple(end.label for end in self._ends if end.matters(sections))
+        return read
 
     def _end(self, attribute: str, label: str) -> _End:
         sections = frozenset(

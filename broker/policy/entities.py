@@ -179,7 +179,7 @@ def sides(at: tuple[int | None, ...], now_ms: int) -> tuple[int | None, ...]:
 
     With these in its place in the key, messages share a decision though each has an end of its own.
     """
-    return tuple([None if date is None else (now_ms > date) - (now_ms < date) for date in at])
+    return tuple([None if date is None else (now_ms > date) - (now_ms < date) for date in at]) if at else ()
 
 
 def next_turn(at: tuple[int | None, ...], now_ms: int, until_ms: int | None) -> int | None:
