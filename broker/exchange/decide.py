@@ -34,4 +34,8 @@ def labels_of(header: Header, audience: Mapping[str, Any], consents: tuple[Conse
         valid_until_ms=header.valid_until,
         embargo_until_ms=header.embargo_until,
         consents=consents,
+        source_grade=header.evaluation.source if header.evaluation else None,
+        information_grade=header.evaluation.information if header.evaluation else None,
+        evidential_use=header.evidential_use,
+        retention=header.retention,
     )

@@ -29,6 +29,9 @@ def unsent_labels(message: Message, catalogue: Catalogue) -> Labels | Refusal:
         sections=tuple(sorted(message.sections)), audience_agencies=message.audience.agencies,
         audience_communities=message.audience.communities, audience_countries=message.audience.countries,
         valid_until_ms=message.valid_until_ms, embargo_until_ms=message.embargo_until_ms,
+        source_grade=message.evaluation.source if message.evaluation else None,
+        information_grade=message.evaluation.information if message.evaluation else None,
+        evidential_use=message.evidential_use, retention=message.retention,
     )  # fmt: skip
 
 

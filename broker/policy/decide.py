@@ -30,6 +30,8 @@ from broker.policy.entities import (
     message_entity,
     next_turn,
     sides,
+    variant,
+    variants,
     window,
 )  # fmt: skip
 from broker.policy.facts import Facts
@@ -352,9 +354,7 @@ class Decider:
     ) -> list[Verdict]:  # fmt: skip
         """Answers in the order of the questions. An action that the schema does not know is not put to Cedar: nothing permits it."""
         known = [(member.agency, action) for member, action in questions if action in self._actions]
-        resources = {f"read:{section}": _variant(section) for section in labels.sections} if labels.consents else {}
-        resources |= {model.EVIDENCE: _variant(model.EVIDENCE)} if labels.consents else {}
-        answers = iter(cedar.ask(known, context(now_ms, purpose), self._policies, entities, self._schema, resources))
+        answers = iter(cedar.ask(known, context(now_ms, purpose), self._policies, entities, self._schema, variants(labels)))
         return [
             self._verdict(next(answers) if action in self._actions else _NO_ANSWER, member, action, labels) for member, action in questions
         ]
@@ -393,7 +393,7 @@ class Decider:
     def _message(self, labels: Labels, standing: _Standing, now_ms: int, section: str | None) -> str:
         found = factual(labels, self._facts, standing.members.get(labels.originator), now_ms, section) if self._factual else {}
         more = {name: value for name, value in found.items() if name in self._factual}
-        return message_entity(labels, self._reading, more, _variant(section) if section else cedar.MESSAGE)
+        return message_entity(labels, self._reading, more, variant(section) if section else cedar.MESSAGE)
 
     def _unfit(self, entities: Mapping[str, str]) -> frozenset[str]:
         """Members that the schema does not admit, for example of an unknown kind. They are denied one by one, not with the others."""
@@ -409,11 +409,6 @@ class Decider:
         if len(self._shared) >= _SHARED_LIMIT:
             self._shared.clear()
         return self._shared.setdefault(answer, answer)
-
-
-def _variant(section: str) -> str:
-    """The id of the message as it is asked for when a section is to be read and the owner consented to some."""
-    return f"{cedar.MESSAGE}/{section}"
 
 
 def _weight(labels: Labels) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 from broker.ids import country_of
 from broker.policy.cedar import MESSAGE
 from broker.policy.facts import Circle, Facts
-from broker.policy.model import Labels, Member
+from broker.policy.model import EVIDENCE, Labels, Member
 from broker.policy.rules import Reading
 
 ROLES: Final[Mapping[str, str]] = {
@@ -38,11 +38,18 @@ DISTINCTIVE: Final[Mapping[str, str]] = {
     "freeZone": "free_zone",
     "validUntil": "valid_until_ms",
     "embargoUntil": "embargo_until_ms",
+    "sourceGrade": "source_grade",
+    "informationGrade": "information_grade",
+    "evidentialUse": "evidential_use",
+    "retention": "retention",
 }
 """Attributes that differ from message to message and the label each comes from. Cedar is given them only where a rule reads them."""
 
 FACTUAL: Final = ("agreements", "personalAgreements", "operations", "regimes", "originatorCountry", "consented", "consentedElse")
 """Attributes of a message that follow from facts: given to Cedar where the schema has them."""
+
+GRADES: Final[Mapping[str, str]] = {"sourceGrade": "SourceGrade", "informationGrade": "InformationGrade", "retention": "Retention"}
+"""Optional attributes of an enumerated type, and the type."""
 
 DATES: Final[Mapping[str, str]] = {"validUntil": "valid_until_ms", "embargoUntil": "embargo_until_ms"}
 """Attributes that are dates, and their labels."""
@@ -116,6 +123,19 @@ def factual(labels: Labels, facts: Facts, originator: Member | None, now_ms: int
     }
 
 
+def variant(section: str) -> str:
+    """The id of the message as it is asked for when a section is to be read, or it is to be used in court, and the owner consented to
+    something: each has a message of its own, which differs in who has consent."""
+    return f"{MESSAGE}/{section}"
+
+
+def variants(labels: Labels) -> dict[str, str]:
+    """The id of the message by action, where it is another than usual."""
+    if not labels.consents:
+        return {}
+    return {f"read:{section}": variant(section) for section in labels.sections} | {EVIDENCE: variant(EVIDENCE)}
+
+
 def message_entity(labels: Labels, reading: Reading, more: Mapping[str, object], name: str = MESSAGE) -> str:
     """The message as a Cedar entity, as JSON. Attributes of :data:`DISTINCTIVE` and roles that no rule reads are left empty.
 
@@ -150,7 +170,11 @@ def _distinctive(labels: Labels, read: frozenset[str]) -> dict[str, object]:
         "hsChapters": list(labels.hs_chapters),
         "category": labels.category,
         "freeZone": labels.free_zone,
+        "evidentialUse": labels.evidential_use,
     }
+    for attribute, kind in GRADES.items():
+        value = getattr(labels, DISTINCTIVE[attribute])
+        values[attribute] = None if value is None else reference(kind, value)
     for role, attribute in ROLES.items():
         values[attribute] = [reference("Country", country) for country, part in labels.countries if part == role]
     dates = {"validUntil": labels.valid_until_ms, "embargoUntil": labels.embargo_until_ms}

@@ -66,7 +66,7 @@ class Labels:
 
     ``countries`` pairs a country with its role in the header's routing labels (``TRANSIT``); ``sections`` are those the message
     carries; enumerations have the names of the header's schema (``AMBER_STRICT``). ``consents`` are the owner's, given for this subject in
-    messages of their own.
+    messages of their own; the grades are those of the 4x4 evaluation (``A``, ``I1``).
     """
 
     family: str
@@ -89,6 +89,10 @@ class Labels:
     valid_until_ms: int | None
     embargo_until_ms: int | None
     consents: tuple[Consent, ...] = ()
+    source_grade: str | None = None
+    information_grade: str | None = None
+    evidential_use: bool | None = None
+    retention: str | None = None
 
 
 @immutable

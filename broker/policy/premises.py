@@ -16,7 +16,7 @@ from cedarpy import pst
 
 from broker.ids import country_of
 from broker.policy import cedar
-from broker.policy.entities import FACTUAL, ROLES
+from broker.policy.entities import DISTINCTIVE, FACTUAL, GRADES, ROLES
 from broker.policy.facts import NO_FACTS, Facts
 from broker.policy.model import Labels, Member
 
@@ -47,6 +47,11 @@ class Situation:
     def standing(self) -> Member:
         """The agency with the communities and agreements that the facts put it in now."""
         return self.facts.standing(self.member, self.now_ms)
+
+
+_GRADED: Final[Mapping[str, str]] = {
+    "sourceGrade": "grade of the source", "informationGrade": "grade of the information", "retention": "class of retention",
+}  # fmt: skip
 
 
 @lru_cache(maxsize=16)
@@ -191,7 +196,12 @@ def _of_message(attribute: str, situation: Situation) -> str:
         called, field = _LISTS[attribute]
         values = cast("tuple[str, ...]", getattr(labels, field))
         return f"{called} are {', '.join(values)}" if values else f"there are no {called}"
+    if attribute in GRADES:
+        value = cast("str | None", getattr(labels, DISTINCTIVE[attribute]))
+        return f"no {_GRADED[attribute]} is given" if value is None else f"the {_GRADED[attribute]} is {value}"
     match attribute:
+        case "evidentialUse":
+            return f"use in court is {'allowed' if labels.evidential_use else 'not allowed'} by its marks"
         case "originator":
             own = labels.originator == member.agency
             return f"{member.agency} is the originator" if own else f"the originator is {labels.originator}"

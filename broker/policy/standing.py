@@ -17,20 +17,20 @@ from cedarpy import Entities, pst
 
 from broker.policy import cedar
 from broker.policy.bundle import Bundle
-from broker.policy.entities import FACTUAL, context, factual, member_entity, message_entity
+from broker.policy.entities import FACTUAL, context, factual, member_entity, message_entity, variant, variants
 from broker.policy.facts import Facts
 from broker.policy.lint import PolicyFinding
-from broker.policy.model import AUDIENCE, Labels, Member
+from broker.policy.model import AUDIENCE, EVIDENCE, Labels, Member
 from broker.policy.rules import read_rules
-from broker.policy.scenarios import Scenario
+from broker.policy.scenarios import Asked, Scenario
 from broker.policy.source import Placed
 
 _TLP: Final = ("CLEAR", "GREEN", "AMBER", "AMBER_STRICT", "RED")
 _HANDLING: Final = ("H0", "H3")
 _OPEN: Final = '@id("") permit (principal, action, resource);'
 
-Situation = tuple[Labels, Mapping[str, Member], Facts, int]
-"""Labels of a message, the members, the facts of the test, and the time in Unix milliseconds."""
+Situation = tuple[Labels, Mapping[str, Member], Facts, int, tuple[Asked, ...]]
+"""Labels of a message, the members, the facts of the test, the time in Unix milliseconds, and what is asked besides."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ def situations(scenarios: Sequence[Scenario]) -> Iterator[Situation]:
             key = (labels, frozenset(each.members.values()), each.facts, each.now_ms)
             if key not in seen:
                 seen.add(key)
-                yield labels, each.members, each.facts, each.now_ms
+                yield labels, each.members, each.facts, each.now_ms, each.asks
 
 
 def standing(bundle: Bundle, scenarios: Sequence[Scenario], places: Mapping[str, Placed]) -> list[PolicyFinding]:
@@ -115,27 +115,40 @@ class _Court:
         self._actions = cedar.actions_of(bundle.schema)
         self._facts, self._factual = bundle.facts, cedar.attributes_of(bundle.schema, FACTUAL)
 
-    def heard(self, labels: Labels, members: Mapping[str, Member], facts: Facts, now_ms: int) -> Iterator[Heard]:
+    def heard(
+        self, labels: Labels, members: Mapping[str, Member], facts: Facts, now_ms: int, asks: Sequence[Asked] = ()
+    ) -> Iterator[Heard]:
         """The permits and the prohibitions that apply to each question that one message raises."""
         facts = self._facts.joined(facts)
         standing = {agency: facts.standing(member, now_ms) for agency, member in members.items()}
-        more = factual(labels, facts, standing.get(labels.originator), now_ms)
-        message = message_entity(labels, self._reading, {name: value for name, value in more.items() if name in self._factual})
-        entities = cedar.read_entities([*map(member_entity, standing.values()), message], self._schema)
+        sections = [None, *labels.sections, EVIDENCE] if labels.consents else [None]
+        messages = [self._message(labels, facts, standing.get(labels.originator), now_ms, section) for section in sections]
+        entities = cedar.read_entities([*map(member_entity, standing.values()), *messages], self._schema)
         if entities is None:
             return
         if labels.originator in members:
-            yield from self._ask([(labels.originator, "publish")], entities, now_ms)
+            yield from self._ask([(labels.originator, "publish")], labels, entities, now_ms)
         others = [agency for agency in members if agency != labels.originator]
-        received = self._ask([(agency, "receive") for agency in others], entities, now_ms)
+        received = self._ask([(agency, "receive") for agency in others], labels, entities, now_ms)
         yield from received
         reads = [f"read:{section}" for section in labels.sections if section != AUDIENCE and f"read:{section}" in self._actions]
         recipients = [agency for agency, (permits, forbids) in zip(others, received, strict=True) if permits and not forbids]
-        yield from self._ask([(agency, action) for agency in recipients for action in reads], entities, now_ms)
+        yield from self._ask([(agency, action) for agency in recipients for action in reads], labels, entities, now_ms)
+        for each in asks:
+            if each.agency in recipients:
+                yield from self._ask([(each.agency, each.action)], labels, entities, now_ms, each.purpose)
 
-    def _ask(self, questions: Sequence[tuple[str, str]], entities: Entities, now_ms: int) -> list[tuple[frozenset[str], frozenset[str]]]:
-        given = cedar.ask(questions, context(now_ms), self._permits, entities, None)
-        stopped = cedar.ask(questions, context(now_ms), self._forbids, entities, None)
+    def _message(self, labels: Labels, facts: Facts, originator: Member | None, now_ms: int, section: str | None) -> str:
+        found = factual(labels, facts, originator, now_ms, section)
+        more = {name: value for name, value in found.items() if name in self._factual}
+        return message_entity(labels, self._reading, more, variant(section) if section else cedar.MESSAGE)
+
+    def _ask(
+        self, questions: Sequence[tuple[str, str]], labels: Labels, entities: Entities, now_ms: int, purpose: str | None = None
+    ) -> list[Heard]:
+        resources = variants(labels)
+        given = cedar.ask(questions, context(now_ms, purpose), self._permits, entities, None, resources)
+        stopped = cedar.ask(questions, context(now_ms, purpose), self._forbids, entities, None, resources)
         return [
             (frozenset(permit.rules), frozenset(() if forbid.allowed else forbid.rules))
             for permit, forbid in zip(given, stopped, strict=True)
