@@ -45,7 +45,16 @@ DISTINCTIVE: Final[Mapping[str, str]] = {
 }
 """Attributes that differ from message to message and the label each comes from. Cedar is given them only where a rule reads them."""
 
-FACTUAL: Final = ("agreements", "personalAgreements", "operations", "regimes", "originatorCountry", "consented", "consentedElse")
+FACTUAL: Final = (
+    "agreements",
+    "personalAgreements",
+    "operations",
+    "regimes",
+    "originatorCountry",
+    "consented",
+    "consentedElse",
+    "emergency",
+)
 """Attributes of a message that follow from facts: given to Cedar where the schema has them."""
 
 GRADES: Final[Mapping[str, str]] = {"sourceGrade": "SourceGrade", "informationGrade": "InformationGrade", "retention": "Retention"}
@@ -116,7 +125,8 @@ def factual(labels: Labels, facts: Facts, originator: Member | None, now_ms: int
         "operations": communities(facts.operations),
         "regimes": communities(facts.regimes),
         "originatorCountry": reference("Country", country_of(labels.originator)),
-        "consented": [reference("Agency", each.agency) for each in labels.consents if each.holds(section, now_ms)],
+        "consented": [reference("Agency", each.agency) for each in labels.consents if each.holds(section, now_ms) and not each.emergency],
+        "emergency": [reference("Agency", each.agency) for each in labels.consents if each.holds(section, now_ms) and each.emergency],
         "consentedElse": [
             reference("Agency", each.agency) for each in labels.consents if each.holds(None, now_ms) and not each.holds(section, now_ms)
         ],

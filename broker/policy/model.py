@@ -43,7 +43,7 @@ class Member:
 class Consent:
     """The owner's consent that an agency gets a subject: to these sections (empty: all of them), from and until (Unix milliseconds).
 
-    ``evidential``: it may use it in court.
+    ``evidential``: it may use it in court. ``emergency``: not the owner's, but opened by two officers (:mod:`broker.trust.opening`).
     """
 
     agency: str
@@ -51,6 +51,7 @@ class Consent:
     from_ms: int
     until_ms: int
     evidential: bool = False
+    emergency: bool = False
 
     def holds(self, section: str | None, now_ms: int) -> bool:
         """Whether it holds now, for this section (None: to receive the message at all; :data:`EVIDENCE`: to use it in court)."""

@@ -217,7 +217,9 @@ def _labels(given: Mapping[str, object]) -> Labels:
 
 def _consent(given: Mapping[str, object]) -> Consent:
     span = _ms(given["from"]), _ms(given["until"])
-    return Consent(str(given["agency"]), _texts(given.get("sections", ())), *span, bool(given.get("evidential")))
+    return Consent(
+        str(given["agency"]), _texts(given.get("sections", ())), *span, bool(given.get("evidential")), bool(given.get("emergency"))
+    )
 
 
 def _texts(values: object) -> tuple[str, ...]:

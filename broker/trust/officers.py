@@ -1,4 +1,5 @@
-"""The officers' signatures under a policy bundle, and under the re-admission of a suspended agency: who signed, and whether it counts.
+"""The officers' signatures under a policy bundle, the re-admission of a suspended agency, an emergency opening: who signed, and whether
+it counts.
 
 A signature is a COSE_Sign1 over the bundle's manifest or the statement, bound to exchange and environment, by an agency's **master
 key**. An agency's officer is thus whoever keeps that key: it is not on the machine that signs messages, and never changes under one
@@ -13,6 +14,7 @@ from typing import Final, Protocol
 
 from broker.envelope import cose
 from broker.errors import Refusal
+from broker.trust import opening
 from broker.trust.canonical import Flaw
 from broker.trust.entries import AgencyEntry
 from broker.trust.keys import key_id
@@ -55,6 +57,17 @@ def unsigned_readmission(statement: bytes, by: SignedBy, exchange_id: str, envir
     return Unsigned.of(statement, STATEMENT_TYPE, by, cose.context(exchange_id, environment))
 
 
+def unsigned_opening(statement: bytes, by: SignedBy, exchange_id: str, environment: str) -> Unsigned:
+    """An emergency opening's statement for an agency's master key to sign; take ``nested`` of it."""
+    return Unsigned.of(statement, opening.STATEMENT_TYPE, by, cose.context(exchange_id, environment))
+
+
+def openers(file: opening.Opening, members: Members, at_ms: int = NOW) -> tuple[str, ...] | Refusal:
+    """The agencies whose officers signed an emergency opening, as :func:`signers` has it; there may be fewer than two. Who is to get the
+    subject is not among those who may. Refusals: BAD_SIGNATURE, TOO_FEW_OFFICERS."""
+    return _signers(file.statement(), opening.STATEMENT_TYPE, file.signatures, members, at_ms, barred=file.agency)
+
+
 def signers(manifest: bytes, signatures: Sequence[bytes], members: Members, at_ms: int) -> tuple[str, ...] | Refusal:
     """The agencies whose officers signed a bundle, in order; every signature has to be good and of an agency that was active.
 
@@ -67,7 +80,7 @@ def signers(manifest: bytes, signatures: Sequence[bytes], members: Members, at_m
 def approvers(file: Readmission, members: Members, at_ms: int = NOW) -> tuple[str, ...] | Refusal:
     """The agencies whose officers signed a re-admission, as :func:`signers` has it; there may be fewer than two. The suspended agency is
     not among those who may. Refusals: BAD_SIGNATURE, TOO_FEW_OFFICERS."""
-    return _signers(file.statement(), STATEMENT_TYPE, file.signatures, members, at_ms, suspended=file.agency)
+    return _signers(file.statement(), STATEMENT_TYPE, file.signatures, members, at_ms, barred=file.agency)
 
 
 def approved(file: Readmission, members: Members, at_ms: int = NOW) -> tuple[str, ...] | Refusal:
@@ -104,7 +117,7 @@ def _enough(signed: Sequence[str]) -> Refusal | None:
 
 
 def _signers(
-    payload: bytes, content_type: str, signatures: Sequence[bytes], members: Members, at_ms: int, *, suspended: str = ""
+    payload: bytes, content_type: str, signatures: Sequence[bytes], members: Members, at_ms: int, *, barred: str = ""
 ) -> tuple[str, ...] | Refusal:
     masters = {key_id(entry.master_spki): entry for entry in members.agencies.values()}
     aad = cose.context(members.exchange_id, members.environment)
@@ -114,8 +127,8 @@ def _signers(
             entry = _signer(payload, content_type, signature, masters, aad)
         except Flaw as flaw:
             return Refusal("BAD_SIGNATURE", f"a signature under it: {flaw}")
-        if entry.agency == suspended:
-            return Refusal("TOO_FEW_OFFICERS", f"{suspended} signed its own re-admission, which others have to approve")
+        if entry.agency == barred:
+            return Refusal("TOO_FEW_OFFICERS", f"{barred} signed for itself: others have to approve it")
         if entry.status != "active" and entry.since_ms <= at_ms:
             return Refusal("TOO_FEW_OFFICERS", f"{entry.agency} is suspended: its officer's signature does not count")
         if entry.agency in found:

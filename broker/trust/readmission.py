@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -52,7 +53,7 @@ class Readmission:
 
     def values(self) -> dict[str, Json]:
         """Statement and signatures as JSON: what a directory entry carries."""
-        return {"signatures": [base64.b64encode(each).decode() for each in self.signatures], "statement": self._said()}
+        return {"signatures": signatures_json(self.signatures), "statement": self._said()}
 
     def text(self) -> bytes:
         """The file."""
@@ -110,16 +111,26 @@ def _read(fields: Fields) -> Readmission:
     said = fields.inner("statement")
     said.exactly(_STATEMENT_FIELDS)
     said.one_of("type", ["readmission"])
-    signatures = tuple(_base64(each) for each in fields.texts("signatures", SIGNATURE_LIMIT, 2 * _SIGNATURE_BYTES))
-    if list(signatures) != sorted(set(signatures)):
-        raise Flaw("the signatures are not in order, or one is there twice")
     return Readmission(
         said.named("agency", ids.agency_id),
         said.integer("suspension", 1),
         said.integer("since_ms"),
         said.text("reason", REASON_LIMIT),
-        signatures,
+        read_signatures(fields),
     )
+
+
+def signatures_json(signatures: Sequence[bytes]) -> list[Json]:
+    """Signatures as they stand in a statement's file."""
+    return [base64.b64encode(each).decode() for each in signatures]
+
+
+def read_signatures(fields: Fields) -> tuple[bytes, ...]:
+    """The signatures of a statement's file, in order. Raises Flaw."""
+    signatures = tuple(_base64(each) for each in fields.texts("signatures", SIGNATURE_LIMIT, 2 * _SIGNATURE_BYTES))
+    if list(signatures) != sorted(set(signatures)):
+        raise Flaw("the signatures are not in order, or one is there twice")
+    return signatures
 
 
 def _base64(text: str) -> bytes:
