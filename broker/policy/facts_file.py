@@ -63,6 +63,37 @@ def read_facts(text: str) -> Facts:
     return NO_FACTS.joined(found)
 
 
+def read_operation(value: object) -> Circle:
+    """One operation in the form that the file has it in, for example a confidential one. Raises UsageError, saying what is wrong."""
+    try:
+        found = _circle(value, "operation")
+        operation_json(found)
+    except UsageError as error:
+        raise UsageError(str(error).removeprefix(f"{FACTS_FILE}: "), advice=error.advice) from error
+    except OverflowError as error:
+        raise UsageError("a date of the operation is outside the years 1 to 9999 in UTC", advice="write 2026-01-01T00:00:00Z") from error
+    if len(found.members) > FACT_LIMIT:
+        raise UsageError(f"{found.id} has over {FACT_LIMIT:,} members", advice="name a community of the directory instead")
+    return found
+
+
+def operation_json(operation: Circle) -> dict[str, Any]:
+    """The inverse of :func:`read_operation`: the same operation always gives the same value. Dates in UTC; what is open is left out."""
+    members = {agency: _dates(own, since=0) for agency, own in sorted(operation.members.items())}
+    named = {"id": operation.id, "title": operation.title, "basis": operation.basis}
+    return {**named, **_dates(operation.span), "members": members}
+
+
+def _dates(span: Span, since: int | None = None) -> dict[str, str]:
+    dates = {} if span.from_ms == since else {"from": _written(span.from_ms)}
+    return dates if span.until_ms is None else {**dates, "until": _written(span.until_ms)}
+
+
+def _written(at_ms: int) -> str:
+    found = _EPOCH + timedelta(milliseconds=at_ms)
+    return found.replace(tzinfo=None).isoformat(timespec="milliseconds" if at_ms % 1000 else "seconds") + "Z"
+
+
 def _agreement(value: Any) -> Agreement:
     limits = ("countries", "agencies", "communities", "kinds", "families", "purposes", "chapters")
     values = _object(value, "an agreement", ("id", "title", "basis", "from", "until", *limits, "personal", "assurance"))
