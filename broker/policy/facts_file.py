@@ -141,7 +141,7 @@ def _object(value: Any, where: str, known: tuple[str, ...] | None) -> dict[str, 
         raise UsageError(f"{FACTS_FILE}: {where} is no object", advice=_ADVICE)
     values = cast("dict[str, Any]", value)
     if known is not None and (odd := sorted(values.keys() - set(known))):
-        raise UsageError(f"{FACTS_FILE}: {where} has `{ascii(odd[0])[1:40]}`", advice=f"use {', '.join(known)}")
+        raise UsageError(f"{FACTS_FILE}: {where} has `{_quoted(odd[0])}`", advice=f"use {', '.join(known)}")
     return values
 
 
@@ -170,7 +170,7 @@ def _names(values: Mapping[str, Any], name: str, where: str, form: re.Pattern[st
     found = _texts(values, name, where)
     for each in found:
         if not form.fullmatch(each):
-            raise UsageError(f"{FACTS_FILE}: `{ascii(each)[1:40]}` is none of the {name} that {where} could name", advice=_ADVICE)
+            raise UsageError(f"{FACTS_FILE}: `{_quoted(each)}` is none of the {name} that {where} could name", advice=_ADVICE)
     return frozenset(found)
 
 
@@ -197,7 +197,12 @@ def _date(value: Any, where: str) -> int:
     try:
         found = datetime.fromisoformat(value)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{FACTS_FILE}: `{ascii(value)[1:40]}` of {where} is no date", advice="write 2026-01-01T00:00:00Z") from error
+        raise UsageError(f"{FACTS_FILE}: `{_quoted(value)}` of {where} is no date", advice="write 2026-01-01T00:00:00Z") from error
     if found.tzinfo is None:
         raise UsageError(f"{FACTS_FILE}: `{value}` of {where} has no time zone", advice="write 2026-01-01T00:00:00Z: UTC")
     return (found - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _quoted(value: object) -> str:
+    """What somebody wrote, in ASCII and not too long, to be put between quotation marks."""
+    return (ascii(value)[1:-1] if isinstance(value, str) else ascii(value))[:40]
