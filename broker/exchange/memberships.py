@@ -115,7 +115,7 @@ def not_shown(message: Message, bundle: Bundle | None, directory: Directory) -> 
     knows whom it reaches: those whom receipts named."""
     public = public_names(bundle, directory) if bundle else frozenset[str]()
     hidden = [] if message.family == RECALL_FAMILY else sorted(set(message.audience.communities) - public)
-    text = "is no public community: its members, if it has any, are not shown, and are not withdrawn where they are listed so"
+    text = "is no public community: who belongs to it is not shown; who is listed with nothing, or as withdrawn, may be a member and get it"
     return tuple(Finding("INFO", "MEMBERS_NOT_SHOWN", "header.audience.communities", f"{name} {text}") for name in hidden)
 
 
