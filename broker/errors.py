@@ -115,6 +115,7 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "BAD_REPLY": (2, "ask the operator for the reply to your own request, and take it unaltered"),
     "DIRECTORY_BEHIND": (2, "wait until this side has read the directory further: the bundle is judged again then, by itself"),
     "TOO_FEW_OFFICERS": (2, "have officers of two different active agencies sign it: `broker policy sign`, `broker agency approve`"),
+    "NAME_TAKEN": (2, "choose a name that no community, agreement, operation or regime has: `broker agency list`, `broker operation list`"),
     "OTHER_SUSPENSION": (2, "propose it anew, and have it approved anew: `broker agency reinstate AGENCY --propose`"),
     "BAD_READMISSION": (2, "take the file that `broker agency reinstate AGENCY --propose` made, unaltered"),
     "BAD_SIGNATURE": (3, "the signature does not fit these bytes, this exchange and this environment: sign again, alter nothing"),

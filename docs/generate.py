@@ -154,7 +154,8 @@ def codes_page() -> str:
     lines += [
         "\nA **finding** is a remark on a message that was accepted: it is delivered, and its receipt says what it lacks. Besides these,",
         "the exchange notes `LATE`, `EXPIRED` and `REVISION_GAP`, and `DELIVERED_LATER` in a receipt that names recipients besides those",
-        "of the first one. By what identifiers and codes are judged: see",
+        "of the first one. A dry run notes `MEMBERS_NOT_SHOWN` where an audience names a community that may be a confidential operation.",
+        "By what identifiers and codes are judged: see",
         "[identifiers.md](identifiers.md).\n",
         "| code | severity | meaning |\n| --- | --- | --- |",
     ]

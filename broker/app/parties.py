@@ -192,8 +192,8 @@ class Operator:
             await transport.close()
 
     def knowledge(self, transport: Transport) -> Knowledge:
-        """What the operator's services read of the public topics, and the code lists."""
-        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), self._codelists)
+        """What the operator's services read of the public topics and of the confidential operations, and the code lists."""
+        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), self._codelists, confidential=True)
 
     def relay(self, transport: Transport, member: str) -> RelayWorker:
         """A relay worker; ``member`` is a name that it keeps over restarts."""

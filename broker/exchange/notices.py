@@ -1,4 +1,4 @@
-"""What the registrar announces on public topics beside the directory: policy bundles and schemas, as signed notes.
+"""What the registrar announces beside the directory: policy bundles, schemas, confidential operations, as signed notes.
 
 A notice that does not verify is no notice: the reader keeps the last good one and says so.
 """
@@ -17,6 +17,8 @@ POLICY_TYPE: Final = "application/vnd.broker.policy+json;v=1"
 BUNDLE_TYPE: Final = "application/vnd.broker.policy.bundle+json;v=1"
 """A bundle file that officers signed, carried by the registrar; POLICY_TYPE is the bundle that an exchange is made with."""
 SCHEMA_TYPE: Final = "application/vnd.broker.schema+json;v=1"
+OPERATION_TYPE: Final = "application/vnd.broker.operation+json;v=1"
+"""A confidential operation (:mod:`broker.exchange.memberships`), which only the operator's services and auditors read."""
 NOTICE_LIMIT: Final = 4 << 20
 """Largest notice in bytes."""
 

@@ -11,6 +11,7 @@ from broker.exchange.verify import Roots, is_signed
 from broker.families.codelists import NO_LISTS, CodeLists
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
+from broker.policy.facts import NO_FACTS, Facts
 from broker.policy.model import Member
 from broker.schema.catalogue import Catalogue, Section
 from broker.trust.directory import Directory
@@ -23,7 +24,8 @@ class Rules:
 
     ``aad`` is the COSE external_aad of this exchange and environment (RFC 9052 section 4.3): a message of a test or exercise
     never verifies in production. ``roots`` begins empty in every view: no verdict outlives the directory it was reached under.
-    ``deciding`` (16 bytes) is equal in two views where policy decides alike: the same bundle, and the same members as it sees them.
+    ``deciding`` (16 bytes) is equal in two views where policy decides alike: the same bundle, the same members as it sees them, and the
+    same confidential operations, which only the operator's services know.
     """
 
     exchange_id: str
@@ -37,10 +39,12 @@ class Rules:
     roots: Roots = field(default_factory=Roots, init=False, compare=False, repr=False)
 
     @classmethod
-    def of(cls, directory: Directory, catalogue: Catalogue, policy_version: int, codelists: CodeLists = NO_LISTS) -> Rules:
-        """The view for the exchange that the directory is pinned to."""
+    def of(
+        cls, directory: Directory, catalogue: Catalogue, policy_version: int, codelists: CodeLists = NO_LISTS, hidden: Facts = NO_FACTS
+    ) -> Rules:  # fmt: skip
+        """The view for the exchange that the directory is pinned to. ``hidden``: confidential operations, where they are known."""
         exchange_id, environment = directory.exchange_id, directory.environment
-        aad, deciding = cose.context(exchange_id, environment), deciding_digest(directory, policy_version)
+        aad, deciding = cose.context(exchange_id, environment), deciding_digest(directory, policy_version, hidden)
         return cls(exchange_id, environment, directory, catalogue, aad, policy_version, codelists, deciding)
 
     def signed_by(self, statement: cose.Sign1, signed: bytes, key: VerifyKey) -> bool:
@@ -77,12 +81,17 @@ def members_of(directory: Directory) -> dict[str, Member]:
     }
 
 
-def deciding_digest(directory: Directory, policy_version: int) -> bytes:
+def deciding_digest(directory: Directory, policy_version: int, hidden: Facts = NO_FACTS) -> bytes:
     """What decisions depend on besides the message and the time, as 16 bytes: keys come and go, and nothing has to be decided again."""
     members = [[m.agency, m.country, m.kind, sorted(m.communities), m.suspended] for _, m in sorted(members_of(directory).items())]
-    return hashlib.sha256(json.dumps([policy_version, members]).encode()).digest()[:16]
+    operations = [
+        [each.id, each.span.dates, sorted((agency, span.dates) for agency, span in each.members.items())] for each in hidden.operations
+    ]  # fmt: skip
+    # Without confidential operations it is what it was before there could be any: a new program decides nothing again.
+    content = [policy_version, members, *([operations] if operations else [])]
+    return hashlib.sha256(json.dumps(content).encode()).digest()[:16]
 
 
-def decider_of(bundle: Bundle, directory: Directory) -> Decider:
-    """Decisions under this bundle for this directory's agencies."""
-    return Decider(bundle, members_of(directory))
+def decider_of(bundle: Bundle, directory: Directory, hidden: Facts = NO_FACTS) -> Decider:
+    """Decisions under this bundle for this directory's agencies, and with these confidential operations besides the bundle's own."""
+    return Decider(bundle, members_of(directory), facts=bundle.facts.joined(hidden))

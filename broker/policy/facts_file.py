@@ -63,6 +63,37 @@ def read_facts(text: str) -> Facts:
     return NO_FACTS.joined(found)
 
 
+def read_operation(value: object) -> Circle:
+    """One operation in the form that the file has it in, for example a confidential one. Raises UsageError, saying what is wrong."""
+    try:
+        found = _circle(value, "operation")
+        operation_json(found)
+    except UsageError as error:
+        raise UsageError(str(error).removeprefix(f"{FACTS_FILE}: "), advice=error.advice) from error
+    except OverflowError as error:
+        raise UsageError("a date of the operation is outside the years 1 to 9999 in UTC", advice="write 2026-01-01T00:00:00Z") from error
+    if len(found.members) > FACT_LIMIT:
+        raise UsageError(f"{found.id} has over {FACT_LIMIT:,} members", advice="name a community of the directory instead")
+    return found
+
+
+def operation_json(operation: Circle) -> dict[str, Any]:
+    """The inverse of :func:`read_operation`: the same operation always gives the same value. Dates in UTC; what is open is left out."""
+    members = {agency: _dates(own, since=0) for agency, own in sorted(operation.members.items())}
+    named = {"id": operation.id, "title": operation.title, "basis": operation.basis}
+    return {**named, **_dates(operation.span), "members": members}
+
+
+def _dates(span: Span, since: int | None = None) -> dict[str, str]:
+    dates = {} if span.from_ms == since else {"from": _written(span.from_ms)}
+    return dates if span.until_ms is None else {**dates, "until": _written(span.until_ms)}
+
+
+def _written(at_ms: int) -> str:
+    found = _EPOCH + timedelta(milliseconds=at_ms)
+    return found.replace(tzinfo=None).isoformat(timespec="milliseconds" if at_ms % 1000 else "seconds") + "Z"
+
+
 def _agreement(value: Any) -> Agreement:
     limits = ("countries", "agencies", "communities", "kinds", "families", "purposes", "chapters")
     values = _object(value, "an agreement", ("id", "title", "basis", "from", "until", *limits, "personal", "assurance"))
@@ -110,7 +141,7 @@ def _object(value: Any, where: str, known: tuple[str, ...] | None) -> dict[str, 
         raise UsageError(f"{FACTS_FILE}: {where} is no object", advice=_ADVICE)
     values = cast("dict[str, Any]", value)
     if known is not None and (odd := sorted(values.keys() - set(known))):
-        raise UsageError(f"{FACTS_FILE}: {where} has `{ascii(odd[0])[1:40]}`", advice=f"use {', '.join(known)}")
+        raise UsageError(f"{FACTS_FILE}: {where} has `{_quoted(odd[0])}`", advice=f"use {', '.join(known)}")
     return values
 
 
@@ -139,7 +170,7 @@ def _names(values: Mapping[str, Any], name: str, where: str, form: re.Pattern[st
     found = _texts(values, name, where)
     for each in found:
         if not form.fullmatch(each):
-            raise UsageError(f"{FACTS_FILE}: `{ascii(each)[1:40]}` is none of the {name} that {where} could name", advice=_ADVICE)
+            raise UsageError(f"{FACTS_FILE}: `{_quoted(each)}` is none of the {name} that {where} could name", advice=_ADVICE)
     return frozenset(found)
 
 
@@ -166,7 +197,12 @@ def _date(value: Any, where: str) -> int:
     try:
         found = datetime.fromisoformat(value)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{FACTS_FILE}: `{ascii(value)[1:40]}` of {where} is no date", advice="write 2026-01-01T00:00:00Z") from error
+        raise UsageError(f"{FACTS_FILE}: `{_quoted(value)}` of {where} is no date", advice="write 2026-01-01T00:00:00Z") from error
     if found.tzinfo is None:
         raise UsageError(f"{FACTS_FILE}: `{value}` of {where} has no time zone", advice="write 2026-01-01T00:00:00Z: UTC")
     return (found - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _quoted(value: object) -> str:
+    """What somebody wrote, in ASCII and not too long, to be put between quotation marks."""
+    return (ascii(value)[1:-1] if isinstance(value, str) else ascii(value))[:40]

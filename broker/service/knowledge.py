@@ -1,5 +1,5 @@
-"""What a process knows of the exchange: directory, policy, schemas, read from the public topics and followed while it lives; and
-the operator's code lists, which are looked at again every few seconds.
+"""What a process knows of the exchange: directory, policy, schemas, read from the public topics and followed while it lives; the
+confidential operations, where it may read them; and the operator's code lists, which are looked at again every few seconds.
 
 Everything read is signed and checked against the registrar's key that this home pins. A bad entry is logged and ignored:
 the last good view stays. Nobody works before the topics were read to their ends.
@@ -17,12 +17,15 @@ import structlog
 
 from broker.errors import ExchangeUnreachable, Finding, Refusal, UsageError
 from broker.exchange import notices
+from broker.exchange.memberships import Memberships, not_shown
 from broker.exchange.policy_chain import PolicyChain
 from broker.exchange.rules import Rules, decider_of, deciding_digest
-from broker.exchange.topology import DIRECTORY, POLICY, SCHEMAS
+from broker.exchange.topology import DIRECTORY, MEMBERSHIPS, POLICY, SCHEMAS
 from broker.families.codelists import NO_LISTS, CodeLists
+from broker.families.message import Message
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
+from broker.policy.facts import Facts
 from broker.ports import CodeListSource, Inlet, Record, Source, Transport
 from broker.schema.catalogue import Catalogue, Section
 from broker.trust.directory import Directory
@@ -59,9 +62,11 @@ class Knowledge:
         codelists: CodeListSource | None = None,
         *,
         writing: Mapping[tuple[str, str], int] | None = None,
+        confidential: bool = False,
     ) -> None:
         """``shipped`` are the schemas of this program, by family, section and version; ``writing`` chooses the versions that a
-        publisher writes, by family and section."""
+        publisher writes, by family and section. ``confidential``: read ``exchange.memberships`` too, for which only the operator's
+        services have the right; decisions then know of its operations."""
         self._transport = transport
         registrar = VerifyKey.from_spki(pin.registrar_spki)
         if isinstance(registrar, Refusal):
@@ -70,6 +75,8 @@ class Knowledge:
         self._directory = Directory.trusting(pin.registrar_spki, pin.exchange_id, pin.environment)
         self._catalogue = Catalogue.from_texts(shipped).writing(writing or {})
         self.policy = PolicyChain()
+        self.memberships = Memberships(registrar, notices.context(pin.exchange_id, pin.environment))
+        self._sources: tuple[Source, ...] = (*_SOURCES, (MEMBERSHIPS, 0)) if confidential else _SOURCES
         self._early: list[Record] = []
         self._inlet: Inlet | None = None
         self._decider: Decider | None = None
@@ -113,7 +120,7 @@ class Knowledge:
         """Read the public topics to their ends. Raises ExchangeUnreachable, and UsageError where there is no exchange."""
         await self._look_at_lists()
         self._inlet = await self._transport.inlet()
-        await self._inlet.assign(dict.fromkeys(_SOURCES, "beginning"))
+        await self._inlet.assign(dict.fromkeys(self._sources, "beginning"))
         ends = await self._inlet.ends()
         while any(self._inlet.position(source) < end for source, end in ends.items()):
             await self._take(await self._inlet.poll(max_records=_BATCH, timeout=0.5))
@@ -169,6 +176,10 @@ class Knowledge:
         untold, self._untold = tuple(self._untold), []
         return untold
 
+    def not_shown(self, message: Message) -> tuple[Finding, ...]:
+        """What a dry run says of the communities of a message's audience whose members are not public."""
+        return not_shown(message, self.policy.bundle, self._directory)
+
     async def close(self) -> None:
         """Stop reading."""
         inlet, self._inlet = self._inlet, None
@@ -206,6 +217,8 @@ class Knowledge:
                     changed |= self._take_entry(record.key, record.value)
                 elif record.topic == POLICY:
                     changed |= await self._take_bundle(record)
+                elif record.topic == MEMBERSHIPS:
+                    changed |= self._take_operation(record.value)
                 else:
                     changed |= self._take_schema(record.value)
             if changed:
@@ -245,6 +258,14 @@ class Knowledge:
             changed |= await self._take_bundle(record)
         return changed
 
+    def _take_operation(self, value: bytes) -> bool:
+        applied = self.memberships.applied(value)
+        if isinstance(applied, Refusal):
+            return self._ignore("confidential operation", applied)
+        changed = applied is not self.memberships
+        self.memberships = applied
+        return changed
+
     def _take_schema(self, value: bytes) -> bool:
         payload = notices.read_notice(value, notices.SCHEMA_TYPE, self._registrar, self.rules.aad)
         if isinstance(payload, Refusal):
@@ -270,18 +291,20 @@ class Knowledge:
 
     async def _renew(self) -> None:
         """The view of now, whole: rules and decider change together."""
-        bundle, deciding = self.policy.bundle, deciding_digest(self._directory, self.policy.version)
+        bundle = self.policy.bundle
+        hidden = self.memberships.facts(bundle, self._directory)
+        deciding = deciding_digest(self._directory, self.policy.version, hidden)
         if bundle is not None and (self._decider is None or deciding != self.rules.deciding):
             former = self._decider if self.policy.version != self.rules.policy_version else None
-            self._decider = await asyncio.to_thread(_decider, bundle, self._directory, former)
-        self.rules = Rules.of(self._directory, self._catalogue, self.policy.version, self._codelists)
+            self._decider = await asyncio.to_thread(_decider, bundle, self._directory, hidden, former)
+        self.rules = Rules.of(self._directory, self._catalogue, self.policy.version, self._codelists, hidden)
         self._change.set()
         self._change = asyncio.Event()
 
 
-def _decider(bundle: Bundle, directory: Directory, former: Decider | None) -> Decider:
+def _decider(bundle: Bundle, directory: Directory, hidden: Facts, former: Decider | None) -> Decider:
     """The decider of these; after a change of rules it has decided already what ``former`` was asked last."""
-    decider = decider_of(bundle, directory)
+    decider = decider_of(bundle, directory, hidden)
     if former is not None:
         decider.warm(former)
     return decider

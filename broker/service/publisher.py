@@ -202,8 +202,8 @@ class Publisher:
 
     def findings(self, message: Message) -> tuple[Finding, ...]:
         """What would be remarked on a message, without sending it; the first answer of a run begins with remarks on the code lists
-        themselves. Raises RefusedError."""
-        return self._remarked(self._encoded(message)).findings
+        themselves, the last say which members are not shown. Raises RefusedError."""
+        return (*self._remarked(self._encoded(message)).findings, *self.knowledge.not_shown(message))
 
     def acknowledged(self, subject: str) -> bool:
         """Whether the acknowledgement of this subject was published through this store: it is stored, and sent until it is answered."""

@@ -17,9 +17,11 @@ import structlog
 from broker import ids
 from broker.errors import BrokerError, Refusal, RefusedError, UsageError
 from broker.exchange import notices
+from broker.exchange.memberships import Memberships, Operation, public_names
 from broker.exchange.policy_chain import PolicyChain, widening_of
 from broker.exchange.topology import (
     DIRECTORY,
+    MEMBERSHIPS,
     POLICY,
     RELAY,
     SCHEMAS,
@@ -33,6 +35,7 @@ from broker.exchange.topology import (
 )  # fmt: skip
 from broker.policy.bundle import Bundle, bundle_record
 from broker.policy.bundle_file import BundleFile
+from broker.policy.facts import Circle
 from broker.ports import Admin, Clock, Inlet, Outgoing, Outlet, Record, Signer, Source, Transport
 from broker.schema.catalogue import Catalogue, Section
 from broker.service.knowledge import Pin
@@ -51,7 +54,7 @@ from broker.trust.keys import VerifyKey
 from broker.trust.officers import approved, entitled
 from broker.trust.readmission import Readmission, other_suspension
 
-_SOURCES: Final[tuple[Source, ...]] = ((DIRECTORY, 0), (POLICY, 0), (SCHEMAS, 0))
+_SOURCES: Final[tuple[Source, ...]] = ((DIRECTORY, 0), (POLICY, 0), (SCHEMAS, 0), (MEMBERSHIPS, 0))
 TOLD_S: Final = 1.0
 """Within this, whoever reads in the ordinary way has asked Kafka again and was told that it may not: clients wait half a second."""
 _log = structlog.get_logger("registrar")
@@ -78,6 +81,7 @@ class Registrar:
         self._unread: dict[Source, list[Record]] = {source: [] for source in _SOURCES}
         self._catalogue = Catalogue(())
         self._policy = PolicyChain()
+        self._memberships: Memberships | None = None
         self._inlet: Inlet | None = None
         self._outlet: Outlet | None = None
 
@@ -110,11 +114,14 @@ class Registrar:
     async def admit(
         self, request: Request, *, communities: Sequence[str], bootstrap: str, ca_pem: str, issue: Issue, quota: Quota | None = None
     ) -> Admission:
-        """Admit an agency, or finish admitting it. Raises UsageError where the id is another holder's."""
+        """Admit an agency, or finish admitting it. Raises UsageError where the id is another holder's, RefusedError (NAME_TAKEN) where
+        a community has the name of a confidential operation, which would make it public."""
         names = tuple(sorted({ids.community_id(name) for name in communities}))
         directory = await self._read_directory()
         if directory.exchange is None:
             raise UsageError("the exchange is not created yet", advice="run `broker up` once, then admit agencies")
+        if hidden := sorted(set(names).intersection((await self._read_memberships()).operations)):
+            raise RefusedError(Refusal("NAME_TAKEN", f"{hidden[0]} is the name of a confidential operation"))
         known = directory.agency(request.agency)
         if known is not None and known.master_spki != request.master_spki:
             raise UsageError(
@@ -289,6 +296,40 @@ class Registrar:
                 known = self._catalogue.announced(Section.from_text(*name, text))
                 self._catalogue = self._catalogue if isinstance(known, Refusal) else known
         return self._catalogue
+
+    async def operate(self, circle: Circle) -> Operation:
+        """Announce a confidential operation, or its next version, to the relays; nothing is written where it says nothing new.
+
+        Raises RefusedError (NAME_TAKEN) where its name is public, UsageError where a member of it is no member of the exchange.
+        """
+        directory, bundle = await self._read_directory(), (await self._read_policy()).bundle
+        if bundle is None:
+            raise UsageError("the exchange is not created yet", advice="run `broker up` once")
+        if circle.id in public_names(bundle, directory):
+            raise RefusedError(
+                Refusal("NAME_TAKEN", f"{circle.id} is the name of a community, an agreement or an operation that is public")
+            )
+        for agency in circle.members:
+            _member(directory, agency)
+        memberships = await self._read_memberships()
+        operation = memberships.next(circle)
+        if operation != memberships.operations.get(circle.id):
+            await self._notice(MEMBERSHIPS, operation.key, notices.OPERATION_TYPE, operation.payload)
+            _log.info("confidential operation announced", operation=operation.id, version=operation.version)
+        return operation
+
+    async def _read_memberships(self) -> Memberships:
+        """The confidential operations as the topic has them now. What readers ignore does not count."""
+        registrar = VerifyKey.from_spki(self._pin.registrar_spki)
+        if isinstance(registrar, Refusal):
+            raise UsageError(f"the registrar's key in this home cannot be used: {registrar.reason}", advice=registrar.advice)
+        known = self._memberships or Memberships(registrar, notices.context(self._pin.exchange_id, self._pin.environment))
+        for record in await self._read((MEMBERSHIPS, 0)):
+            if record.value is not None:
+                applied = known.applied(record.value)
+                known = known if isinstance(applied, Refusal) else applied
+        self._memberships = known
+        return known
 
     async def _notice(self, topic: str, key: bytes, content_type: str, payload: bytes) -> None:
         aad = notices.context(self._pin.exchange_id, self._pin.environment)
