@@ -117,6 +117,8 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "TOO_FEW_OFFICERS": (2, "have officers of two different active agencies sign it: `broker policy sign`, `broker agency approve`"),
     "NAME_TAKEN": (2, "choose a name that no community, agreement, operation or regime has: `broker agency list`, `broker operation list`"),
     "OTHER_SUSPENSION": (2, "propose it anew, and have it approved anew: `broker agency reinstate AGENCY --propose`"),
+    "BAD_OPENING": (2, "take the file that `broker emergency propose` made, unaltered"),
+    "OPENING_TOO_LONG": (2, "make a new statement: an opening lasts a day at the most, from when it is carried"),
     "BAD_READMISSION": (2, "take the file that `broker agency reinstate AGENCY --propose` made, unaltered"),
     "BAD_SIGNATURE": (3, "the signature does not fit these bytes, this exchange and this environment: sign again, alter nothing"),
     "WRONG_ENVIRONMENT": (3, "the message was signed for another environment: publish it with the right --environment"),

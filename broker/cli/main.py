@@ -30,8 +30,8 @@ _COMMANDS: Final = {
     "demo": "demo:demo", "up": "exchange:up", "relay": "exchange:relay", "status": "exchange:status", "agency": "agency:app",
     "publish": "messages:publish", "subscribe": "messages:subscribe", "recall": "recall:app", "trace": "recall:trace",
     "licence": "register:licence", "alert": "register:alert", "register": "register:app", "duties": "duties:duties",
-    "policy": "policy:app", "operation": "operation:app", "quarantine": "quarantine:app", "inspect": "inspect:inspect",
-    "schema": "schema:app",
+    "policy": "policy:app", "operation": "operation:app", "emergency": "emergency:app", "quarantine": "quarantine:app",
+    "inspect": "inspect:inspect", "schema": "schema:app",
 }  # fmt: skip
 """Each command's module and name there, below this package."""
 for _name, _place in _COMMANDS.items():

@@ -40,7 +40,7 @@ from broker.envelope.receipt import Receipt
 from broker.envelope.section import body_of
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate_parcel
-from broker.exchange.consent import lapsed
+from broker.exchange.consent import adopted, lapsed
 from broker.exchange.decide import labels_of
 from broker.exchange.recall import word_owed
 from broker.exchange.records import Outgoing, Record
@@ -75,7 +75,7 @@ def is_later(answer: Receipt) -> bool:
 class Owed:
     """What one subject's last parcel is owed: deliveries to make, and the subject's state with them, both perhaps as it was.
 
-    ``record`` is the parcel as it was found in its outbox, as far as that is known.
+    ``record`` is the parcel as it was found in its outbox, as far as that is known; ``remarks`` are for its owner.
     """
 
     authentic: Authentic
@@ -83,6 +83,7 @@ class Owed:
     releases: tuple[Release, ...]
     admitted_ms: int
     state: SubjectState
+    remarks: tuple[Finding, ...] = ()
 
 
 def begun(shard: ShardState, deciding: bytes, now_ms: int) -> Outgoing | None:
@@ -136,6 +137,7 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     if authentic is None or audience is None:
         return None
     header = authentic.header
+    known = adopted(known, rules.openings, header.subject, now_ms)
     labels = labels_of(header, audience, known.consents)
     distribution = decider.distribute(labels, now_ms)
     known = _without(known, header, lapsed(known, distribution, now_ms), now_ms)
@@ -146,7 +148,9 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     admitted, offset = (before.admitted_ms, before.offset) if before else (record.timestamp_ms, UNKNOWN_OFFSET)
     state = _with(known, header, releases, admitted, offset, distribution.until_ms)
     lay = replace(record, topic=ids.outbox(header.originator), partition=0, offset=offset)
-    return Owed(authentic, lay, releases, admitted, state)
+    sent = {release.agency for release in releases if release.given}
+    opened = [each.remark for each in rules.openings.of(header.subject, now_ms) if each.opening.agency in sent]
+    return Owed(authentic, lay, releases, admitted, state, tuple(opened))
 
 
 def _has_come(known: SubjectState, now_ms: int) -> bool:

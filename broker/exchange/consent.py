@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from broker.errors import Finding
 from broker.exchange.admit import AUDIENCE, CORE, Authentic, open_section
+from broker.exchange.openings import Openings
 from broker.exchange.shard import ShardState, SubjectState
 from broker.families.consent_reply import GRANTING
 from broker.policy.model import Consent, Distribution
@@ -50,6 +51,12 @@ def take_consent(shard: ShardState, authentic: Authentic, now_ms: int) -> tuple[
         return (Finding("WARN", "NOTHING_CONSENTED", "core.recipients", reason),)
     shard.accept(subject, replace(known, consents=kept, decided=replace(known.decided, until_ms=now_ms)))
     return ()
+
+
+def adopted(known: SubjectState, openings: Openings, subject: str, now_ms: int) -> SubjectState:
+    """The subject with what was opened of it in an emergency; itself where nothing is new."""
+    new = [each.consent for each in openings.of(subject, now_ms) if each.consent not in known.consents] if openings.known else []
+    return replace(known, consents=(*known.consents, *new)) if new else known
 
 
 def _consent(agency: str, core: Mapping[str, Any], now_ms: int) -> Consent:

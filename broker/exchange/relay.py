@@ -25,7 +25,7 @@ from broker.envelope.parcel import read_parcel
 from broker.errors import Finding, Refusal
 from broker.exchange import catch_up, sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, knows_schemas, open_section
-from broker.exchange.consent import take_consent
+from broker.exchange.consent import adopted, take_consent
 from broker.exchange.content import check_content, timely
 from broker.exchange.decide import labels_of
 from broker.exchange.lifecycle import next_state, successor
@@ -180,7 +180,9 @@ class Batch:
             self.shard.accept(subject, owed.state)
         if owed.releases:
             self.tally.late += len(owed.releases)
-            self._answer(owed.record, owed.authentic, None, now_ms, owed.releases, (catch_up.LATER,), b"+%d" % self.shard.sweep.number)
+            self._answer(
+                owed.record, owed.authentic, None, now_ms, owed.releases, (catch_up.LATER, *owed.remarks), b"+%d" % self.shard.sweep.number
+            )
 
     @property
     def wanted(self) -> list[tuple[str, int, int]]:
@@ -338,6 +340,7 @@ class Batch:
         """Ask policy: may it be published, and who gets which sections. Holders are reached besides (:mod:`broker.exchange.recall`)."""
         header = authentic.header
         known = self.shard.subjects.get(header.subject)
+        known = known and adopted(known, self.rules.openings, header.subject, now_ms)
         labels = labels_of(header, open_section(authentic, AUDIENCE), known.consents if known else ())
         verdict = self.decider.may_publish(labels, now_ms)
         if not verdict.allowed:

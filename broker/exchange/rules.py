@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 
 from broker.envelope import cose
+from broker.exchange.openings import NO_OPENINGS, Openings
 from broker.exchange.verify import Roots, is_signed
 from broker.families.codelists import NO_LISTS, CodeLists
 from broker.policy.bundle import Bundle
@@ -36,16 +37,19 @@ class Rules:
     policy_version: int
     codelists: CodeLists = NO_LISTS
     deciding: bytes = b""
+    openings: Openings = NO_OPENINGS
     roots: Roots = field(default_factory=Roots, init=False, compare=False, repr=False)
 
     @classmethod
     def of(
-        cls, directory: Directory, catalogue: Catalogue, policy_version: int, codelists: CodeLists = NO_LISTS, hidden: Facts = NO_FACTS
+        cls, directory: Directory, catalogue: Catalogue, policy_version: int, codelists: CodeLists = NO_LISTS, hidden: Facts = NO_FACTS,
+        openings: Openings = NO_OPENINGS,
     ) -> Rules:  # fmt: skip
-        """The view for the exchange that the directory is pinned to. ``hidden``: confidential operations, where they are known."""
+        """The view for the exchange that the directory is pinned to. ``hidden``: confidential operations, ``openings``: those of
+        emergencies, where they are known."""
         exchange_id, environment = directory.exchange_id, directory.environment
-        aad, deciding = cose.context(exchange_id, environment), deciding_digest(directory, policy_version, hidden)
-        return cls(exchange_id, environment, directory, catalogue, aad, policy_version, codelists, deciding)
+        aad, deciding = cose.context(exchange_id, environment), deciding_digest(directory, policy_version, hidden, openings.digest)
+        return cls(exchange_id, environment, directory, catalogue, aad, policy_version, codelists, deciding, openings)
 
     def signed_by(self, statement: cose.Sign1, signed: bytes, key: VerifyKey) -> bool:
         """Whether this key signed the statement for this exchange and environment; ``signed`` is its Sig_structure."""
@@ -81,14 +85,14 @@ def members_of(directory: Directory) -> dict[str, Member]:
     }
 
 
-def deciding_digest(directory: Directory, policy_version: int, hidden: Facts = NO_FACTS) -> bytes:
+def deciding_digest(directory: Directory, policy_version: int, hidden: Facts = NO_FACTS, opened: bytes = b"") -> bytes:
     """What decisions depend on besides the message and the time, as 16 bytes: keys come and go, and nothing has to be decided again."""
     members = [[m.agency, m.country, m.kind, sorted(m.communities), m.suspended] for _, m in sorted(members_of(directory).items())]
     operations = [
         [each.id, each.span.dates, sorted((agency, span.dates) for agency, span in each.members.items())] for each in hidden.operations
     ]  # fmt: skip
     # Without confidential operations it is what it was before there could be any: a new program decides nothing again.
-    content = [policy_version, members, *([operations] if operations else [])]
+    content = [policy_version, members, *([operations] if operations else []), *([opened.hex()] if opened else [])]
     return hashlib.sha256(json.dumps(content).encode()).digest()[:16]
 
 

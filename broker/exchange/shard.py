@@ -16,8 +16,8 @@ key                               value (deterministic CBOR)
 ``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
 that is not known; former holders were given an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until] as
 :class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them; a consent is
-[agency, [section, ...], from, until, evidential], and without any the list is left out. Rows that end before these are read too: where
-nobody was told, all former holders are untold.
+[agency, [section, ...], from, until, evidential, emergency], and without any the list is left out. Rows that end before these are read
+too: where nobody was told, all former holders are untold.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers and :data:`ANSWERS_BYTES` of them, beyond which the stream that rested longest
@@ -420,7 +420,9 @@ def _untold(row: list[Any]) -> tuple[str, ...]:
 
 def _consents(row: list[Any]) -> tuple[Consent, ...]:
     """The owner's consents; rows of a subject without any, or of a relay that knew none, end before them."""
-    return tuple(Consent(each[0], tuple(each[1]), each[2], each[3], bool(each[4])) for each in row[8]) if len(row) > 8 else ()
+    return (
+        tuple(Consent(each[0], tuple(each[1]), each[2], each[3], bool(each[4]), bool(each[5])) for each in row[8]) if len(row) > 8 else ()
+    )
 
 
 def _decided(row: list[Any]) -> Decided | None:
@@ -443,7 +445,10 @@ def _portrait(item: object) -> list[Any]:
             known, former, untold = item.decided, list(item.former), list(item.untold)
             decided = [known.given, known.admitted_ms, known.offset, known.until_ms] if known else None
             row = [item.family, item.revision, item.leaf, list(item.recipients), item.state, former, decided, untold]
-            consents = [[each.agency, list(each.sections), each.from_ms, each.until_ms, int(each.evidential)] for each in item.consents]
+            consents = [
+                [each.agency, list(each.sections), each.from_ms, each.until_ms, int(each.evidential), int(each.emergency)]
+                for each in item.consents
+            ]
             return [*row, consents] if consents else row
         case Chain():
             return [item.counter, item.prev]

@@ -18,6 +18,7 @@ import structlog
 from broker.errors import ExchangeUnreachable, Finding, Refusal, UsageError
 from broker.exchange import notices
 from broker.exchange.memberships import Memberships, not_shown
+from broker.exchange.openings import KEY, NO_OPENINGS
 from broker.exchange.policy_chain import PolicyChain
 from broker.exchange.rules import Rules, decider_of, deciding_digest
 from broker.exchange.topology import DIRECTORY, MEMBERSHIPS, POLICY, SCHEMAS
@@ -77,6 +78,9 @@ class Knowledge:
         self.policy = PolicyChain()
         self.memberships = Memberships(registrar, notices.context(pin.exchange_id, pin.environment))
         self._sources: tuple[Source, ...] = (*_SOURCES, (MEMBERSHIPS, 0)) if confidential else _SOURCES
+        self.openings = NO_OPENINGS
+        self._carried: list[Record] = []
+        self._ready = False
         self._early: list[Record] = []
         self._inlet: Inlet | None = None
         self._decider: Decider | None = None
@@ -124,6 +128,9 @@ class Knowledge:
         ends = await self._inlet.ends()
         while any(self._inlet.position(source) < end for source, end in ends.items()):
             await self._take(await self._inlet.poll(max_records=_BATCH, timeout=0.5))
+        self._ready = True
+        if self._take_openings():
+            await self._renew()
         _ = self.shards, self.decider
         self.loaded = True
 
@@ -217,12 +224,15 @@ class Knowledge:
                     changed |= self._take_entry(record.key, record.value)
                 elif record.topic == POLICY:
                     changed |= await self._take_bundle(record)
+                elif record.topic == MEMBERSHIPS and (record.key or b"").startswith(KEY):
+                    self._carried.append(record)
                 elif record.topic == MEMBERSHIPS:
                     changed |= self._take_operation(record.value)
                 else:
                     changed |= self._take_schema(record.value)
             if changed:
                 await self._take_early()
+            if self._take_openings() or changed:
                 await self._renew()
         finally:
             self._taken.set()
@@ -257,6 +267,24 @@ class Knowledge:
         for record in early:
             changed |= await self._take_bundle(record)
         return changed
+
+    def _take_openings(self) -> bool:
+        """Judge the emergency openings that were carried; not before the topics were read to their ends, for who signed has to be known."""
+        if not self._ready:
+            return False
+        before, carried, self._carried = self.openings, self._carried, []
+        for record in carried:
+            after = self.openings.after_record(record.value or b"", record.timestamp_ms, self._directory, self.policy)
+            if isinstance(after, Refusal):
+                self._ignore("emergency opening", after)
+                continue
+            for name in sorted(after.known.keys() - self.openings.known.keys()):
+                opened = after.known[name]
+                _log.warning(
+                    "emergency opening", subject=opened.opening.subject, agency=opened.opening.agency, officers=list(opened.officers)
+                )
+            self.openings = after
+        return self.openings is not before
 
     def _take_operation(self, value: bytes) -> bool:
         applied = self.memberships.applied(value)
@@ -293,11 +321,11 @@ class Knowledge:
         """The view of now, whole: rules and decider change together."""
         bundle = self.policy.bundle
         hidden = self.memberships.facts(bundle, self._directory)
-        deciding = deciding_digest(self._directory, self.policy.version, hidden)
+        deciding = deciding_digest(self._directory, self.policy.version, hidden, self.openings.digest)
         if bundle is not None and (self._decider is None or deciding != self.rules.deciding):
             former = self._decider if self.policy.version != self.rules.policy_version else None
             self._decider = await asyncio.to_thread(_decider, bundle, self._directory, hidden, former)
-        self.rules = Rules.of(self._directory, self._catalogue, self.policy.version, self._codelists, hidden)
+        self.rules = Rules.of(self._directory, self._catalogue, self.policy.version, self._codelists, hidden, self.openings)
         self._change.set()
         self._change = asyncio.Event()
 

@@ -18,6 +18,7 @@ from broker import ids
 from broker.errors import BrokerError, Refusal, RefusedError, UsageError
 from broker.exchange import notices
 from broker.exchange.memberships import Memberships, Operation, public_names
+from broker.exchange.openings import KEY, OPENING_TYPE, judged
 from broker.exchange.policy_chain import PolicyChain, widening_of
 from broker.exchange.topology import (
     DIRECTORY,
@@ -52,6 +53,7 @@ from broker.trust.directory import (
 from broker.trust.enrolment import Reply, Request, reply_text, unsigned_reply
 from broker.trust.keys import VerifyKey
 from broker.trust.officers import approved, entitled
+from broker.trust.opening import Opening
 from broker.trust.readmission import Readmission, other_suspension
 
 _SOURCES: Final[tuple[Source, ...]] = ((DIRECTORY, 0), (POLICY, 0), (SCHEMAS, 0), (MEMBERSHIPS, 0))
@@ -317,6 +319,19 @@ class Registrar:
             await self._notice(MEMBERSHIPS, operation.key, notices.OPERATION_TYPE, operation.payload)
             _log.info("confidential operation announced", operation=operation.id, version=operation.version)
         return operation
+
+    async def open(self, file: Opening) -> tuple[str, ...]:
+        """Carry an emergency opening that officers signed to the relays; the agencies whose officers they are. Nothing is written where
+        it was carried before. Raises RefusedError with the step that it fails, UsageError where the agency is no active member."""
+        directory, chain = await self._read_directory(), await self._read_policy()
+        if _member(directory, file.agency).status != "active":
+            raise UsageError(f"{file.agency} is suspended", advice="nothing is opened to an agency that is suspended")
+        officers = judged(file, self._clock.now_ms(), directory, chain)
+        if isinstance(officers, Refusal):
+            raise RefusedError(officers)
+        await self._notice(MEMBERSHIPS, KEY + file.name.encode(), OPENING_TYPE, file.text())
+        _log.info("emergency opening carried", opening=file.name, subject=file.subject, agency=file.agency, officers=list(officers))
+        return officers
 
     async def _read_memberships(self) -> Memberships:
         """The confidential operations as the topic has them now. What readers ignore does not count."""
