@@ -19,6 +19,7 @@ from broker.cli.reading import ReadAhead
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.cli.stopping import stop_signal
 from broker.cli.trustfile import keep_trust
+from broker.cli.withholding import Purpose, Screening, checked_purpose
 from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt
 from broker.errors import Finding, Refusal, RefusedError, UsageError
@@ -269,11 +270,14 @@ async def subscribe(
     timeout: float | None = None,
     capture: Path | None = None,
     ack: Annotated[AckLevel | None, Parameter(negative="")] = None,
+    purpose: Purpose = None,
     common: Common = COMMON,
 ) -> int:
     """Print what is delivered to an agency, verified.
 
     Example: broker subscribe --as MY-CUSTOMS --from beginning --max 10 --timeout 5
+
+    Example: broker subscribe --as MY-CUSTOMS --from beginning --timeout 5 --purpose STC_ENFORCEMENT
 
     Parameters
     ----------
@@ -291,15 +295,20 @@ async def subscribe(
         Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
     ack
         Publish a signed acknowledgement of this level (L3: taken in) for each delivery that asks for one; once, however often it is read.
+    purpose
+        What it is read for, such as STC_ENFORCEMENT: what the rules do not let be read for that is told, not shown, kept or acknowledged.
     """
     screen, catalogue = Screen(as_json=common.json), load_catalogue()
     process.settle()
     _check_families(family or ())
+    screening = Screening(screen, as_, checked_purpose(purpose))
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
     transport = member.transport()
     _make_folder(capture)
 
     async def show(delivery: Delivery) -> Outcome:
+        if screening.withholds(delivery, subscriber.knowledge.decider, member.clock.now_ms()):
+            return DONE
         if capture is not None:
             await asyncio.to_thread((capture / f"{delivery.message_id}.parcel").write_bytes, delivery.value)
         record = delivery_json(delivery, catalogue)
@@ -316,6 +325,7 @@ async def subscribe(
             watching.add_done_callback(lambda _: subscriber.stop())
             counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
             keep_trust(common.home, as_, subscriber.knowledge)
+            screening.finish()
     finally:
         watching.cancel()
         await transport.close()

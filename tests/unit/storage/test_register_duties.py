@@ -170,6 +170,7 @@ def as_version_1(path: Path) -> None:
         for table in ("duty", "answer", "ended", "told", "chain_of_contacts"):
             plain.execute(f"DROP TABLE {table}")
         plain.execute(_V1_DUTY)
+        plain.execute("ALTER TABLE subject DROP COLUMN labels")
         plain.execute("PRAGMA user_version = 1")
         plain.commit()
 
