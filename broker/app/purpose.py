@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from broker.exchange.trace import Trace
 from broker.exchange.use import Withheld, labels_kept, usable
 from broker.policy.decide import Decider
 from broker.register.answers import LicenceAnswer, SubjectAnswer
@@ -66,6 +67,10 @@ class Purposed:
             return None
         links = tuple(link for link in answer.links if self.may(link[1]))
         return replace(answer, flags=self.flags(answer.flags), links=links)
+
+    def trace(self, trace: Trace) -> Trace:
+        """What one recipient of an own subject got, with those of its answers that may be shown."""
+        return replace(trace, said=tuple(said for said in trace.said if self.may(said.subject)))
 
     def flags(self, flags: Iterable[Flag]) -> tuple[Flag, ...]:
         """Those whose whole cause may be used."""

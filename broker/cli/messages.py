@@ -32,7 +32,7 @@ from broker.ports import Transport
 from broker.schema import json_form
 from broker.schema.catalogue import Catalogue
 from broker.service.publisher import Handle, Publisher
-from broker.service.subscriber import DONE, Counts, Delivery, Outcome
+from broker.service.subscriber import DONE, Counts, Delivery, Handler, Outcome, Subscriber
 from broker.storage.schemas import load_catalogue
 
 AT_ONCE = 2000
@@ -296,18 +296,46 @@ async def subscribe(
     ack
         Publish a signed acknowledgement of this level (L3: taken in) for each delivery that asks for one; once, however often it is read.
     purpose
-        What it is read for, such as STC_ENFORCEMENT: what the rules do not let be read for that is told, not shown, kept or acknowledged.
+        What it is read for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told; it is not
+        captured and not acknowledged.
     """
     screen, catalogue = Screen(as_json=common.json), load_catalogue()
     process.settle()
     _check_families(family or ())
-    screening = Screening(screen, as_, checked_purpose(purpose))
+    purpose = checked_purpose(purpose)
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
+    screening = Screening(screen, as_, purpose, member.clock.now_ms)
     transport = member.transport()
     _make_folder(capture)
 
+    stop = stop_signal()
+    watching = asyncio.create_task(stop.wait())
+    try:
+        async with _acknowledger(member, transport, ack, screen) as acknowledger:
+            subscriber = member.subscriber(transport, families=family)
+            watching.add_done_callback(lambda _: subscriber.stop())
+            show = _shower(screen, catalogue, subscriber, screening, capture, acknowledger)
+            counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
+            keep_trust(common.home, as_, subscriber.knowledge)
+            screening.finish()
+    finally:
+        watching.cancel()
+        await transport.close()
+    return _exit_code(screen, counts, acknowledger, stopped=stop.is_set())
+
+
+def _shower(
+    screen: Screen,
+    catalogue: Catalogue,
+    subscriber: Subscriber,
+    screening: Screening,
+    capture: Path | None,
+    acknowledger: Acknowledger | None,
+) -> Handler:
+    """What prints each delivery, keeps it in ``capture`` and acknowledges it, unless it may not be read for the purpose."""
+
     async def show(delivery: Delivery) -> Outcome:
-        if screening.withholds(delivery, subscriber.knowledge.decider, member.clock.now_ms()):
+        if screening.withholds(delivery, subscriber.knowledge.decider):
             return DONE
         if capture is not None:
             await asyncio.to_thread((capture / f"{delivery.message_id}.parcel").write_bytes, delivery.value)
@@ -317,19 +345,7 @@ async def subscribe(
         screen.result(record, _shown(record))
         return DONE
 
-    stop = stop_signal()
-    watching = asyncio.create_task(stop.wait())
-    try:
-        async with _acknowledger(member, transport, ack, screen) as acknowledger:
-            subscriber = member.subscriber(transport, families=family)
-            watching.add_done_callback(lambda _: subscriber.stop())
-            counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
-            keep_trust(common.home, as_, subscriber.knowledge)
-            screening.finish()
-    finally:
-        watching.cancel()
-        await transport.close()
-    return _exit_code(screen, counts, acknowledger, stopped=stop.is_set())
+    return show
 
 
 def _exit_code(screen: Screen, counts: Counts, acknowledger: Acknowledger | None, *, stopped: bool) -> int:

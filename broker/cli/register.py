@@ -103,7 +103,7 @@ async def show(number: str, *, as_: As, purpose: Purpose = None, wait: float = W
     as_
         The agency of this home whose register answers.
     purpose
-        What you look for it for, such as STC_ENFORCEMENT: what the rules do not let be searched for that is told, not shown.
+        What the search is for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told.
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
@@ -183,7 +183,7 @@ async def find(
     ended
         Take in alerts past their time.
     purpose
-        What you look for it for, such as STC_ENFORCEMENT: what the rules do not let be searched for that is told, not shown.
+        What the search is for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told.
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
@@ -255,7 +255,7 @@ async def flags(*, as_: As, purpose: Purpose = None, wait: float = WAIT_S, commo
     as_
         The agency of this home whose register answers.
     purpose
-        What you look for it for, such as STC_ENFORCEMENT: what the rules do not let be searched for that is told, not shown.
+        What the search is for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told.
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """

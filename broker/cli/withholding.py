@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -56,18 +56,19 @@ def note_withheld(screen: Screen, count: int, looked_at: int, purpose: str | Non
 
 
 class Screening:
-    """Deliveries read for a purpose (None: all are shown): which are not shown, and how many."""
+    """Deliveries read for a purpose (None: all are shown): which are not shown, and how many. ``now_ms`` is the clock (Unix ms)."""
 
-    def __init__(self, screen: Screen, agency: str, purpose: str | None) -> None:
-        self._screen, self._agency, self._purpose = screen, agency, purpose
+    def __init__(self, screen: Screen, agency: str, purpose: str | None, now_ms: Callable[[], int]) -> None:
+        self._screen, self._agency, self._purpose, self._now_ms = screen, agency, purpose, now_ms
         self._withheld = self._looked_at = 0
 
-    def withholds(self, delivery: Delivery, decider: Decider, now_ms: int) -> bool:
+    def withholds(self, delivery: Delivery, decider: Decider) -> bool:
         """Whether a delivery may not be read for the purpose; it is told then. That its owner took it back is told in any case."""
         if self._purpose is None:
             return False
         self._looked_at += 1
-        verdict = usable(decider, self._agency, "replay", labels_held(delivery.header, self._agency), now_ms, self._purpose)
+        labels = labels_held(delivery.header, self._agency)
+        verdict = usable(decider, self._agency, "replay", labels, self._now_ms(), self._purpose)
         if verdict.allowed:
             return False
         self._withheld += 1

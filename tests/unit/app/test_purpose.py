@@ -14,7 +14,7 @@ import pytest
 
 from broker.app import process
 from broker.app.purpose import Purposed
-from broker.cli import messages, register
+from broker.cli import messages, recall, register
 from broker.cli.screen import Common
 from broker.errors import ExchangeUnreachable, UsageError
 from broker.exchange.use import RULES_UNKNOWN
@@ -28,7 +28,7 @@ from broker.testing.sample_reports import sample_licence
 from tests.support.deliveries import Kept
 from tests.support.eventually import eventually
 from tests.unit.register.scene import NOW, put
-from tests.unit.service.world import World
+from tests.unit.service.world import COMMUNITY, World
 
 MY = "MY-CUSTOMS"
 KEYS = register.Keys(container="CSQU3054383")
@@ -45,7 +45,7 @@ def called(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     def connect(_bootstrap: str, principal: str, _files: TlsFiles) -> Transport:
         return MemoryTransport(world.memory, principal)
 
-    for module in (register, messages):
+    for module in (register, messages, recall):
         monkeypatch.setattr(module, "connect", connect)
     monkeypatch.setattr("broker.cli.register.SystemClock", lambda: world.clock)
     monkeypatch.setattr("broker.app.parties.SystemClock", lambda: world.clock)
@@ -130,6 +130,36 @@ async def test_an_inbox_is_read_for_a_purpose(world: World, called: Called, tmp_
     assert len((await read("beginning", None))[1]) == 2
 
 
+async def test_only_what_was_shown_is_acknowledged_and_traced(world: World, called: Called) -> None:
+    """Nobody has read what was not shown, so nothing is acknowledged; an acknowledgement has its alert's purposes, and the owner sees it in
+    a trace for these alone."""
+    for number, purposes in ((1, ("STC_ENFORCEMENT", "LICENSING")), (2, ("STC_ENFORCEMENT",))):
+        await world.agency().publish(watched(world, number, *purposes))
+    read = messages.subscribe(as_=MY, timeout=0.1, ack="L3", purpose="LICENSING", common=common(world))
+    code, (shown, withheld), _ = await called(read)
+    assert (code, bool(shown["ack"]), "ack" in withheld) == (0, True, False)
+    assert [receipt.outcome for receipt in world.receipts(MY)] == ["ACCEPTED"]
+    await world.agency().close()
+    for purpose, acks, told in (("LICENSING", ["L3"], 0), ("TRAINING", [], 1)):
+        tracing = recall.trace("SG-CUSTOMS/2026/000001", as_="SG-CUSTOMS", purpose=purpose, common=common(world))
+        code, lines, _ = await called(tracing)
+        mine = next(line for line in lines if line.get("agency") == MY)
+        assert (code, [each["code"] for each in mine["acks"]], len(mine["deliveries"])) == (0, acks, 1)
+        assert [line["family"] for line in lines if "withheld_here" in line] == ["ack"] * told
+
+
+async def test_a_licence_is_shown_for_its_purpose(world: World, called: Called) -> None:
+    """`licence show` ends with 0 where the licence is here, shown or not, and with 1 where it is not."""
+    bafa = await world.exchange.join("DE-BAFA", "licensing", [COMMUNITY])
+    await bafa.publish(replace(sample_licence(), purposes=("LICENSING",), audience=Audience(agencies=(MY,))))
+    code, (shown,), _ = await called(register.show("2026-0815", as_=MY, purpose="LICENSING", common=common(world)))
+    assert (code, shown["status"]) == (0, "VALID")
+    code, (withheld,), _ = await called(register.show("2026-0815", as_=MY, purpose="STC_ENFORCEMENT", common=common(world)))
+    assert (code, withheld["family"], withheld["withheld_here"], "status" in withheld) == (0, "licence", DEFAULT_DENY, False)
+    code, (none,), _ = await called(register.show("2026-0816", as_=MY, purpose="LICENSING", common=common(world)))
+    assert (code, none["status"]) == (1, None)
+
+
 async def test_an_unknown_purpose_is_wrong_use(world: World, called: Called) -> None:
     """A slip of the pen would withhold everything: each command refuses it, with the purposes that there are."""
     for command in (
@@ -137,6 +167,7 @@ async def test_an_unknown_purpose_is_wrong_use(world: World, called: Called) -> 
         register.show("2026-0815", as_=MY, purpose="ENFORCEMENT", common=common(world)),
         register.flags(as_=MY, purpose="ENFORCEMENT", common=common(world)),
         messages.subscribe(as_=MY, purpose="ENFORCEMENT", common=common(world)),
+        recall.trace("MY-CUSTOMS/2026/1", as_=MY, purpose="ENFORCEMENT", common=common(world)),
     ):
         with pytest.raises(UsageError, match="there is no purpose `ENFORCEMENT`") as caught:
             await called(command)
