@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cyclopts import App
@@ -339,14 +340,15 @@ def test_admitting_again_is_fine(running: Running, tmp_path: Path) -> None:
 
 @pytest.mark.kafka
 def test_what_is_not_for_a_purpose_is_not_shown(running: Running, tmp_path: Path) -> None:
-    """Two alerts about one bill of lading, for different purposes: a search and a reading of the inbox for one of them show the one alert and
+    """Two alerts about one bill of lading, for different purposes: a search and a reading of the inbox for one of them show the one and
     tell of the other that it is there, in JSON and in words; an unknown purpose is wrong use."""
-    core = {**MESSAGE["sections"]["core"], "documents": [{"type": "N705", "id": "PURPOSE77"}]}
+    message: Any = MESSAGE
+    core = {**message["sections"]["core"], "documents": [{"type": "N705", "id": "PURPOSE77"}]}
     made = [
         {
-            **MESSAGE,
+            **message,
             "subject": f"SG-CUSTOMS/2026/P-{number}",
-            "header": {**MESSAGE["header"], "purposes": ["STC_ENFORCEMENT", purpose]},
+            "header": {**message["header"], "purposes": ["STC_ENFORCEMENT", purpose]},
             "sections": {"core": core},
         }
         for number, purpose in enumerate(("LICENSING", "TRAINING"))
