@@ -296,8 +296,7 @@ async def subscribe(
     ack
         Publish a signed acknowledgement of this level (L3: taken in) for each delivery that asks for one; once, however often it is read.
     purpose
-        What it is read for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told; it is not
-        captured and not acknowledged.
+        What it is read for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told.
     """
     screen, catalogue = Screen(as_json=common.json), load_catalogue()
     process.settle()

@@ -10,8 +10,8 @@ message has it in spite of the embargo, and which operation was addressed is in 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal, cast
 
 from broker.envelope.header import Header
 from broker.exchange.decide import labels_of
@@ -26,7 +26,18 @@ Use = Literal["search", "replay"]
 RULES_UNKNOWN: Final = "rules-not-known"
 """The rule of a no because the rules in force could not be read."""
 
-_KEPT: Final = ("pap", "onward", "purposes", "legal_basis", "countries", "hs_chapters", "category", "free_zone", "sections")
+_NOBODYS: Final = Labels(
+    family="", originator="", tlp="", handling="", pap=None, urgency="", onward="NONE", purposes=(), legal_basis="", countries=(),
+    hs_chapters=(), category=None, free_zone=None, sections=(), audience_agencies=(), audience_communities=(), audience_countries=(),
+    valid_until_ms=None, embargo_until_ms=None,
+)  # fmt: skip
+_ELSEWHERE: Final = frozenset({
+    "family", "originator", "tlp", "handling", "urgency", "valid_until_ms",
+    "audience_agencies", "audience_communities", "audience_countries", "embargo_until_ms", "consents",
+})  # fmt: skip
+"""Labels with a column of their own in a register, and those that a holder does not know."""
+KEPT: Final = tuple(each.name for each in fields(Labels) if each.name not in _ELSEWHERE)
+"""The labels that a register keeps beside its columns: all others."""
 _NOT_KNOWN: Final = Verdict(
     False, (RULES_UNKNOWN,), (), "the rules in force could not be read, and without them nothing is shown for a purpose: "
     "try again when the exchange is up",
@@ -76,7 +87,7 @@ def labels_held(header: Header, agency: str) -> Labels:
 def labels_text(header: Header) -> str:
     """The labels that a register keeps of a message beside the columns it has anyway (JSON, without what is empty)."""
     labels = labels_of(header, {"agencies": [], "communities": [], "countries": []})
-    kept = {name: value for name in _KEPT if (value := getattr(labels, name))}
+    kept = {name: value for name in KEPT if (value := getattr(labels, name)) not in (None, (), "")}
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -85,27 +96,22 @@ def labels_kept(row: SubjectRow, agency: str) -> Labels | None:
     if not row.labels:
         return None
     kept: dict[str, Any] = json.loads(row.labels)
-    return Labels(
+    return replace(
+        _NOBODYS,
+        **{name: _frozen(value) for name, value in kept.items()},
         family=row.family,
         originator=row.originator,
         tlp=row.tlp,
         handling=row.handling,
-        pap=kept.get("pap"),
         urgency=row.urgency,
-        onward=kept.get("onward", "NONE"),
-        purposes=tuple(kept.get("purposes", ())),
-        legal_basis=kept.get("legal_basis", ""),
-        countries=tuple((country, role) for country, role in kept.get("countries", ())),
-        hs_chapters=tuple(kept.get("hs_chapters", ())),
-        category=kept.get("category"),
-        free_zone=kept.get("free_zone"),
-        sections=tuple(kept.get("sections", ())),
-        audience_agencies=(agency,),
-        audience_communities=(),
-        audience_countries=(),
         valid_until_ms=row.valid_until,
-        embargo_until_ms=None,
+        audience_agencies=(agency,),
     )
+
+
+def _frozen(value: Any) -> Any:
+    """Lists of a JSON value as tuples."""
+    return tuple(_frozen(each) for each in cast("list[Any]", value)) if isinstance(value, list) else value
 
 
 def usable(decider: Decider | None, agency: str, use: Use, labels: Labels | None, now_ms: int, purpose: str) -> Verdict:

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import pytest
 
+from broker.envelope.header import Evaluation
 from broker.exchange.rules import decider_of
-from broker.exchange.use import RULES_UNKNOWN, Use, labels_held, labels_kept, labels_text, usable
+from broker.exchange.use import KEPT, RULES_UNKNOWN, Use, labels_held, labels_kept, labels_text, usable
 from broker.families.message import PURPOSES, Audience, Message
 from broker.policy.decide import Decider
 from broker.policy.model import DEFAULT_DENY, Labels, Verdict
@@ -65,12 +66,13 @@ def test_what_goes_to_the_named_was_for_its_holder(tlp: str) -> None:
 
 def test_a_register_keeps_the_same_labels() -> None:
     """From its columns and what it keeps beside them come the labels that the delivery itself had, whatever they hold."""
+    plain = BENCH.author().draft(NAMED, now_ms=NOW).header
     full = replace(
-        NAMED, purposes=PURPOSES, pap="AMBER", onward="FREE", legal_basis="CMAA:SG-AE", tlp="RED", valid_until_ms=NOW + DAY_MS,
-        embargo_until_ms=NOW + 1,
+        plain, purposes=PURPOSES, pap="AMBER", legal_basis="CMAA:SG-AE", tlp="RED", embargo_until=NOW + 1, evidential_use=False,
+        evaluation=Evaluation("A", "I1"), routing=replace(plain.routing, category="DUAL_USE", free_zone="AE-JAFZA"),
     )  # fmt: skip
-    for message in (BENCH.alert(), full):
-        header = BENCH.author().draft(message, now_ms=NOW).header
+    assert not [name for name in KEPT if getattr(labels_held(full, HOLDER), name) in (None, (), "")]
+    for header in (plain, replace(plain, valid_until=None), full):
         row = SubjectRow(
             subject=header.subject, family=header.family, originator=header.originator, revision=1, counter=1, leaf=b"", message_id="",
             issued_at=NOW, admitted_at=NOW, valid_until=header.valid_until, urgency=header.urgency, tlp=header.tlp,
