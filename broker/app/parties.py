@@ -123,6 +123,7 @@ class Member:
             lambda store: self.subscriber(transport, store=store),
             contacts=files.contacts_file,
             clock=self.clock,
+            knowledge=lambda: self.knowledge(transport),
         )
 
     def recalls(self) -> Recalls:

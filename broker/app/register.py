@@ -22,10 +22,13 @@ from broker.errors import ExchangeUnreachable, NotAuthorised, Refusal, StoreInUs
 from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine, open_section
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
+from broker.exchange.use import labels_text
 from broker.families.clocks.duty import Chain, Escalation
 from broker.ids import uuid_text
+from broker.policy.decide import Decider
 from broker.ports import Clock, OwnCopy, SubscriberStore
 from broker.register.rows import Delivered
+from broker.service.knowledge import Knowledge
 from broker.service.subscriber import DONE, Counts, Delivery, Outcome, Subscriber
 from broker.storage.clock import SystemClock
 from broker.storage.contacts import read_contacts
@@ -90,6 +93,7 @@ def _delivered(
         withheld=tuple(sorted(withheld)),
         recipients=recipients,
         valid_from=header.valid_from,
+        labels=labels_text(header),
     )
 
 
@@ -117,7 +121,7 @@ def own_of(copy: OwnCopy, rules: Rules) -> Delivered | Refusal:
 
 class Register:
     """The register of one agency, by the paths of its files and a way to subscribe. ``contacts``: who is told of silence, by default the
-    file ``contacts.json`` beside the register."""
+    file ``contacts.json`` beside the register. ``knowledge`` reads the rules in force where another process keeps the register."""
 
     def __init__(
         self,
@@ -128,10 +132,13 @@ class Register:
         *,
         contacts: Path | None = None,
         clock: Clock | None = None,
+        knowledge: Callable[[], Knowledge] | None = None,
     ) -> None:
         self._agency, self._path, self._own, self._subscriber = agency, path, own, subscriber
         self._contacts = contacts or path.with_name("contacts.json")
         self._clock: Clock = clock or SystemClock()
+        self._knowledge = knowledge
+        self._known: Knowledge | None = None
         self._running: Subscriber | None = None
         self._stopped = False
 
@@ -158,6 +165,7 @@ class Register:
         try:
             with contextlib.closing(SqliteOwnCopies(self._own)) as copies:  # from now on the publisher leaves its copies there
                 self._running = subscriber = self._subscriber(store)
+                self._known = subscriber.knowledge
                 climb = partial(self._climb, chain=chain, tell=tell)
                 counts = await self._run(subscriber, store, copies, climb, look, until_end=until_end)
                 with contextlib.closing(RegisterStore(self._path, self._agency)) as again:  # a subscriber closes its store
@@ -225,6 +233,21 @@ class Register:
                 f"the register is empty, and {note}", advice="try again when the exchange is up, or give a longer --wait"
             )
         return Freshness(as_of, reachable, note)
+
+    async def decider(self, wait_s: float = WAIT_S) -> Decider | None:
+        """The rules in force, as the last :meth:`catch_up` read them; where another process keeps the register they are read now, for
+        ``wait_s`` seconds at most. None where they could not be read."""
+        known = self._known
+        if known is None and self._knowledge is not None:
+            known = self._knowledge()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await known.load()
+            except (TimeoutError, ExchangeUnreachable, NotAuthorised) as error:
+                _log.warning("the rules in force cannot be read", reason=str(error))
+            finally:
+                await known.close()
+        return known.decider if known is not None and known.loaded else None
 
     def reader(self) -> RegisterReader:
         """Look-ups in what is stored. The caller closes it. Raises StoreError where nothing is."""

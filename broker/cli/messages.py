@@ -19,6 +19,7 @@ from broker.cli.reading import ReadAhead
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.cli.stopping import stop_signal
 from broker.cli.trustfile import keep_trust
+from broker.cli.withholding import Purpose, Screening, checked_purpose
 from broker.envelope.header import Header
 from broker.envelope.receipt import Receipt
 from broker.errors import Finding, Refusal, RefusedError, UsageError
@@ -31,7 +32,7 @@ from broker.ports import Transport
 from broker.schema import json_form
 from broker.schema.catalogue import Catalogue
 from broker.service.publisher import Handle, Publisher
-from broker.service.subscriber import DONE, Counts, Delivery, Outcome
+from broker.service.subscriber import DONE, Counts, Delivery, Handler, Outcome, Subscriber
 from broker.storage.schemas import load_catalogue
 
 AT_ONCE = 2000
@@ -269,11 +270,14 @@ async def subscribe(
     timeout: float | None = None,
     capture: Path | None = None,
     ack: Annotated[AckLevel | None, Parameter(negative="")] = None,
+    purpose: Purpose = None,
     common: Common = COMMON,
 ) -> int:
     """Print what is delivered to an agency, verified.
 
     Example: broker subscribe --as MY-CUSTOMS --from beginning --max 10 --timeout 5
+
+    Example: broker subscribe --as MY-CUSTOMS --from beginning --timeout 5 --purpose STC_ENFORCEMENT
 
     Parameters
     ----------
@@ -291,15 +295,47 @@ async def subscribe(
         Keep each delivered record as it lay in the inbox, as <message id>.parcel in this folder: evidence for `broker inspect`.
     ack
         Publish a signed acknowledgement of this level (L3: taken in) for each delivery that asks for one; once, however often it is read.
+    purpose
+        What it is read for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told.
     """
     screen, catalogue = Screen(as_json=common.json), load_catalogue()
     process.settle()
     _check_families(family or ())
+    purpose = checked_purpose(purpose)
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap)
+    screening = Screening(screen, as_, purpose, member.clock.now_ms)
     transport = member.transport()
     _make_folder(capture)
 
+    stop = stop_signal()
+    watching = asyncio.create_task(stop.wait())
+    try:
+        async with _acknowledger(member, transport, ack, screen) as acknowledger:
+            subscriber = member.subscriber(transport, families=family)
+            watching.add_done_callback(lambda _: subscriber.stop())
+            show = _shower(screen, catalogue, subscriber, screening, capture, acknowledger)
+            counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
+            keep_trust(common.home, as_, subscriber.knowledge)
+            screening.finish()
+    finally:
+        watching.cancel()
+        await transport.close()
+    return _exit_code(screen, counts, acknowledger, stopped=stop.is_set())
+
+
+def _shower(
+    screen: Screen,
+    catalogue: Catalogue,
+    subscriber: Subscriber,
+    screening: Screening,
+    capture: Path | None,
+    acknowledger: Acknowledger | None,
+) -> Handler:
+    """What prints each delivery, keeps it in ``capture`` and acknowledges it, unless it may not be read for the purpose."""
+
     async def show(delivery: Delivery) -> Outcome:
+        if screening.withholds(delivery, subscriber.knowledge.decider):
+            return DONE
         if capture is not None:
             await asyncio.to_thread((capture / f"{delivery.message_id}.parcel").write_bytes, delivery.value)
         record = delivery_json(delivery, catalogue)
@@ -308,18 +344,7 @@ async def subscribe(
         screen.result(record, _shown(record))
         return DONE
 
-    stop = stop_signal()
-    watching = asyncio.create_task(stop.wait())
-    try:
-        async with _acknowledger(member, transport, ack, screen) as acknowledger:
-            subscriber = member.subscriber(transport, families=family)
-            watching.add_done_callback(lambda _: subscriber.stop())
-            counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)
-            keep_trust(common.home, as_, subscriber.knowledge)
-    finally:
-        watching.cancel()
-        await transport.close()
-    return _exit_code(screen, counts, acknowledger, stopped=stop.is_set())
+    return show
 
 
 def _exit_code(screen: Screen, counts: Counts, acknowledger: Acknowledger | None, *, stopped: bool) -> int:

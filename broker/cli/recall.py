@@ -17,8 +17,9 @@ from broker.app.recall import Recalls
 from broker.app.register import WAIT_S, Freshness
 from broker.cli.messages import answered_json, outcome_told, previewed_json, publisher_of, refused_json
 from broker.cli.recall_forms import status_json, status_told, trace_json, trace_told
-from broker.cli.register import checked_wait, note_age
+from broker.cli.register import checked_wait, looked_up, note_age
 from broker.cli.screen import COMMON, Common, Screen, printable
+from broker.cli.withholding import Purpose
 from broker.errors import RefusedError, UsageError
 from broker.families.clocks.dates import HOUR_MS
 from broker.families.clocks.duty import Chain, Contact
@@ -163,10 +164,12 @@ async def answer(
     return await _publish(screen, common, as_, message, timeout=timeout)
 
 
-async def trace(subject: str, *, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> int:
+async def trace(subject: str, *, as_: As, purpose: Purpose = None, wait: float = WAIT_S, common: Common = COMMON) -> int:
     """Show who received a subject of your own: revisions, sections, when, under which rule, and what each answered.
 
     Example: broker trace SG-CUSTOMS/2026/000123 --as SG-CUSTOMS
+
+    Example: broker trace SG-CUSTOMS/2026/000123 --as SG-CUSTOMS --purpose STC_ENFORCEMENT
 
     Parameters
     ----------
@@ -174,19 +177,21 @@ async def trace(subject: str, *, as_: As, wait: float = WAIT_S, common: Common =
         The subject, which is this agency's own.
     as_
         The agency of this home that published it.
+    purpose
+        What the search is for, such as STC_ENFORCEMENT: of answers that the rules do not open for it, only that they are there is told.
     wait
         Seconds to wait for the exchange; then the answers are those that are stored.
     """
-    screen, member = Screen(as_json=common.json), _member(common, as_)
+    screen, recalls = Screen(as_json=common.json), _member(common, as_).recalls()
     subject = _owned(subject, as_)
-    recalls, freshness, reader = await _register(member, wait)
-    with contextlib.closing(reader):
-        found = recalls.trace(reader, subject)
-    for each in found:
-        screen.result(trace_json(subject, each), trace_told(each))
-    if not found:
-        screen.remark(f"no receipt in this home names a recipient of {escape(printable(subject))}")
-    note_age(screen, freshness)
+    async with looked_up(common, as_, wait, purpose) as looked:
+        found = recalls.trace(looked.reader, subject)
+        for each in found:
+            shown = each if looked.use is None else looked.use.trace(each)
+            screen.result(trace_json(subject, shown), trace_told(shown))
+        if not found:
+            screen.remark(f"no receipt in this home names a recipient of {escape(printable(subject))}")
+        looked.finish(screen)
     return 0 if found else 1
 
 

@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from broker.app import Member
 from broker.app.connect import connect
+from broker.app.purpose import Purposed
 from broker.app.register import WAIT_S, Freshness, Register
 from broker.cli.register_forms import (
     escalation_json,
@@ -32,6 +33,7 @@ from broker.cli.register_forms import (
 )
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.cli.stopping import stop_signal
+from broker.cli.withholding import Purpose, checked_purpose, note_withheld, show_withheld
 from broker.errors import UsageError
 from broker.families.identifiers.kinds import KINDS
 from broker.register.keys import comparable
@@ -56,11 +58,43 @@ async def opened_register(common: Common, agency: str) -> AsyncGenerator[Registe
         await transport.close()
 
 
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """A register that is caught up, for one look-up at ``now_ms``; ``use``: what may be shown for the purpose that was given."""
+
+    reader: look.RegisterReader
+    freshness: Freshness
+    now_ms: int
+    purpose: str | None
+    use: Purposed | None
+
+    def finish(self, screen: Screen) -> None:
+        """Tell what is not shown for the purpose, and how old the answer is."""
+        if self.use is not None and self.purpose is not None:
+            show_withheld(screen, self.use.withheld.values(), self.purpose, freshness_json(self.freshness))
+            note_withheld(screen, len(self.use.withheld), self.use.looked_at, self.purpose)
+        note_age(screen, self.freshness)
+
+
+@asynccontextmanager
+async def looked_up(common: Common, agency: str, wait: float, purpose: str | None) -> AsyncGenerator[LookUp]:
+    """A look-up in the register of an agency of this home."""
+    seconds, purpose = checked_wait(wait), checked_purpose(purpose)
+    async with opened_register(common, agency) as register:
+        freshness = await register.catch_up(seconds)
+        now_ms = SystemClock().now_ms()
+        with contextlib.closing(register.reader()) as reader:
+            use = None if purpose is None else Purposed(reader, agency, await register.decider(seconds), purpose, now_ms)
+            yield LookUp(reader, freshness, now_ms, purpose, use)
+
+
 @licence.command
-async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> int:
+async def show(number: str, *, as_: As, purpose: Purpose = None, wait: float = WAIT_S, common: Common = COMMON) -> int:
     """Show a licence: status, in-transit instruction, what is left of it, and what cites it in vain.
 
     Example: broker licence show 2026-0815 --as AE-CUSTOMS
+
+    Example: broker licence show 2026-0815 --as AE-CUSTOMS --purpose STC_ENFORCEMENT
 
     Parameters
     ----------
@@ -68,23 +102,26 @@ async def show(number: str, *, as_: As, wait: float = WAIT_S, common: Common = C
         The licence's number; signs, spaces and case do not matter.
     as_
         The agency of this home whose register answers.
+    purpose
+        What the search is for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told.
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
     if not comparable(number):
         raise UsageError("nothing to look for was given", advice="give the licence's number, such as 2026-0815")
     screen = Screen(as_json=common.json)
-    async with opened_register(common, as_) as register:
-        freshness = await register.catch_up(checked_wait(wait))
-        with contextlib.closing(register.reader()) as reader:
-            found = reader.licence(number, SystemClock().now_ms())
-    for answer in found:
-        screen.result(licence_json(answer) | freshness_json(freshness), licence_told(answer))
-    if not found:
-        screen.result(
-            {"licence_no": number, "status": None} | freshness_json(freshness), f"no licence {escape(printable(number))} in this register"
-        )
-    note_age(screen, freshness)
+    async with looked_up(common, as_, wait, purpose) as looked:
+        found = looked.reader.licence(number, looked.now_ms)
+        age = freshness_json(looked.freshness)
+        for answer in found:
+            shown = answer if looked.use is None else looked.use.licence(answer)
+            if shown is not None:
+                hidden = shown.items is None and answer.items is not None
+                screen.result(licence_json(shown) | age, licence_told(shown, items_hidden=hidden))
+        if not found:
+            unknown = {"licence_no": number, "status": None}
+            screen.result(unknown | age, f"no licence {escape(printable(number))} in this register")
+        looked.finish(screen)
     return 0 if found else 1
 
 
@@ -125,11 +162,19 @@ NO_KEYS = Keys()
 
 @alert.command
 async def find(
-    *, as_: As, keys: Keys = NO_KEYS, ended: Annotated[bool, Parameter(negative="")] = False, wait: float = WAIT_S, common: Common = COMMON
+    *,
+    as_: As,
+    keys: Keys = NO_KEYS,
+    ended: Annotated[bool, Parameter(negative="")] = False,
+    purpose: Purpose = None,
+    wait: float = WAIT_S,
+    common: Common = COMMON,
 ) -> int:
     """Find the live alerts that fit everything that is given.
 
     Example: broker alert find --container CSQU3054383 --as AE-CUSTOMS
+
+    Example: broker alert find --party "Example Trading" --as AE-CUSTOMS --purpose STC_ENFORCEMENT
 
     Parameters
     ----------
@@ -137,23 +182,25 @@ async def find(
         The agency of this home whose register answers.
     ended
         Take in alerts past their time.
+    purpose
+        What the search is for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told.
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
     conditions = keys.conditions()
     screen = Screen(as_json=common.json)
-    async with opened_register(common, as_) as register:
-        freshness = await register.catch_up(checked_wait(wait))
-        with contextlib.closing(register.reader()) as reader:
-            found = reader.find(conditions, SystemClock().now_ms(), ended=ended)
-    for answer in found:
-        screen.result(subject_json(answer) | freshness_json(freshness), subject_told(answer))
-    if not found:
-        screen.remark("no live alert fits")
-        _doubt(screen, keys.container)
-    elif len(found) == look.LIMIT:
-        screen.note(f"[yellow]only the first {look.LIMIT} are shown[/]: say more about what you look for")
-    note_age(screen, freshness)
+    async with looked_up(common, as_, wait, purpose) as looked:
+        found = looked.reader.find(conditions, looked.now_ms, ended=ended)
+        for answer in found:
+            shown = answer if looked.use is None else looked.use.subject(answer)
+            if shown is not None:
+                screen.result(subject_json(shown) | freshness_json(looked.freshness), subject_told(shown))
+        if not found:
+            screen.remark("no live alert fits")
+            _doubt(screen, keys.container)
+        elif len(found) == look.LIMIT:
+            screen.note(f"[yellow]only the first {look.LIMIT} are shown[/]: say more about what you look for")
+        looked.finish(screen)
     return 0
 
 
@@ -195,29 +242,31 @@ async def follow(*, as_: As, answer_recalls: Annotated[bool, Parameter(negative=
 
 
 @app.command
-async def flags(*, as_: As, wait: float = WAIT_S, common: Common = COMMON) -> int:
+async def flags(*, as_: As, purpose: Purpose = None, wait: float = WAIT_S, common: Common = COMMON) -> int:
     """Show what follows from several messages together: stopped licences that are cited, quantities overdrawn, one container in two alerts.
     What is meant for certain agencies only (the licence's authority, the owners of the alerts) is shown to these. Nobody is told by itself.
 
     Example: broker register flags --as AE-CUSTOMS
 
+    Example: broker register flags --as AE-CUSTOMS --purpose LICENSING
+
     Parameters
     ----------
     as_
         The agency of this home whose register answers.
+    purpose
+        What the search is for, such as STC_ENFORCEMENT: of what the rules do not open for it, only that it is there is told.
     wait
         Seconds to wait for the exchange; then the answer is from what is stored.
     """
     screen = Screen(as_json=common.json)
-    async with opened_register(common, as_) as register:
-        freshness = await register.catch_up(checked_wait(wait))
-        with contextlib.closing(register.reader()) as reader:
-            found = reader.flags(SystemClock().now_ms(), agency=as_)
-    for flag in found:
-        screen.result(flag_json(flag) | freshness_json(freshness), flag_told(flag))
-    if not found:
-        screen.remark("no flag stands")
-    note_age(screen, freshness)
+    async with looked_up(common, as_, wait, purpose) as looked:
+        found = looked.reader.flags(looked.now_ms, agency=as_)
+        for flag in found if looked.use is None else looked.use.flags(found):
+            screen.result(flag_json(flag) | freshness_json(looked.freshness), flag_told(flag))
+        if not found:
+            screen.remark("no flag stands")
+        looked.finish(screen)
     return 0
 
 

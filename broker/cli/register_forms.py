@@ -54,8 +54,8 @@ def moment(ms: int | None) -> str:
     return (iso(ms) or "-").replace(".000Z", "Z")
 
 
-def licence_told(answer: LicenceAnswer) -> str:
-    """A licence for people."""
+def licence_told(answer: LicenceAnswer, *, items_hidden: bool = False) -> str:
+    """A licence for people; ``items_hidden``: its items are here, but not for the purpose that was given."""
     row = answer.licence
     colour = "green" if answer.status in CURRENT else "red"
     lines = [f"[bold]licence {escape(printable(row.licence_no))}[/] of {row.authority} [{colour}]{answer.status}[/]"]
@@ -70,7 +70,9 @@ def licence_told(answer: LicenceAnswer) -> str:
         what = ", ".join(part for part in (each.item.description or "", *each.item.control_codes, *each.item.hs_codes) if part)
         shown = f"  [dim]{escape(printable(what))}[/dim]" if what else ""
         lines.append(f"  line {each.item.line}: {escape(printable(_left(each)))}{shown}")
-    if answer.items is None:
+    if items_hidden:
+        lines.append("  [yellow]items are not shown[/]: what was written off is not for this purpose")
+    elif answer.items is None:
         lines.append("  [yellow]items are not disclosed to this agency[/]")
     return "\n".join([*lines, *(f"  {flag_told(flag)}" for flag in answer.flags)])
 

@@ -66,11 +66,12 @@ def _subject_row(delivered: Delivered) -> SubjectRow:
         tlp=delivered.tlp,
         handling=delivered.handling,
         withheld=" ".join(sorted(delivered.withheld)),
+        labels=delivered.labels,
     )
 
 
 def _erased(row: SubjectRow, reason: str) -> SubjectRow:
-    return replace(row, state="ERASED", reason=reason, erased_at=row.admitted_at)
+    return replace(row, state="ERASED", reason=reason, erased_at=row.admitted_at, labels="")
 
 
 def plain(value: Any) -> str:

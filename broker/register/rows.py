@@ -25,7 +25,8 @@ class Delivered:
     sections when a policy changes, and the later decision counts. ``target`` is the subject that the message speaks about.
     ``sections`` are decoded records by name; what was withheld is not in them. ``recipients`` are those that the receipt of an own
     message names. ``arrived_at``: when a late delivery came, long after its message was admitted perhaps; what its recipient owes is
-    reckoned from then.
+    reckoned from then. ``labels``: what else the signed header says that rules read (:mod:`broker.exchange.use`), empty where that is not
+    known.
     """
 
     family: str
@@ -49,6 +50,7 @@ class Delivered:
     recipients: tuple[str, ...] = ()
     valid_from: int | None = None
     arrived_at: int | None = None
+    labels: str = ""
 
     @property
     def correlation(self) -> Delivered:
@@ -75,7 +77,8 @@ class Delivered:
 class SubjectRow:
     """What is kept of every subject, and all that is kept of an erased one: no content.
 
-    ``reason`` and ``erased_at`` say why and when content went; ``withheld`` names sections this agency does not get.
+    ``reason`` and ``erased_at`` say why and when content went; ``withheld`` names sections this agency does not get. ``labels``: as
+    :class:`Delivered` has them; empty for an erased subject.
     """
 
     subject: str
@@ -95,6 +98,7 @@ class SubjectRow:
     state: State = "LIVE"
     reason: str | None = None
     erased_at: int | None = None
+    labels: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from broker.storage.register_schema import OF_SUBJECT, STEPS, TABLES, VERSION
 from broker.storage.subscriber_store import SqliteSubscriberStore
 
 _RANK: Final = "SELECT revision, counter, leaf, state FROM subject WHERE subject = ?"
-_SUBJECT: Final = "INSERT OR REPLACE INTO subject VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SUBJECT: Final = "INSERT OR REPLACE INTO subject VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LICENCE: Final = "INSERT INTO licence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?)"
 _SUBJECT_COLUMNS: Final = attrgetter(*(each.name for each in fields(SubjectRow)))
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode

@@ -183,10 +183,20 @@ class RegisterReader:
         rows = self._sql.execute(query, (*values, family, ended, now_ms, LIMIT)).fetchall()
         return [self._answer(SubjectRow(*row), now_ms) for row in rows]
 
+    def row(self, subject: str) -> SubjectRow | None:
+        """What is kept of a subject beside its content; None where it never came."""
+        row = self._sql.execute("SELECT * FROM subject WHERE subject = ?", (subject,)).fetchone()
+        return None if row is None else SubjectRow(*row)
+
+    def write_offs(self, number: str, authority: str) -> list[str]:
+        """The subjects that wrote quantities off a licence; ``number`` in its comparable form."""
+        query = "SELECT DISTINCT subject FROM written_off WHERE number = ? AND authority = ? ORDER BY subject"
+        return [subject for (subject,) in self._sql.execute(query, (number, authority))]
+
     def subject(self, subject: str, now_ms: int) -> SubjectAnswer | None:
         """All that is held of a subject; of an erased one, that it is erased, when and why. None where it never came."""
-        row = self._sql.execute("SELECT * FROM subject WHERE subject = ?", (subject,)).fetchone()
-        return None if row is None else self._answer(SubjectRow(*row), now_ms)
+        row = self.row(subject)
+        return None if row is None else self._answer(row, now_ms)
 
     def _answer(self, row: SubjectRow, now_ms: int) -> SubjectAnswer:
         body = self._sql.execute("SELECT body FROM content WHERE subject = ?", (row.subject,)).fetchone()

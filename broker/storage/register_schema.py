@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of these tables, kept as SQLite's ``user_version``."""
 
 TABLES: Final = """
@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS subject (
     subject TEXT PRIMARY KEY, family TEXT NOT NULL, originator TEXT NOT NULL, revision INTEGER NOT NULL, counter INTEGER NOT NULL,
     leaf BLOB NOT NULL, message_id TEXT NOT NULL, issued_at INTEGER NOT NULL, admitted_at INTEGER NOT NULL, valid_until INTEGER,
     urgency TEXT NOT NULL, tlp TEXT NOT NULL, handling TEXT NOT NULL, withheld TEXT NOT NULL, state TEXT NOT NULL, reason TEXT,
-    erased_at INTEGER) WITHOUT ROWID;
+    erased_at INTEGER, labels TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS content (subject TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS look (
     kind TEXT NOT NULL, value TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,
@@ -81,6 +81,7 @@ OF_SUBJECT: Final = ("content", "look", "licence", "written_off", "movement", "l
 
 STEPS: Final[dict[int, tuple[str, ...]]] = {
     1: ("DROP TABLE duty",),
+    2: ("ALTER TABLE subject ADD COLUMN labels TEXT NOT NULL DEFAULT ''",),
 }
 """From a version to the next: what is done before the tables of now are made. Version 1 knew neither receipts nor retention, so what
-others owe about own messages of its time is not known."""
+others owe about own messages of its time is not known. Version 2 kept no labels: for a purpose, own messages of its time are withheld."""

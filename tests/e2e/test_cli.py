@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cyclopts import App
@@ -335,3 +336,34 @@ def test_admitting_again_is_fine(running: Running, tmp_path: Path) -> None:
     assert {name: again[name] for name in entry if name != "keys"} == {name: entry[name] for name in entry if name != "keys"}
     running.call("agency", "join", tmp_path / "again.json")
     assert running.call("agency", "show", "SG-CUSTOMS", "--json").line == entry
+
+
+@pytest.mark.kafka
+def test_what_is_not_for_a_purpose_is_not_shown(running: Running, tmp_path: Path) -> None:
+    """Two alerts about one bill of lading, for different purposes: a search and a reading of the inbox for one of them show the one and
+    tell of the other that it is there, in JSON and in words; an unknown purpose is wrong use."""
+    message: Any = MESSAGE
+    core = {**message["sections"]["core"], "documents": [{"type": "N705", "id": "PURPOSE77"}]}
+    made = [
+        {
+            **message,
+            "subject": f"SG-CUSTOMS/2026/P-{number}",
+            "header": {**message["header"], "purposes": ["STC_ENFORCEMENT", purpose]},
+            "sections": {"core": core},
+        }
+        for number, purpose in enumerate(("LICENSING", "TRAINING"))
+    ]
+    running.call("publish", write_jsonl(tmp_path / "two.jsonl", made), "--as", "SG-CUSTOMS")
+    find = ("alert", "find", "--document", "PURPOSE77", "--as", "MY-CUSTOMS")
+    assert ["sections" in line for line in running.call(*find, "--json").lines] == [True, True]
+    found = running.call(*find, "--json", "--purpose", "LICENSING")
+    read = running.call("subscribe", "--as", "MY-CUSTOMS", "--from", "beginning", "--timeout", "3", "--json", "--purpose", "LICENSING")
+    for ran in (found, read):
+        shown, withheld = [line for line in ran.lines if line["subject"].startswith("SG-CUSTOMS/2026/P-")]
+        assert (shown["subject"][-1], bool(shown["sections"])) == ("0", True)
+        assert (withheld["subject"][-1], withheld["withheld_here"], "PURPOSE77" in str(withheld)) == ("1", "default-deny", False)
+    told = running.call(*find, "--purpose", "CRIM_INVEST")
+    assert told.out.count("not shown for CRIM_INVEST") == 2
+    assert "2 of 2 messages are not shown" in told.err
+    wrong = running.call(*find, "--purpose", "FUN", code=2)
+    assert "STC_ENFORCEMENT" in wrong.err

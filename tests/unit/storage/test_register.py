@@ -298,9 +298,15 @@ def test_watched_entities_are_found_by_each_name_and_number(kept: Kept) -> None:
 def test_every_family_leaves_rows_and_can_be_erased(kept: Kept, family: str) -> None:
     """A good message of each family is taken, twice, and after an erasure only its own row is left, and the duty to confirm."""
     message = SAMPLES[family]()
-    kept.take(put(message), put(message))
-    assert kept.reader.subject(message.subject, NOW) is not None
-    kept.take(put(replace(message, revision=message.revision + 1), only=[]))
+    labelled = replace(put(message), labels='{"onward":"FREE"}')
+    kept.take(labelled, labelled)
+    held = kept.reader.row(message.subject)
+    assert held is not None
+    assert held.labels == ("" if family == "recall" else labelled.labels)
+    kept.take(replace(put(replace(message, revision=message.revision + 1), only=[]), labels=labelled.labels))
+    erased = kept.reader.row(message.subject)
+    assert erased is not None
+    assert (erased.state, erased.labels) == ("ERASED", "")
     rows = kept.rows()
     del rows["register_state"]
     assert [name for name, each in rows.items() if each] == ["subject", "duty"]

@@ -170,6 +170,7 @@ def as_version_1(path: Path) -> None:
         for table in ("duty", "answer", "ended", "told", "chain_of_contacts"):
             plain.execute(f"DROP TABLE {table}")
         plain.execute(_V1_DUTY)
+        plain.execute("ALTER TABLE subject DROP COLUMN labels")
         plain.execute("PRAGMA user_version = 1")
         plain.commit()
 
@@ -204,6 +205,26 @@ def test_a_register_of_version_1_keeps_what_is_its_own(tmp_path: Path) -> None:
     assert rows == expected
     kept.close()
     whole.close()
+
+
+def test_a_register_of_version_2_knows_no_purposes_of_its_own(tmp_path: Path) -> None:
+    """What came from the inbox is read again, with its labels; an own message of that time stays without, and what comes later has them."""
+    path = tmp_path / "register.sqlite"
+    mine = [replace(put(sample_alert(f"{ME}/2026/{number}"), counter=0), labels='{"onward":"FREE"}') for number in (1, 2)]
+    other = replace(put(sample_alert(ALERT)), labels='{"onward":"CONSENT"}')
+    kept = Kept(path)
+    kept.take(mine[0], other)
+    kept.close()
+    with closing(sqlite3.connect(path)) as plain:
+        plain.execute("ALTER TABLE subject DROP COLUMN labels")
+        plain.execute("PRAGMA user_version = 2")
+        plain.commit()
+    kept = Kept(path)
+    assert kept.reader.row(ALERT) is None
+    kept.take(mine[1], other)
+    labels = {each.subject: (row := kept.reader.row(each.subject)) and row.labels for each in (*mine, other)}
+    assert list(labels.values()) == ["", '{"onward":"FREE"}', '{"onward":"CONSENT"}']
+    kept.close()
 
 
 def test_own_duties_and_what_was_told_outlive_a_rebuild(tmp_path: Path) -> None:

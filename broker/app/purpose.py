@@ -1,0 +1,85 @@
+"""A register's answers for a purpose: what the agency may not use for it is taken out, and remembered to be told.
+
+An answer joins several messages: a licence is shown with what others wrote off it and who cites it in vain, an alert with the answers to
+it, a flag follows from two or more. Each of these messages is asked for; what follows from one that is withheld is withheld too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from broker.exchange.trace import Trace
+from broker.exchange.use import Withheld, labels_kept, usable
+from broker.policy.decide import Decider
+from broker.register.answers import LicenceAnswer, SubjectAnswer
+from broker.register.rows import Flag
+from broker.storage.register_reader import RegisterReader
+
+
+class Purposed:
+    """What may be shown of one agency's register for ``purpose`` at ``now_ms`` (Unix ms); ``decider`` None: the rules are not known, so
+    nothing. ``withheld`` holds what was asked for and not shown, by subject, each once."""
+
+    def __init__(self, reader: RegisterReader, agency: str, decider: Decider | None, purpose: str, now_ms: int) -> None:
+        self._reader, self._agency, self._decider = reader, agency, decider
+        self._purpose, self._now_ms = purpose, now_ms
+        self._usable: dict[str, bool] = {}
+        self.withheld: dict[str, Withheld] = {}
+
+    @property
+    def looked_at(self) -> int:
+        """How many messages were asked for, shown or not."""
+        return len(self._usable)
+
+    def may(self, subject: str) -> bool:
+        """Whether the message about a subject may be searched. What is not there any more may not, and is not told either."""
+        known = self._usable.get(subject)
+        if known is not None:
+            return known
+        row = self._reader.row(subject)
+        if row is None:
+            return False
+        labels = labels_kept(row, self._agency)
+        verdict = usable(self._decider, self._agency, "search", labels, self._now_ms, self._purpose)
+        self._usable[subject] = verdict.allowed
+        if not verdict.allowed:
+            self.withheld[subject] = Withheld.of_row(row, verdict)
+        return verdict.allowed
+
+    def _may_all(self, subjects: Iterable[str]) -> bool:
+        """Whether each of them may; all are asked, so that all that are withheld are told."""
+        asked = [self.may(subject) for subject in subjects]
+        return all(asked)
+
+    def licence(self, answer: LicenceAnswer) -> LicenceAnswer | None:
+        """A licence with what may be shown of it; without its items, where a message that wrote something off is withheld: what is left
+        would tell what that message says."""
+        if not self.may(answer.subject):
+            return None
+        row = answer.licence
+        counted = self._may_all(self._reader.write_offs(row.number, row.authority))
+        return answer._replace(items=answer.items if counted else None, flags=self.flags(answer.flags))
+
+    def subject(self, answer: SubjectAnswer) -> SubjectAnswer | None:
+        """A subject with the flags and links that may be shown."""
+        if not self.may(answer.row.subject):
+            return None
+        links = tuple(link for link in answer.links if self.may(link[1]))
+        return replace(answer, flags=self.flags(answer.flags), links=links)
+
+    def trace(self, trace: Trace) -> Trace:
+        """What one recipient of an own subject got, with those of its answers that may be shown."""
+        return replace(trace, said=tuple(said for said in trace.said if self.may(said.subject)))
+
+    def flags(self, flags: Iterable[Flag]) -> tuple[Flag, ...]:
+        """Those whose whole cause may be used."""
+        return tuple(flag for flag in flags if self._may_all(self._causes(flag)))
+
+    def _causes(self, flag: Flag) -> list[str]:
+        """The subjects a flag follows from; for quantities also the write-offs, which it does not name."""
+        causes = [flag.subject, *flag.others]
+        if flag.code in ("QUANTITY_OVERDRAWN", "USAGE_UNMATCHED"):
+            for authority in flag.addressees:
+                causes += self._reader.write_offs(flag.about, authority)
+        return causes

@@ -1,0 +1,126 @@
+"""What an agency does with what it holds: whether it may read a message again, or find it in a search, for a purpose.
+
+The relay decided that the agency received the message, from labels and audience. The agency does not know the audience; what it knows is
+the signed header, and by the verified slip that it was entitled. So the action alone is asked, of labels that name the agency itself.
+
+An embargo is no label here: before its end the relay delivers to nobody but members of an operation that is addressed, so whoever holds the
+message has it in spite of the embargo, and which operation was addressed is in the audience.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal, cast
+
+from broker.envelope.header import Header
+from broker.exchange.decide import labels_of
+from broker.ids import uuid_text
+from broker.policy.decide import Decider
+from broker.policy.model import DEFAULT_DENY, Labels, Verdict
+from broker.register.rows import SubjectRow
+
+Use = Literal["search", "replay"]
+"""Finding a message in the register, and reading what lies in the inbox."""
+
+RULES_UNKNOWN: Final = "rules-not-known"
+"""The rule of a no because the rules in force could not be read."""
+
+_NOBODYS: Final = Labels(
+    family="", originator="", tlp="", handling="", pap=None, urgency="", onward="NONE", purposes=(), legal_basis="", countries=(),
+    hs_chapters=(), category=None, free_zone=None, sections=(), audience_agencies=(), audience_communities=(), audience_countries=(),
+    valid_until_ms=None, embargo_until_ms=None,
+)  # fmt: skip
+_ELSEWHERE: Final = frozenset({
+    "family", "originator", "tlp", "handling", "urgency", "valid_until_ms",
+    "audience_agencies", "audience_communities", "audience_countries", "embargo_until_ms", "consents",
+})  # fmt: skip
+"""Labels with a column of their own in a register, and those that a holder does not know."""
+KEPT: Final = tuple(each.name for each in fields(Labels) if each.name not in _ELSEWHERE)
+"""The labels that a register keeps beside its columns: all others."""
+_NOT_KNOWN: Final = Verdict(
+    False, (RULES_UNKNOWN,), (), "the rules in force could not be read, and without them nothing is shown for a purpose: "
+    "try again when the exchange is up",
+)  # fmt: skip
+_UNLABELLED: Final = Verdict(
+    False, (DEFAULT_DENY,), (), "its purposes are not known here: it was kept by an earlier version of the program"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """All that is told of a message that an agency holds and may not use for a purpose: that it is there, and why it is not shown.
+
+    Times are Unix milliseconds; ``rule`` decided, ``reason`` is a sentence for people.
+    """
+
+    message_id: str
+    family: str
+    originator: str
+    subject: str
+    issued_at: int
+    admitted_at: int
+    valid_until: int | None
+    rule: str
+    reason: str
+
+    @classmethod
+    def of_row(cls, row: SubjectRow, verdict: Verdict) -> Withheld:
+        """A subject of the register."""
+        dates = row.issued_at, row.admitted_at, row.valid_until
+        return cls(row.message_id, row.family, row.originator, row.subject, *dates, verdict.rules[0], verdict.reason)
+
+    @classmethod
+    def of_header(cls, header: Header, admitted_at: int, verdict: Verdict) -> Withheld:
+        """A delivery; ``admitted_at`` is its slip's."""
+        dates = header.issued_at, admitted_at, header.valid_until
+        message_id = uuid_text(header.message_id)
+        return cls(message_id, header.family, header.originator, header.subject, *dates, verdict.rules[0], verdict.reason)
+
+
+def labels_held(header: Header, agency: str) -> Labels:
+    """The labels of a message that ``agency`` holds, the agency itself being all that is known of the audience."""
+    audience = {"agencies": [agency], "communities": [], "countries": []}
+    return replace(labels_of(header, audience), embargo_until_ms=None)
+
+
+def labels_text(header: Header) -> str:
+    """The labels that a register keeps of a message beside the columns it has anyway (JSON, without what is empty)."""
+    labels = labels_of(header, {"agencies": [], "communities": [], "countries": []})
+    kept = {name: value for name in KEPT if (value := getattr(labels, name)) not in (None, (), "")}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+
+def labels_kept(row: SubjectRow, agency: str) -> Labels | None:
+    """The labels of a subject in the agency's register, as :func:`labels_held` has them; None where they were not kept."""
+    if not row.labels:
+        return None
+    kept: dict[str, Any] = json.loads(row.labels)
+    return replace(
+        _NOBODYS,
+        **{name: _frozen(value) for name, value in kept.items()},
+        family=row.family,
+        originator=row.originator,
+        tlp=row.tlp,
+        handling=row.handling,
+        urgency=row.urgency,
+        valid_until_ms=row.valid_until,
+        audience_agencies=(agency,),
+    )
+
+
+def _frozen(value: Any) -> Any:
+    """Lists of a JSON value as tuples."""
+    return tuple(_frozen(each) for each in cast("list[Any]", value)) if isinstance(value, list) else value
+
+
+def usable(decider: Decider | None, agency: str, use: Use, labels: Labels | None, now_ms: int, purpose: str) -> Verdict:
+    """Whether ``agency`` may use a message for ``purpose`` (one of :data:`broker.families.message.PURPOSES`) at ``now_ms`` (Unix ms).
+
+    No where the rules (``decider`` None) or the labels are not known: what cannot be asked is not allowed.
+    """
+    if decider is None:
+        return _NOT_KNOWN
+    if labels is None:
+        return _UNLABELLED
+    return decider.may_use(agency, use, labels, now_ms, purpose)
