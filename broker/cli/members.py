@@ -15,6 +15,7 @@ from broker.service.knowledge import Knowledge
 from broker.trust.directory import AgencyEntry, Directory
 from broker.trust.keys import fingerprint_of
 from broker.trust.officers import approved
+from broker.trust.readmission import Readmission
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ async def known(common: Common, agency: str | None) -> AsyncGenerator[Knowledge]
 
 
 def entry_json(entry: AgencyEntry, directory: Directory | None = None) -> dict[str, Any]:
-    """A member as ``--json`` shows it; with a directory also its keys, and who re-admitted it."""
+    """A member as ``--json`` shows it; with a directory also its keys, and who re-admitted it if it was suspended once."""
     record: dict[str, Any] = {
         "agency": entry.agency,
         "kind": entry.kind,
@@ -49,10 +50,12 @@ def entry_json(entry: AgencyEntry, directory: Directory | None = None) -> dict[s
         "generation": entry.generation,
         "fingerprint": fingerprint_of(entry.master_spki),
         "version": entry.version,
-        "suspension": entry.suspension or None,
     }
+    if entry.suspension:
+        record["suspension"] = entry.suspension
     if directory is not None:
-        record["readmitted_by"], record["readmission"] = _readmitted(entry, directory)
+        if entry.readmission is not None:
+            record["readmitted_by"], record["readmission"] = _readmitted(entry.readmission, entry, directory)
         record["keys"] = [
             {"kid": key.kid.hex(), "alg": key.alg, "spki": key.spki.hex(), "status": key.status, "valid_from": iso(key.valid_from_ms)}
             for key in directory.keys_of(entry.agency)
@@ -60,9 +63,7 @@ def entry_json(entry: AgencyEntry, directory: Directory | None = None) -> dict[s
     return record
 
 
-def _readmitted(entry: AgencyEntry, directory: Directory) -> tuple[list[str], str | None]:
+def _readmitted(readmission: Readmission, entry: AgencyEntry, directory: Directory) -> tuple[list[str], str]:
     """Whose officers ended the last suspension, checked again here: who reads the directory late was not there to refuse it."""
-    if entry.readmission is None:
-        return [], None
-    found = approved(entry.readmission, directory, entry.since_ms)
+    found = approved(readmission, directory, entry.since_ms)
     return ([], f"{found.code}: {found.reason}") if isinstance(found, Refusal) else (list(found), "verified")
