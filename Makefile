@@ -31,16 +31,13 @@ lint: $(STAMP) ## style, types, import directions
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
-# Two halves side by side, about equally long, and both have to pass: most of the tests that wait for Kafka; and those that only compute,
-# which give way, then the faults. Each half starts nodes of its own, on ports that are free.
+# Two halves side by side: the tests that wait for Kafka, and those that only compute, which give way. Both have to pass.
 test: lint ## lint, then every test, on a real Kafka that the tests start
-	@told=$$(mktemp); trap 'kill $$second 2>/dev/null; rm -f "$$told"' EXIT; trap 'exit 130' INT TERM; \
-	( trap 'kill $$! 2>/dev/null; exit 143' TERM; \
-	  nice $(BIN)/python -m pytest -q -m "not kafka and not soak" & wait $$!; without=$$?; \
-	  $(BIN)/python -m pytest -q -m "kafka and not soak" tests/faults & wait $$! && exit $$without ) >"$$told" 2>&1 & second=$$!; \
-	$(BIN)/python -m pytest -q -m "kafka and not soak" --ignore=tests/faults; first=$$?; \
-	wait $$second; rest=$$?; cat "$$told"; \
-	test $$first -eq 0 && test $$rest -eq 0
+	@told=$$(mktemp); trap 'kill $$computing 2>/dev/null; rm -f "$$told"' EXIT; trap 'exit 130' INT TERM; \
+	nice $(BIN)/python -m pytest -q -m "not kafka and not soak" >"$$told" 2>&1 & computing=$$!; \
+	$(BIN)/python -m pytest -q -m "kafka and not soak"; kafka=$$?; \
+	wait $$computing; without=$$?; cat "$$told"; \
+	test $$kafka -eq 0 && test $$without -eq 0
 
 unit: $(STAMP) ## the tests that need no Kafka
 	@$(BIN)/python -m pytest -q -m "not kafka and not soak"

@@ -105,7 +105,7 @@ REFUSED: dict[str, tuple[Callable[[Scene], Readmission], str]] = {
     "nobody": (lambda scene: scene.file(), "signed by nobody"),
     "one officer": (lambda scene: scene.file(SG), "signed by SG-CUSTOMS"),
     "two signatures of one agency": (twice_by_one, "of one agency, DE-BAFA"),
-    "the suspended agency itself": (lambda scene: scene.file(SG, MY), "signed its own re-admission"),
+    "the suspended agency itself": (lambda scene: scene.file(SG, MY), "signed for itself"),
     "a suspended officer": (by_a_suspended_one, "DE-BAFA is suspended"),
     "a stranger": (lambda scene: scene.file(SG, Pen("stranger")), "is no agency's master key"),
     "the registrar": (lambda scene: scene.file(SG, scene.registrar.pen), "is no agency's master key"),
