@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from broker.exchange.trace import Trace
-from broker.exchange.use import Withheld, labels_kept, usable
+from broker.exchange.use import Withheld, closed, labels_kept, usable
 from broker.policy.decide import Decider
+from broker.policy.model import Verdict
+from broker.register import keys
 from broker.register.answers import LicenceAnswer, SubjectAnswer
 from broker.register.rows import Flag
 from broker.storage.register_reader import RegisterReader
+
+PERSONAL: Final = frozenset({"identity", "parties", "tenants"})
+"""Sections that name persons and firms."""
+NAME_KEYS: Final = frozenset({keys.NAME, keys.LATIN, keys.BARE, keys.PARTY_ID})
+"""What a subject can be found by that comes of them."""
 
 
 class Purposed:
@@ -61,12 +69,29 @@ class Purposed:
         counted = self._may_all(self._reader.write_offs(row.number, row.authority))
         return answer._replace(items=answer.items if counted else None, flags=self.flags(answer.flags))
 
-    def subject(self, answer: SubjectAnswer) -> SubjectAnswer | None:
-        """A subject with the flags and links that may be shown."""
-        if not self.may(answer.row.subject):
+    def subject(self, answer: SubjectAnswer, *, by_party: bool = False) -> SubjectAnswer | None:
+        """A subject with the flags, links and sections that may be shown: what the rules of now withhold is withheld, and the names in it.
+
+        ``by_party``: it was found by a name. Where the names are withheld by now, that it was found would tell them.
+        """
+        row = answer.row
+        if not self.may(row.subject):
+            return None
+        shut = closed(self._decider, self._agency, labels_kept(row, self._agency), answer.content, self._now_ms)
+        nameless = not PERSONAL.isdisjoint(shut)
+        if nameless and by_party:
+            rule = next(shut[section] for section in sorted(PERSONAL.intersection(shut)))
+            self.withheld[row.subject] = Withheld.of_row(row, Verdict(False, (rule,), (), "the persons in it are withheld by now"))
             return None
         links = tuple(link for link in answer.links if self.may(link[1]))
-        return replace(answer, flags=self.flags(answer.flags), links=links)
+        return replace(
+            answer,
+            row=replace(row, withheld=" ".join((*row.withheld.split(), *sorted(shut)))),
+            content={name: value for name, value in answer.content.items() if name not in shut},
+            keys=tuple(key for key in answer.keys if not (nameless and key.kind in NAME_KEYS)),
+            flags=self.flags(answer.flags),
+            links=links,
+        )
 
     def trace(self, trace: Trace) -> Trace:
         """What one recipient of an own subject got, with those of its answers that may be shown."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -336,15 +337,24 @@ def _shower(
     async def show(delivery: Delivery) -> Outcome:
         if screening.withholds(delivery, subscriber.knowledge.decider):
             return DONE
-        if capture is not None:
+        closed = screening.closes(delivery, subscriber.knowledge.decider)
+        if capture is not None and not closed:
             await asyncio.to_thread((capture / f"{delivery.message_id}.parcel").write_bytes, delivery.value)
-        record = delivery_json(delivery, catalogue)
+        record = delivery_json(_without(delivery, closed), catalogue)
         if acknowledger is not None:
             record["ack"] = await acknowledger.acknowledge(delivery)
         screen.result(record, _shown(record))
         return DONE
 
     return show
+
+
+def _without(delivery: Delivery, closed: Mapping[str, str]) -> Delivery:
+    """A delivery as it is shown: sections that the rules of now withhold count among those withheld."""
+    if not closed:
+        return delivery
+    kept = {name: record for name, record in delivery.sections.items() if name not in closed}
+    return replace(delivery, sections=kept, withheld={**delivery.withheld, **closed})
 
 
 def _exit_code(screen: Screen, counts: Counts, acknowledger: Acknowledger | None, *, stopped: bool) -> int:

@@ -192,7 +192,7 @@ async def find(
     async with looked_up(common, as_, wait, purpose) as looked:
         found = looked.reader.find(conditions, looked.now_ms, ended=ended)
         for answer in found:
-            shown = answer if looked.use is None else looked.use.subject(answer)
+            shown = answer if looked.use is None else looked.use.subject(answer, by_party=keys.party is not None)
             if shown is not None:
                 screen.result(subject_json(shown) | freshness_json(looked.freshness), subject_told(shown))
         if not found:

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from broker.cli.screen import Screen, iso, printable
 from broker.errors import UsageError
-from broker.exchange.use import Withheld, labels_held, usable
+from broker.exchange.use import Withheld, closed, labels_held, usable
 from broker.families.message import PURPOSES
 from broker.policy.decide import Decider
 from broker.service.subscriber import Delivery
@@ -78,6 +78,12 @@ class Screening:
             told += "\n  [red]taken back[/] by its owner: what is kept of this subject has to go"
         self._screen.result(withheld_json(withheld, self._purpose) | {"taken_back": delivery.taken_back}, told)
         return True
+
+    def closes(self, delivery: Delivery, decider: Decider | None) -> dict[str, str]:
+        """The sections of a delivery that the rules in force withhold by now, with the rule of each."""
+        if self._purpose is None:
+            return {}
+        return closed(decider, self._agency, labels_held(delivery.header, self._agency), delivery.sections, self._now_ms())
 
     def finish(self) -> None:
         """Say how many were not shown."""

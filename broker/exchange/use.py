@@ -10,6 +10,7 @@ message has it in spite of the embargo, and which operation was addressed is in 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, cast
 
@@ -124,3 +125,13 @@ def usable(decider: Decider | None, agency: str, use: Use, labels: Labels | None
     if labels is None:
         return _UNLABELLED
     return decider.may_use(agency, use, labels, now_ms, purpose)
+
+
+def closed(decider: Decider | None, agency: str, labels: Labels | None, sections: Iterable[str], now_ms: int) -> dict[str, str]:
+    """Which of these sections, which the agency holds, a prohibition of the rules in force withholds now, with the rule: an agreement has
+    ended, a denial is past its review. What no rule gives is not closed: that may hang on the audience, which the agency does not know.
+    """
+    if decider is None or labels is None or agency == labels.originator:
+        return {}
+    verdicts = {section: decider.may_use(agency, f"read:{section}", labels, now_ms, None) for section in sections}
+    return {name: each.rules[0] for name, each in verdicts.items() if not each.allowed and each.rules[0] != DEFAULT_DENY}

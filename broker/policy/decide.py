@@ -202,8 +202,9 @@ class Decider:
         asked = (action,) if action in ("publish", "receive") else ("receive", action)
         return self._asked(agency, asked, labels, now_ms, purpose)
 
-    def may_use(self, agency: str, action: str, labels: Labels, now_ms: int, purpose: str) -> Verdict:
-        """Whether an agency may do this (``search``, ``replay``) for ``purpose`` with a message that it holds: the action alone is asked.
+    def may_use(self, agency: str, action: str, labels: Labels, now_ms: int, purpose: str | None) -> Verdict:
+        """Whether an agency may do this (``search``, ``replay``, ``read:parties``) for ``purpose`` with a message that it holds: the action
+        alone is asked.
 
         Whether it may receive the message was the relay's to decide, who knows the audience. ``labels`` are as the agency knows them
         (:func:`broker.exchange.use.labels_held`). Not memoised: 0.3 ms on a shared core under the rules that ship.

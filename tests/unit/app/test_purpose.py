@@ -13,14 +13,19 @@ from typing import Any
 import pytest
 
 from broker.app import process
+from broker.app.parties import shipped_bundle
 from broker.app.purpose import Purposed
+from broker.app.register import Register
 from broker.cli import messages, recall, register
 from broker.cli.screen import Common
 from broker.errors import ExchangeUnreachable, UsageError
+from broker.exchange.rules import members_of
 from broker.exchange.use import RULES_UNKNOWN
 from broker.families.message import PURPOSES, Audience, Message
+from broker.policy.decide import Decider
 from broker.policy.model import DEFAULT_DENY
 from broker.ports import Transport
+from broker.service.knowledge import Knowledge
 from broker.storage.home import TlsFiles
 from broker.testing.memory import MemoryTransport
 from broker.testing.sample_answers import sample_licence_usage
@@ -239,3 +244,31 @@ async def test_what_is_left_of_a_licence_tells_of_its_write_offs(world: World) -
         none = Purposed(kept.reader, MY, decider, "TRAINING", NOW)
         assert none.licence(answer) is None
         assert list(none.withheld) == [licence.subject]
+
+
+async def test_what_an_agreement_that_has_ended_withholds(world: World, called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under rules of now without an agreement the parties that were delivered are withheld for any purpose: neither shown nor found by
+    name, in the register and in the inbox, and not captured; without a purpose they are shown."""
+    await world.agency().publish(watched(world, 1, "LICENSING"))
+    party, folder = register.Keys(party="Example Trading FZE"), world.exchange.home / "captured"
+    _, (before,), _ = await called(register.find(as_=MY, keys=party, purpose="LICENSING", common=common(world)))
+    assert "parties" in before["sections"]
+    without = Decider(shipped_bundle(), members_of(world.rules.directory))
+
+    async def now(_register: Register, _seconds: float) -> Decider:
+        return without
+
+    monkeypatch.setattr(Register, "decider", now)
+    monkeypatch.setattr(Knowledge, "decider", property(lambda _: without))
+    _, (shown,), _ = await called(register.find(as_=MY, keys=KEYS, purpose="LICENSING", common=common(world)))
+    assert ("parties" in shown["sections"], "parties" in shown["withheld"]) == (False, True)
+    assert set(shown["sections"]) == set(before["sections"]) - {"parties"}
+    _, (named,), _ = await called(register.find(as_=MY, keys=party, purpose="LICENSING", common=common(world)))
+    assert named["withheld_here"] == "stop-personal-without-agreement"
+    read = messages.subscribe(as_=MY, from_="beginning", timeout=0.3, purpose="LICENSING", capture=folder, common=common(world))
+    _, (delivered,), _ = await called(read)
+    assert delivered["withheld_by"]["parties"] == "stop-personal-without-agreement"
+    assert "parties" not in delivered["sections"]
+    assert list(folder.iterdir()) == []
+    _, (whole,), _ = await called(messages.subscribe(as_=MY, from_="beginning", timeout=0.3, common=common(world)))
+    assert "parties" in whole["sections"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
 
 from broker.envelope.header import Evaluation
-from broker.exchange.rules import decider_of
-from broker.exchange.use import KEPT, RULES_UNKNOWN, Use, labels_held, labels_kept, labels_text, usable
+from broker.exchange.rules import decider_of, members_of
+from broker.exchange.use import KEPT, RULES_UNKNOWN, Use, closed, labels_held, labels_kept, labels_text, usable
 from broker.families.message import PURPOSES, Audience, Message
 from broker.policy.decide import Decider
+from broker.policy.facts_file import read_facts
 from broker.policy.model import DEFAULT_DENY, Labels, Verdict
 from broker.register.rows import SubjectRow
 from tests.unit.exchange.bench import NOW, Bench, bundle
@@ -106,3 +109,19 @@ def test_what_cannot_be_asked_is_not_allowed() -> None:
     assert "could not be read" in unknown.reason
     unlabelled = usable(DECIDER, HOLDER, "search", None, NOW, "LICENSING")
     assert (unlabelled.allowed, unlabelled.rules) == (False, (DEFAULT_DENY,))
+
+
+def test_what_the_rules_of_now_prohibit_is_closed() -> None:
+    """While an agreement holds nothing is closed; from its end on the parties are, and nothing else; who is the originator keeps all, and
+    without rules or labels nothing is known to be closed."""
+    agreement = {
+        "id": "CMAA:MY-SG", "title": "made up", "basis": "made up", "countries": ["MY", "SG"], "personal": True,
+        "from": "2020-01-01T00:00:00Z", "until": datetime.fromtimestamp(NOW / 1000, UTC).isoformat(),
+    }  # fmt: skip
+    facts = read_facts(json.dumps({"agreements": [agreement]}))
+    decider = Decider(bundle(), members_of(BENCH.desk.directory), facts=facts)
+    labels, sections = held(), ("core", "goods", "parties", "rumour")
+    assert closed(decider, HOLDER, labels, sections, NOW - 1) == {}
+    assert closed(decider, HOLDER, labels, sections, NOW) == {"parties": "stop-personal-without-agreement"}
+    assert closed(decider, "SG-CUSTOMS", labels, sections, NOW) == {}
+    assert closed(None, HOLDER, labels, sections, NOW) == closed(decider, HOLDER, None, sections, NOW) == {}
