@@ -364,11 +364,17 @@ def _tasks(client: RawProducer | RawConsumer) -> list[asyncio.Task[object]]:
 
 async def begin(client: RawProducer | RawConsumer, seconds: float) -> None:
     """Start a client in bounded time. A start that is cut short is waited for a moment: aiokafka forgets a connection that is just being
-    made, and nobody could close it any more. Raises TimeoutError and what starting raises; the caller retires the client then."""
+    made, and nobody could close it any more. Raises TimeoutError and what starting raises; the caller retires the client then.
+
+    A Kafka that has just come back may name no broker yet, which aiokafka takes for a bug of its caller (AssertionError in
+    ``coordinator_lookup``): that is KafkaConnectionError here, so that whoever starts the client tries again.
+    """
     starting = asyncio.ensure_future(client.start())
     try:
         async with asyncio.timeout(seconds):
             await asyncio.shield(starting)
+    except AssertionError as error:
+        raise kafka_errors.KafkaConnectionError(f"Kafka names no broker yet ({error})") from error
     except BaseException:
         await asyncio.wait({starting}, timeout=CUT_SHORT_SECONDS)
         if not starting.done():
