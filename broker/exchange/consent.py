@@ -15,17 +15,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from broker import ids
 from broker.errors import Finding
 from broker.exchange.admit import AUDIENCE, CORE, Authentic, open_section
 from broker.exchange.openings import Openings
 from broker.exchange.shard import ShardState, SubjectState
+from broker.families.catalogue import FAMILIES
 from broker.families.consent_reply import GRANTING
 from broker.policy.model import Consent, Distribution
 
 FAMILY: Final = "consent_reply"
 WITHDRAWN: Final = "WITHDRAW"
-CONSENT_LIMIT: Final = 500
-"""Most consents in force of one subject."""
+CONSENT_LIMIT: Final = 50
+"""Most consents in force of one subject: each agency is asked about by itself, and nobody may hold up the relay with one message."""
 
 
 def take_consent(shard: ShardState, authentic: Authentic, now_ms: int) -> tuple[Finding, ...]:
@@ -40,11 +42,15 @@ def take_consent(shard: ShardState, authentic: Authentic, now_ms: int) -> tuple[
     if known is None or known.decided is None:
         reason = "this exchange does not know the subject, so nobody is sent it: publish it, then consent"
         return (Finding("WARN", "NOTHING_CONSENTED", "core.consented_subject", reason),)
-    agencies = tuple(core.get("recipients") or open_section(authentic, AUDIENCE)["agencies"])
+    agencies = tuple(dict.fromkeys(core.get("recipients") or open_section(authentic, AUDIENCE)["agencies"]))
+    named, sections = core.get("section_names") or (), _sections(known, core)
+    if core["decision"] != WITHDRAWN and (not all(map(_is_agency, agencies)) or len(sections) != len(set(named))):
+        reason = "it names an agency or a section that there is not, so nobody is sent anything: name sections of the subject's family"
+        return (Finding("WARN", "NOTHING_CONSENTED", "core", reason),)
     if core["decision"] == WITHDRAWN:
         kept = _withdrawn(known, core.get("recipients") or (), now_ms)
     else:
-        given = [_consent(agency, core, now_ms) for agency in agencies]
+        given = [_consent(agency, sections, core, now_ms) for agency in agencies]
         kept = (*(each for each in known.consents if each.agency not in agencies and each.until_ms > now_ms), *given)
     if len(kept) > CONSENT_LIMIT:
         reason = f"the subject has {CONSENT_LIMIT} consents in force: publish a revision with a wider audience"
@@ -59,9 +65,23 @@ def adopted(known: SubjectState, openings: Openings, subject: str, now_ms: int) 
     return replace(known, consents=(*known.consents, *new)) if new else known
 
 
-def _consent(agency: str, core: Mapping[str, Any], now_ms: int) -> Consent:
+def _is_agency(text: str) -> bool:
+    try:
+        ids.agency_id(text)
+    except ids.InvalidId:
+        return False
+    return True
+
+
+def _sections(known: SubjectState, core: Mapping[str, Any]) -> tuple[str, ...]:
+    """The sections named that the subject's family has; what else is named would be kept for good, whatever its length."""
+    family = FAMILIES.get(known.family)
+    named: set[str] = set(core.get("section_names") or ())
+    return tuple(name for name in family.sections if name in named) if family else ()
+
+
+def _consent(agency: str, sections: tuple[str, ...], core: Mapping[str, Any], now_ms: int) -> Consent:
     begins = core.get("period_from")
-    sections = tuple(core.get("section_names") or ())
     from_ms = now_ms if begins is None else max(begins, now_ms)
     return Consent(agency, sections, from_ms, core["period_until"], bool(core.get("evidential_use")))
 

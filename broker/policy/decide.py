@@ -427,7 +427,14 @@ class Decider:
 
 def _weight(labels: Labels) -> int:
     """For how much a decision counts in the memory: 1 for labels of usual size."""
-    lists = labels.countries, labels.hs_chapters, labels.audience_agencies, labels.audience_communities, labels.audience_countries
+    lists = (
+        labels.consents,
+        labels.countries,
+        labels.hs_chapters,
+        labels.audience_agencies,
+        labels.audience_communities,
+        labels.audience_countries,
+    )
     return 1 + sum(map(len, lists)) // NAMES
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -151,5 +152,19 @@ def test_a_refusal_changes_nothing() -> None:
     """REFUSE is an answer to the asker and no fact."""
     desk = Desk()
     desk.say(reply(1, {"decision": "REFUSE", "consented_subject": SUBJECT, "refusal_ground": "ONGOING_CASE"}))
+    assert desk.bench.shard.subjects[SUBJECT].consents == ()
+    assert desk.taken() == []
+
+
+@pytest.mark.parametrize(
+    "more", [{"section_names": ["x" * 5000]}, {"section_names": ["core", "denial"]}, {"recipients": [f"XX-A{n}" for n in range(51)]}]
+)
+def test_a_consent_that_would_be_kept_for_good_is_bounded(more: Any) -> None:
+    """Sections that the family has not, of whatever length, and more agencies than are asked about one by one: remarked, and nothing is
+    kept; above all, unknown sections never become a consent to all."""
+    desk = Desk()
+    core: Any = {"decision": "GRANT", "consented_subject": SUBJECT, "recipients": [ASKER], "period_until": at(UNTIL)} | more
+    (receipt,) = desk.say(reply(1, core)).receipts
+    assert [finding.code for finding in receipt.findings] == ["NOTHING_CONSENTED"]
     assert desk.bench.shard.subjects[SUBJECT].consents == ()
     assert desk.taken() == []
