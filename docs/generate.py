@@ -153,8 +153,9 @@ def codes_page() -> str:
         lines.append(f"| {step} {STEPS[step]} | `{code}` | {advice} |")
     lines += [
         "\nA **finding** is a remark on a message that was accepted: it is delivered, and its receipt says what it lacks. Besides these,",
-        "the exchange notes `LATE`, `EXPIRED` and `REVISION_GAP`, and `DELIVERED_LATER` in a receipt that names recipients besides those",
-        "of the first one, with `EMERGENCY_OPENING` where officers opened it. A consent to what the exchange does not know is noted as",
+        "the exchange notes `LATE`, `EXPIRED` and `REVISION_GAP`, `DELIVERED_LATER` in a receipt that names recipients besides those",
+        "of the first one, with `EMERGENCY_OPENING` where officers opened it, and `DISCLOSED_LESS` in one that names recipients from whom",
+        "the rules of now take something. A consent to what the exchange does not know is noted as",
         "`NOTHING_CONSENTED`. A dry run notes `MEMBERS_NOT_SHOWN` where an audience names a community that may be a confidential",
         "operation. By what identifiers and codes are judged: see",
         "[identifiers.md](identifiers.md).\n",

@@ -1,5 +1,6 @@
-"""Deciding live subjects again: who is entitled now to what it was not sent, because it joined late, came back from a suspension, was
-given a community, because there is a new bundle, or because an embargo has ended.
+"""Deciding subjects again: who is entitled now to what it was not sent, because it joined late, came back from a suspension, was given a
+community, because there is a new bundle, or because an embargo has ended; and who is entitled no more to what it was sent, because it
+left, a bundle gives less, an agreement or a consent has ended.
 
 A *sweep* goes through ``exchange.current``, which holds the last whole parcel of each subject, in small steps between and inside the
 batches of traffic, and decides each subject of its shard under the rules of now. What it owes is delivered in the same transactions
@@ -12,13 +13,15 @@ the subject                  to whom it is owed
 live                         each agency that policy names now and that was not sent this revision, or without a section it now gets
 over, or past valid_until    each agency that policy names now and that holds an earlier revision: it has to learn how it stands
 recalled                     each holder that the recall did not reach; nobody else is ever sent anything of it
-consent has ended            each holder that had it by that consent alone: it has to erase it
-narrowed                     each holder that dropped out and could not be told (:mod:`broker.exchange.recall`)
+narrowed by its owner        each holder that dropped out and could not be told (:mod:`broker.exchange.recall`)
+any but recalled             each recipient that gets fewer sections of it now: the parcel with those that are left, in the place of the
+                             first in inbox and register; one that gets nothing any more: the withdrawal, and it has to erase it
 ===========================  ================================================================================================
 
-Nothing is owed to an agency that is not active, nor of a message that its originator might not publish now, nor of one whose key is
-known by now to have been compromised when it was admitted. A newer revision that was accepted meanwhile was decided when it was
-accepted; the older one, where the sweep comes upon it, is passed over by its leaf.
+Nothing is owed to an agency that is not active: one that is suspended keeps what it has, unread, until it is back. Nothing is taken
+from one whom an error of policy denies. Of a message that its originator might not publish now nothing more is given, and of one whose
+key is known by now to have been compromised when it was admitted nothing goes out at all. A newer revision that was accepted meanwhile
+was decided when it was accepted; the older one, where the sweep comes upon it, is passed over by its leaf.
 
 A sweep begins when the rules decide otherwise than before (:attr:`broker.exchange.rules.Rules.deciding`), and, for the subjects
 concerned alone, when a date comes that a decision depends on. It begins with a mark of the shard's own behind everything in
@@ -40,16 +43,16 @@ from broker.envelope.receipt import Receipt
 from broker.envelope.section import body_of
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate_parcel
-from broker.exchange.consent import adopted, lapsed
+from broker.exchange.consent import adopted
 from broker.exchange.decide import labels_of
-from broker.exchange.recall import word_owed
+from broker.exchange.recall import is_active, word_owed
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.rules import Rules
 from broker.exchange.shard import Decided, ShardState, SubjectState, Sweep
 from broker.exchange.topology import CURRENT, MESSAGE_LIMIT
 from broker.families.lifecycles.tables import JOINT, RECALL_FAMILY
 from broker.policy.decide import Decider
-from broker.policy.model import Distribution, Labels, Release
+from broker.policy.model import POLICY_ERROR, Distribution, Labels, Release, Verdict
 
 LOOKS: Final = 32
 """Most subjects decided again in one batch. One takes 0.13 ms, 0.3 ms with a delivery (measured on two loaded cores)."""
@@ -61,14 +64,16 @@ OVER: Final = frozenset({"CLOSED", "SUPERSEDED", "MERGED", "EXPIRED", "EXHAUSTED
 
 LATER: Final = Finding("INFO", "DELIVERED_LATER", "", "these recipients were added, or got more sections, after the message was accepted")
 """What a receipt says that names recipients besides those of the first receipt."""
+LESS: Final = Finding("INFO", "DISCLOSED_LESS", "", "recipients get less of it by the rules of now, or nothing, and erase the rest")
+"""What a receipt says that names recipients from whom something was taken."""
 
 UNKNOWN_OFFSET: Final = -1
 """Where a message lay in its outbox, of which the relay kept no place."""
 
 
 def is_later(answer: Receipt) -> bool:
-    """Whether a receipt names recipients besides those of the message's first one."""
-    return any(finding.code == LATER.code for finding in answer.findings)
+    """Whether a receipt came after the message's first one, for what was decided again."""
+    return any(finding.code in (LATER.code, LESS.code) for finding in answer.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +145,24 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     known = adopted(known, rules.openings, header.subject, now_ms)
     labels = labels_of(header, audience, known.consents)
     distribution = decider.distribute(labels, now_ms)
-    known = _without(known, header, lapsed(known, distribution, now_ms), now_ms)
-    releases: tuple[Release, ...] = ()
-    if decider.may_publish(labels, now_ms).allowed:
-        releases = _missing(known, header, labels, distribution, rules, now_ms=now_ms)
+    known = _without(known, header, _lost(known, header, distribution, rules, now_ms), now_ms)
+    publishing = decider.may_publish(labels, now_ms)
+    releases = _missing(known, header, labels, distribution, publishing, rules, now_ms=now_ms)
     before = known.decided
     admitted, offset = (before.admitted_ms, before.offset) if before else (record.timestamp_ms, UNKNOWN_OFFSET)
     state = _with(known, header, releases, admitted, offset, distribution.until_ms)
     lay = replace(record, topic=ids.outbox(header.originator), partition=0, offset=offset)
+    return Owed(authentic, lay, releases, admitted, state, _remarks(known, header, releases, rules, now_ms))
+
+
+def _remarks(known: SubjectState, header: Header, releases: tuple[Release, ...], rules: Rules, now_ms: int) -> tuple[Finding, ...]:
+    """What the owner is told of these releases besides whom they name. ``known`` is the subject before them."""
+    names, had = _sections(header), _given(known, header)
+    more = any(_bits(release, names) & ~had.get(release.agency, 0) for release in releases) or header.family == RECALL_FAMILY
+    less = any(not release.given or had.get(release.agency, 0) & ~_bits(release, names) for release in releases)
     sent = {release.agency for release in releases if release.given}
     opened = [each.remark for each in rules.openings.of(header.subject, now_ms) if each.opening.agency in sent]
-    return Owed(authentic, lay, releases, admitted, state, tuple(opened))
+    return (*((LATER,) if more else ()), *((LESS,) if less else ()), *opened)
 
 
 def _has_come(known: SubjectState, now_ms: int) -> bool:
@@ -182,33 +194,61 @@ def _audience(authentic: Authentic, rules: Rules) -> Mapping[str, Any] | None:
 
 
 def _missing(
-    known: SubjectState, header: Header, labels: Labels, distribution: Distribution, rules: Rules, *, now_ms: int
+    known: SubjectState, header: Header, labels: Labels, distribution: Distribution, publishing: Verdict, rules: Rules, *, now_ms: int
 ) -> tuple[Release, ...]:  # fmt: skip
-    """The releases that were not made: the table above."""
+    """The releases that were not made: the table above. ``publishing``: whether the originator might publish it now."""
     untold = word_owed(labels, known, distribution, rules.directory)
     if header.family == RECALL_FAMILY:
-        return untold
+        return untold if publishing.allowed else ()
     over = bool(OVER.intersection(known.state.split(JOINT))) or (header.valid_until is not None and header.valid_until <= now_ms)
     names, had = _sections(header), _given(known, header)
     missing: list[Release] = []
     for release in distribution.releases:
-        agency = rules.directory.agency(release.agency)
-        if agency is None or agency.status != "active":
+        if not is_active(release.agency, rules.directory):
             continue
-        new = release.agency not in had or bool(_bits(release, names) & ~had[release.agency])
-        if release.agency in known.former if over else new:
+        before, now = had.get(release.agency), _bits(release, names)
+        new = before is None or bool(now & ~before)
+        if before is not None and before & ~now & ~_unclear(release, names):
+            missing.append(release if publishing.allowed else _only(release, names, before, publishing.rules[0]))
+        elif publishing.allowed and (release.agency in known.former if over else new):
             missing.append(release)
     return (*missing, *untold)
 
 
-def _without(known: SubjectState, header: Header, over: frozenset[str], now_ms: int) -> SubjectState:
-    """The subject without the holders whose consent has ended: they have to be told. The consents that ended are forgotten."""
-    if all(each.until_ms > now_ms for each in known.consents):
-        return known
+def _only(release: Release, names: list[str], before: int, rule: str) -> Release:
+    """The release without what the recipient was not sent before, which this rule withholds."""
+    had = {name for place, name in enumerate(names) if before >> place & 1}
+    kept = tuple(each for each in release.given if each[0] in had)
+    more = tuple((section, rule) for section, _rule in release.given if section not in had)
+    return replace(release, given=kept, withheld=(*release.withheld, *more))
+
+
+def _unclear(release: Release, names: list[str]) -> int:
+    """The sections that an error of policy withholds: it takes nothing from who has them."""
+    failed = {section for section, rule in release.withheld if rule == POLICY_ERROR}
+    return sum(1 << place for place, name in enumerate(names) if name in failed)
+
+
+def _lost(known: SubjectState, header: Header, distribution: Distribution, rules: Rules, now_ms: int) -> frozenset[str]:
+    """The recipients of the last revision who get nothing of it any more. A recall is no one's to lose."""
+    if header.family == RECALL_FAMILY:
+        return frozenset()
+    over = {each.agency for each in known.consents if each.until_ms <= now_ms}
+    named = {release.agency for release in distribution.releases}
+    failed = {denial.agency for denial in distribution.denials if denial.rule == POLICY_ERROR}
+    return frozenset(
+        agency for agency in set(known.recipients).difference(named, failed) if agency in over or is_active(agency, rules.directory)
+    )  # fmt: skip
+
+
+def _without(known: SubjectState, header: Header, lost: frozenset[str], now_ms: int) -> SubjectState:
+    """The subject without the holders who get nothing of it any more: they have to be told. The consents that ended are forgotten."""
     consents = tuple(each for each in known.consents if each.until_ms > now_ms)
-    had = {agency: bits for agency, bits in _given(known, header).items() if agency not in over}
+    if not lost:
+        return known if len(consents) == len(known.consents) else replace(known, consents=consents)
+    had = {agency: bits for agency, bits in _given(known, header).items() if agency not in lost}
     decided = replace(known.decided, given=_packed(had.values(), len(_sections(header)))) if known.decided else None
-    former, untold = (tuple(sorted({*names, *over})) for names in (known.former, known.untold))
+    former, untold = (tuple(sorted({*names, *lost})) for names in (known.former, known.untold))
     return replace(known, recipients=tuple(had), former=former, untold=untold, decided=decided, consents=consents)
 
 

@@ -22,7 +22,7 @@ from broker.exchange.openings import Openings
 from broker.exchange.shard import ShardState, SubjectState
 from broker.families.catalogue import FAMILIES
 from broker.families.consent_reply import GRANTING
-from broker.policy.model import Consent, Distribution
+from broker.policy.model import Consent
 
 FAMILY: Final = "consent_reply"
 WITHDRAWN: Final = "WITHDRAW"
@@ -91,12 +91,3 @@ def _withdrawn(known: SubjectState, agencies: tuple[str, ...] | list[str], now_m
     return tuple(
         replace(each, until_ms=min(each.until_ms, now_ms)) if not agencies or each.agency in agencies else each for each in known.consents
     )
-
-
-def lapsed(known: SubjectState, distribution: Distribution, now_ms: int) -> frozenset[str]:
-    """The holders of the last revision whose consent has ended, and whom policy does not name for another reason."""
-    over = {each.agency for each in known.consents if each.until_ms <= now_ms}
-    if not over:
-        return frozenset()
-    named = {release.agency for release in distribution.releases}
-    return frozenset(over.intersection(known.recipients).difference(named))

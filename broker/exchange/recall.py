@@ -61,7 +61,7 @@ def reach(labels: Labels, known: SubjectState | None, distribution: Distribution
     """Whom a revision that was accepted goes to. ``distribution`` is policy's decision, ``known`` the subject before it."""
     if labels.family == RECALL_FAMILY:
         holders = sorted(known.holders) if known else []
-        reached = tuple(agency for agency in holders if _active(agency, directory))
+        reached = tuple(agency for agency in holders if is_active(agency, directory))
         releases = tuple(Release(agency, REACHES_HOLDERS, tuple((s, REACHES_HOLDERS) for s in labels.sections), ()) for agency in reached)
         return Reach(releases, reached, tuple(sorted(set(holders).difference(reached))))
     given = tuple(release.agency for release in distribution.releases)
@@ -69,7 +69,7 @@ def reach(labels: Labels, known: SubjectState | None, distribution: Distribution
     if not dropped:
         return Reach(distribution.releases, given, ())
     failed = {denial.agency for denial in distribution.denials if denial.rule == POLICY_ERROR}
-    told = [agency for agency in dropped if agency not in failed and _active(agency, directory)]
+    told = [agency for agency in dropped if agency not in failed and is_active(agency, directory)]
     withheld = tuple((section, NO_LONGER_DISCLOSED) for section in labels.sections)
     releases = (*distribution.releases, *(Release(agency, NO_LONGER_DISCLOSED, (), withheld) for agency in told))
     untold = tuple(agency for agency in dropped if agency not in told)
@@ -82,7 +82,8 @@ def word_owed(labels: Labels, known: SubjectState, distribution: Distribution, d
     return tuple(each for each in owed if each.agency in known.untold and each.rule in (REACHES_HOLDERS, NO_LONGER_DISCLOSED))
 
 
-def _active(agency: str, directory: Directory) -> bool:
+def is_active(agency: str, directory: Directory) -> bool:
+    """Whether it is a member that is not suspended."""
     entry = directory.agency(agency)
     return entry is not None and entry.status == "active"
 
@@ -94,17 +95,19 @@ def taken_back(family: str, sections: Iterable[str]) -> bool:
 
 def remembered(receipts: Iterable[Receipt]) -> SubjectState | None:
     """What the relay remembers of a subject, as far as its owner can tell from the receipts of its revisions, of which one may have
-    several: who is sent it later is in a later receipt. None where nothing was accepted. Family and state are not in receipts."""
+    several: who is sent it later, or has to erase it, is in a later receipt. None where nothing was accepted. Family and state are not in
+    receipts."""
     state: SubjectState | None = None
-    accepted = sorted((each for each in receipts if each.outcome == "ACCEPTED"), key=lambda each: each.revision or 0)
+    accepted = sorted((each for each in receipts if each.outcome == "ACCEPTED"), key=lambda each: (each.revision or 0, each.admitted_at))
     for revision, same in groupby(accepted, key=lambda each: each.revision or 0):
         told: dict[str, Disclosure] = {}
         leaf = b""
+        before = set(state.holders if state else ())
         for receipt in same:
             leaf = receipt.leaf or b""
             told |= {each.agency: each for each in receipt.recipients}
+            before.update(each.agency for each in receipt.recipients if not each.withdrawn)
         given = tuple(sorted(agency for agency, each in told.items() if not each.withdrawn))
-        before = state.holders if state else frozenset[str]()
         untold = tuple(sorted({*state.recipients, *state.untold}.difference(told))) if state else ()
         former = tuple(sorted(before.difference(given)))
         state = SubjectState("", revision, leaf, given, "", former, untold=untold)

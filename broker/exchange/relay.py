@@ -180,9 +180,7 @@ class Batch:
             self.shard.accept(subject, owed.state)
         if owed.releases:
             self.tally.late += len(owed.releases)
-            self._answer(
-                owed.record, owed.authentic, None, now_ms, owed.releases, (catch_up.LATER, *owed.remarks), b"+%d" % self.shard.sweep.number
-            )
+            self._answer(owed.record, owed.authentic, None, now_ms, owed.releases, owed.remarks, b"+%d" % self.shard.sweep.number)
 
     @property
     def wanted(self) -> list[tuple[str, int, int]]:

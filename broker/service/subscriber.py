@@ -255,13 +255,14 @@ class Subscriber:
             self._store.quarantine(record, received.code, received.reason, self._clock.now_ms())
             return
         before = self._store.seen(received.leaf)
-        if before and not self._widened(received):
+        if before and not self._decided_anew(received):
             self.counts.duplicates += 1
             return
         self._follow(received, record)
         self._store.take(received.leaf)
-        if taken_back(received.header.family, received.sections):
-            self._store.forget(received.header.subject)  # nothing of it is tried again, and this waits for nothing
+        if before or taken_back(received.header.family, received.sections):
+            # Nothing older of it is tried again, and this waits for nothing: it may hold sections that were taken away since.
+            self._store.forget(received.header.subject)
         if self._families is not None and received.header.family not in self._families:
             return
         if self._store.holds(received.header.subject):
@@ -269,7 +270,7 @@ class Subscriber:
             return
         await self._hand_over(received, Held(record, received.header.subject, 0, 0), handler, redelivered=redelivered or before)
 
-    def _widened(self, received: Received) -> bool:
+    def _decided_anew(self, received: Received) -> bool:
         """Whether a message that was taken before was decided and delivered anew since, with other sections: the slip says that it
         comes again, and its number is a new one. The same delivery seen twice has an old number."""
         last = self._store.chain(received.slip.shard)

@@ -102,7 +102,7 @@ def write(world: World, *values: bytes) -> None:
 
 async def test_members_get_it_between_their_dates(world: World) -> None:
     """A message to an operation reaches its members while they are members, and nobody else: not who comes tomorrow before tomorrow, who
-    then gets it by itself, and nobody when the operation is over."""
+    then gets it by itself, and nobody when the operation is over; then the members are told to erase what they had of it."""
     await announce(world, operation({"MY-CUSTOMS": ALWAYS, "ID-CUSTOMS": {"from": iso(NOW + DAY_MS)}}))
     assert await sent(world, 1) == ["MY-CUSTOMS"]
     assert await seen(world, "MY-CUSTOMS") == [("000001", 1)]
@@ -113,10 +113,16 @@ async def test_members_get_it_between_their_dates(world: World) -> None:
     assert await seen(world, "ID-CUSTOMS") == [("000001", 1), ("000002", 1)]
     world.clock.advance(9 * DAY_MS)
     assert await sent(world, 3) == []
+    await eventually(lambda: len(world.inbox_values("ID-CUSTOMS")) == 4, what="that the operation is over")
+    for agency in ("MY-CUSTOMS", "ID-CUSTOMS"):
+        taker = Taker()
+        await world.subscribe(taker, agency)
+        assert [(each.subject[-1], each.taken_back) for each in taker.taken[-2:]] == [("1", True), ("2", True)]
 
 
 async def test_member_added_later_is_served(world: World) -> None:
-    """Who is added by a later version of the operation is sent what is live, and its owner is told; who is left out gets nothing more."""
+    """Who is added by a later version of the operation is sent what is live; who is left out gets nothing more and has to erase what it
+    had; the owner is told of both."""
     first = await announce(world, operation({"MY-CUSTOMS": ALWAYS}))
     assert await sent(world, 1) == ["MY-CUSTOMS"]
     second = await announce(world, operation({"ID-CUSTOMS": ALWAYS}))
@@ -124,7 +130,7 @@ async def test_member_added_later_is_served(world: World) -> None:
     await eventually(lambda: bool(world.inbox_values("ID-CUSTOMS")), what="what lay behind")
     assert await seen(world, "ID-CUSTOMS") == [("000001", 1)]
     later = (await world.answered(2))[-1]
-    assert [each.agency for each in later.recipients] == ["ID-CUSTOMS"]
+    assert [(each.agency, each.withdrawn) for each in later.recipients] == [("ID-CUSTOMS", False), ("MY-CUSTOMS", True)]
     assert await sent(world, 2) == ["ID-CUSTOMS"]
 
 

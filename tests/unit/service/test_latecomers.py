@@ -1,4 +1,5 @@
-"""Whoever becomes entitled to what lies behind gets it: late joiners, reinstated members, new communities, ended embargoes, new bundles."""
+"""Whoever becomes entitled to what lies behind gets it: late joiners, reinstated members, new communities, ended embargoes, new bundles;
+and from whom it is taken by these, it is gone."""
 
 from __future__ import annotations
 
@@ -15,11 +16,12 @@ from broker.exchange.shard import ShardState
 from broker.exchange.topology import DAY_MS, STATE
 from broker.families.message import Audience, Message
 from broker.families.recall import recall
-from broker.service.subscriber import KEPT_MS
+from broker.service.subscriber import KEPT_MS, Retry
 from broker.storage.publisher_store import SqlitePublisherStore
 from broker.storage.register import RegisterStore
 from broker.testing.local import LocalAgency
 from broker.testing.samples import sample_alert
+from tests.support.deliveries import bytes_of
 from tests.support.eventually import eventually
 from tests.support.latecomers import Rows, known_in, put_into
 from tests.support.officers import change, files_without, shipped_files
@@ -213,7 +215,64 @@ async def test_bundle_that_gives_more(world: World) -> None:
     assert "equipment" in (await known(my))["content"][0][1]
     await change(operator, files_without("read-shipment"))
     await settled(world)
-    assert (await world.subscribe(Taker())).delivered == 0
+    third = Taker()
+    assert (await world.subscribe(third)).delivered == 1
+    (taken,) = third.taken
+    assert (set(taken.sections), taken.redelivered) == (set(before.sections), True)
+
+
+async def test_what_a_bundle_takes_is_in_no_byte(world: World) -> None:
+    """A section that the rules of now do not give is, once the register has read on, in no byte of the agency's files, in no key that a
+    subject is found by, and, once compacted, in no record of its inbox."""
+    await send(world, 1)
+    my = world.agency("MY-CUSTOMS")
+    before = await known(my)
+    (container,) = [row[1] for row in before["look"] if row[0] == "CONTAINER"]
+    assert container.encode() in bytes_of(my.member.files.register_store)
+    await change(world.exchange.operator, files_without("read-shipment"))
+    await settled(world)
+    after = await known(my)
+    assert [row for row in after["look"] if row[0] == "CONTAINER"] == []
+    assert container.encode() not in bytes_of(my.member.files.register_store)
+    assert any(container.encode() in value for value in world.inbox_values("MY-CUSTOMS"))
+    world.clock.advance(KEPT_MS + DAY_MS)
+    world.memory.compact("in.MY-CUSTOMS")
+    assert not any(container.encode() in value for value in world.inbox_values("MY-CUSTOMS"))
+
+
+async def test_who_leaves_erases_and_who_comes_back_has_it_again(world: World) -> None:
+    """An agency that is put out of the community that was addressed is told to erase, its owner has that as a further receipt, and in the
+    community again the agency has the subject as before."""
+    await send(world, 1)
+    my = world.agency("MY-CUSTOMS")
+    first = await known(my)
+    await put_into(world.exchange.operator, "MY-CUSTOMS", ["OTHERS"])
+    await settled(world)
+    gone = await known(my)
+    assert (gone["content"], gone["look"]) == ([], [])
+    last = world.receipts()[-1]
+    assert [(each.agency, each.withdrawn) for each in last.recipients] == [("MY-CUSTOMS", True)]
+    assert [finding.code for finding in last.findings] == ["DISCLOSED_LESS"]
+    await put_into(world.exchange.operator, "MY-CUSTOMS", [COMMUNITY])
+    await settled(world)
+    again = await known(my)
+    assert (again["content"], again["look"]) == (first["content"], first["look"])
+
+
+async def test_what_waits_for_another_try_is_not_handed_over_once_it_was_taken(world: World) -> None:
+    """A delivery that the agency's handler put off waits in its store with all its sections; when rules take some away, it is handed over
+    as it is then, and the old one is not tried any more."""
+    await send(world, 1)
+    later = Taker({"000001": [Retry(1, "the case system is down")]})
+    await world.subscribe(later)
+    assert "equipment" in later.taken[0].sections
+    await change(world.exchange.operator, files_without("read-shipment"))
+    await settled(world)
+    taker = Taker()
+    await world.subscribe(taker)
+    world.clock.advance(5000)
+    await world.subscribe(taker)
+    assert [set(each.sections) for each in taker.taken] == [{"core"}]
 
 
 async def test_redelivery_that_comes_again_is_a_duplicate(world: World) -> None:
