@@ -1,4 +1,5 @@
-"""A register's answers for a purpose: what the agency may not use for it is taken out, and remembered to be told.
+"""A register's answers for a purpose: what the agency may not use for it is taken out, and remembered to be told. Without a purpose only
+what the owner's consent binds to some is taken out.
 
 An answer joins several messages: a licence is shown with what others wrote off it and who cites it in vain, an alert with the answers to
 it, a flag follows from two or more. Each of these messages is asked for; what follows from one that is withheld is withheld too.
@@ -11,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from broker.exchange.trace import Trace
-from broker.exchange.use import Withheld, closed, labels_kept, usable
+from broker.exchange.use import Withheld, bound_kept, closed, labels_kept, usable
 from broker.policy.decide import Decider
 from broker.policy.model import Verdict
 from broker.register import keys
@@ -27,9 +28,9 @@ NAME_KEYS: Final = frozenset({keys.NAME, keys.LATIN, keys.BARE, keys.PARTY_ID})
 
 class Purposed:
     """What may be shown of one agency's register for ``purpose`` at ``now_ms`` (Unix ms); ``decider`` None: the rules are not known, so
-    nothing. ``withheld`` holds what was asked for and not shown, by subject, each once."""
+    nothing where there is a purpose. ``withheld`` holds what was asked for and not shown, by subject, each once."""
 
-    def __init__(self, reader: RegisterReader, agency: str, decider: Decider | None, purpose: str, now_ms: int) -> None:
+    def __init__(self, reader: RegisterReader, agency: str, decider: Decider | None, purpose: str | None, now_ms: int) -> None:
         self._reader, self._agency, self._decider = reader, agency, decider
         self._purpose, self._now_ms = purpose, now_ms
         self._usable: dict[str, bool] = {}
@@ -41,15 +42,15 @@ class Purposed:
         return len(self._usable)
 
     def may(self, subject: str) -> bool:
-        """Whether the message about a subject may be searched. What is not there any more may not, and is not told either."""
+        """Whether the message about a subject may be searched. For a purpose, what is not there any more may not, and is not told."""
         known = self._usable.get(subject)
         if known is not None:
             return known
         row = self._reader.row(subject)
         if row is None:
-            return False
+            return self._purpose is None
         labels = labels_kept(row, self._agency)
-        verdict = usable(self._decider, self._agency, "search", labels, self._now_ms, self._purpose)
+        verdict = usable(self._decider, self._agency, "search", labels, self._now_ms, self._purpose, bound_kept(row))
         self._usable[subject] = verdict.allowed
         if not verdict.allowed:
             self.withheld[subject] = Withheld.of_row(row, verdict)
@@ -77,11 +78,12 @@ class Purposed:
         row = answer.row
         if not self.may(row.subject):
             return None
-        shut = closed(self._decider, self._agency, labels_kept(row, self._agency), answer.content, self._now_ms)
+        labels, bound = labels_kept(row, self._agency), bound_kept(row)
+        shut = closed(self._decider, self._agency, labels, answer.content, self._now_ms, self._purpose, bound)
         nameless = not PERSONAL.isdisjoint(shut)
         if nameless and by_party:
             rule = next(shut[section] for section in sorted(PERSONAL.intersection(shut)))
-            self.withheld[row.subject] = Withheld.of_row(row, Verdict(False, (rule,), (), "the persons in it are withheld by now"))
+            self.withheld[row.subject] = Withheld.of_row(row, Verdict(False, (rule,), (), "the persons in it are withheld"))
             return None
         links = tuple(link for link in answer.links if self.may(link[1]))
         return replace(

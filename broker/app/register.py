@@ -22,7 +22,7 @@ from broker.errors import ExchangeUnreachable, NotAuthorised, Refusal, StoreInUs
 from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine, open_section
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
-from broker.exchange.use import labels_text
+from broker.exchange.use import Bound, labels_text
 from broker.families.clocks.duty import Chain, Escalation
 from broker.ids import uuid_text
 from broker.policy.decide import Decider
@@ -71,6 +71,7 @@ def _delivered(
     *,
     withheld: Iterable[str] = (),
     recipients: tuple[str, ...] = (),
+    bound: Bound | None = None,
 ) -> Delivered:
     return Delivered(
         family=header.family,
@@ -93,14 +94,15 @@ def _delivered(
         withheld=tuple(sorted(withheld)),
         recipients=recipients,
         valid_from=header.valid_from,
-        labels=labels_text(header),
+        labels=labels_text(header, bound),
     )
 
 
 def delivered_of(delivery: Delivery) -> Delivered:
     """A delivery as the register takes it."""
     slip = delivery.slip
-    delivered = _delivered(delivery.header, slip.counter, slip.leaf, slip.admitted_at, delivery.sections, withheld=delivery.withheld)
+    what = delivery.header, slip.counter, slip.leaf, slip.admitted_at, delivery.sections
+    delivered = _delivered(*what, withheld=delivery.withheld, bound=dict(slip.bound))
     return replace(delivered, arrived_at=delivery.arrived_ms) if slip.redelivery else delivered
 
 

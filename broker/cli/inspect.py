@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from broker import ids
 from broker.cli.messages import header_json
 from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
 from broker.cli.trustfile import read_trust, trust_folders
+from broker.cli.withholding import Purpose, checked_purpose
+from broker.envelope.header import Header
 from broker.envelope.parcel import SLIP, Parcel, read_parcel
 from broker.envelope.section import body_of
 from broker.errors import STEPS, Refusal, UsageError
@@ -21,6 +24,7 @@ from broker.exchange.evidence import Proven, is_evidence, prove
 from broker.exchange.receive import DELIVERY_LIMIT, Received, receive
 from broker.exchange.rules import Rules
 from broker.exchange.topology import KAFKA_LIMIT
+from broker.exchange.use import for_another_purpose
 from broker.schema import json_form
 from broker.storage.clock import SystemClock
 
@@ -76,16 +80,18 @@ def _named(value: bytes, rules: Rules) -> str:
     return ""
 
 
-def _sections(parcel: Parcel, header: Any, rules: Rules) -> dict[str, Any]:
+def _sections(parcel: Parcel, header: Header, rules: Rules, shut: Container[str]) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for commitment in header.commitments:
         carried, schema = parcel.sections.get(commitment.section), rules.catalogue.by_id(commitment.schema_id)
-        if carried is not None and schema is not None:
+        if carried is not None and schema is not None and commitment.section not in shut:
             shown[commitment.section] = json_form.to_json(schema, schema.codec.decode(body_of(carried)))
     return shown
 
 
-def inspect(file: str, /, *, trust: Path | None = None, recipient: str | None = None, common: Common = COMMON) -> int:
+def inspect(
+    file: str, /, *, trust: Path | None = None, recipient: str | None = None, purpose: Purpose = None, common: Common = COMMON
+) -> int:  # fmt: skip
     """Decode and verify one record value (an outbox parcel, or a captured delivery), or evidence, without Kafka; exit code 1 if it
     does not hold.
 
@@ -100,8 +106,11 @@ def inspect(file: str, /, *, trust: Path | None = None, recipient: str | None = 
         Folder with trust.json, the signed directory (default: those of this home).
     recipient
         The agency it was delivered to (default: whom its slip names).
+    purpose
+        What it is read for, such as STC_ENFORCEMENT: sections that header or slip do not name it for are not shown. The rules in force are
+        not asked: they are at the exchange.
     """
-    screen = Screen(as_json=common.json)
+    screen, purpose = Screen(as_json=common.json), checked_purpose(purpose)
     rules = read_trust([trust] if trust else trust_folders(common.home))
     value = read_bytes(file)
     if is_evidence(value):
@@ -122,14 +131,21 @@ def inspect(file: str, /, *, trust: Path | None = None, recipient: str | None = 
             "header": header_json(header),
         }  # fmt: skip
         if refusal is None:
-            record["sections"] = _sections(parcel, header, rules)
+            bound = dict(found.slip.bound) if isinstance(found, Received) else {}
+            shut = for_another_purpose(header, parcel.sections, purpose, bound)
+            record["sections"] = _sections(parcel, header, rules, shut)
+            if shut:
+                record["withheld_here"] = dict(sorted(shut.items()))
     if isinstance(found, Received):
         slip = found.slip
-        record["slip"] = {
+        told: dict[str, Any] = {
             "recipient": slip.recipient, "shard": slip.shard, "counter": slip.counter, "admitted_at": iso(slip.admitted_at),
             "rule": slip.rule, "given": dict(slip.given), "withheld": dict(slip.withheld), "policy_version": slip.policy_version,
             "directory_version": slip.directory_version,
         }  # fmt: skip
+        if slip.bound:
+            told["bound"] = {section: list(purposes) for section, purposes in slip.bound}
+        record["slip"] = told
     record["steps"] = verdicts(refusal, delivered=delivered)
     record["verdict"] = "verified" if refusal is None else refusal.code
     if refusal is not None:
@@ -158,7 +174,9 @@ def _told(record: dict[str, Any]) -> str:
         slip = record["slip"]
         lines.append(f"  delivered to {slip['recipient']} {slip['admitted_at']} under {slip['rule']}, delivery {slip['counter']}")
         lines += [f"    {name:<10} given by {rule}" for name, rule in slip["given"].items()]
+        lines += [f"    {name:<10} for {' and '.join(purposes)} alone" for name, purposes in slip.get("bound", {}).items()]
         lines += [f"    {name:<10} [yellow]withheld[/] by {rule}" for name, rule in slip["withheld"].items()]
+    lines += [f"    {name:<10} [yellow]not shown[/] here, by {rule}" for name, rule in record.get("withheld_here", {}).items()]
     if not good:
         where = f"{record['path']}: " if record["path"] else ""
         lines += [f"  {escape(printable(where + record['reason']))}", f"  [dim]{escape(printable(record['advice']))}[/dim]"]

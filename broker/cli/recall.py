@@ -187,7 +187,7 @@ async def trace(subject: str, *, as_: As, purpose: Purpose = None, wait: float =
     async with looked_up(common, as_, wait, purpose) as looked:
         found = recalls.trace(looked.reader, subject)
         for each in found:
-            shown = each if looked.use is None else looked.use.trace(each)
+            shown = looked.use.trace(each)
             screen.result(trace_json(subject, shown), trace_told(shown))
         if not found:
             screen.remark(f"no receipt in this home names a recipient of {escape(printable(subject))}")

@@ -66,13 +66,12 @@ class LookUp:
     freshness: Freshness
     now_ms: int
     purpose: str | None
-    use: Purposed | None
+    use: Purposed
 
     def finish(self, screen: Screen) -> None:
         """Tell what is not shown for the purpose, and how old the answer is."""
-        if self.use is not None and self.purpose is not None:
-            show_withheld(screen, self.use.withheld.values(), self.purpose, freshness_json(self.freshness))
-            note_withheld(screen, len(self.use.withheld), self.use.looked_at, self.purpose)
+        show_withheld(screen, self.use.withheld.values(), self.purpose, freshness_json(self.freshness))
+        note_withheld(screen, len(self.use.withheld), self.use.looked_at, self.purpose)
         note_age(screen, self.freshness)
 
 
@@ -84,8 +83,8 @@ async def looked_up(common: Common, agency: str, wait: float, purpose: str | Non
         freshness = await register.catch_up(seconds)
         now_ms = SystemClock().now_ms()
         with contextlib.closing(register.reader()) as reader:
-            use = None if purpose is None else Purposed(reader, agency, await register.decider(seconds), purpose, now_ms)
-            yield LookUp(reader, freshness, now_ms, purpose, use)
+            decider = None if purpose is None else await register.decider(seconds)
+            yield LookUp(reader, freshness, now_ms, purpose, Purposed(reader, agency, decider, purpose, now_ms))
 
 
 @licence.command
@@ -114,7 +113,7 @@ async def show(number: str, *, as_: As, purpose: Purpose = None, wait: float = W
         found = looked.reader.licence(number, looked.now_ms)
         age = freshness_json(looked.freshness)
         for answer in found:
-            shown = answer if looked.use is None else looked.use.licence(answer)
+            shown = looked.use.licence(answer)
             if shown is not None:
                 hidden = shown.items is None and answer.items is not None
                 screen.result(licence_json(shown) | age, licence_told(shown, items_hidden=hidden))
@@ -192,7 +191,7 @@ async def find(
     async with looked_up(common, as_, wait, purpose) as looked:
         found = looked.reader.find(conditions, looked.now_ms, ended=ended)
         for answer in found:
-            shown = answer if looked.use is None else looked.use.subject(answer, by_party=keys.party is not None)
+            shown = looked.use.subject(answer, by_party=keys.party is not None)
             if shown is not None:
                 screen.result(subject_json(shown) | freshness_json(looked.freshness), subject_told(shown))
         if not found:
@@ -262,7 +261,7 @@ async def flags(*, as_: As, purpose: Purpose = None, wait: float = WAIT_S, commo
     screen = Screen(as_json=common.json)
     async with looked_up(common, as_, wait, purpose) as looked:
         found = looked.reader.flags(looked.now_ms, agency=as_)
-        for flag in found if looked.use is None else looked.use.flags(found):
+        for flag in looked.use.flags(found):
             screen.result(flag_json(flag) | freshness_json(looked.freshness), flag_told(flag))
         if not found:
             screen.remark("no flag stands")

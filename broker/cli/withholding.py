@@ -25,7 +25,7 @@ def checked_purpose(purpose: str | None) -> str | None:
     return purpose
 
 
-def withheld_json(withheld: Withheld, purpose: str) -> dict[str, Any]:
+def withheld_json(withheld: Withheld, purpose: str | None) -> dict[str, Any]:
     """A message that is not shown for this purpose, as ``--json`` tells it."""
     return {
         "message_id": withheld.message_id, "family": withheld.family, "originator": withheld.originator, "subject": withheld.subject,
@@ -34,16 +34,16 @@ def withheld_json(withheld: Withheld, purpose: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def withheld_told(withheld: Withheld, purpose: str) -> str:
+def withheld_told(withheld: Withheld, purpose: str | None) -> str:
     """A message that is not shown for this purpose, for people."""
     until = f", valid until {iso(withheld.valid_until)}" if withheld.valid_until is not None else ""
     dates = f"[dim]{withheld.message_id} {iso(withheld.issued_at)}{until}[/dim]"
     head = f"[bold]{withheld.family}[/] {escape(printable(withheld.subject))} from {withheld.originator} {dates}"
     reason = escape(printable(withheld.reason))
-    return f"{head}\n  [yellow]not shown[/] for {purpose}, by {escape(withheld.rule)}: {reason}"
+    return f"{head}\n  [yellow]not shown[/]{f' for {purpose}' if purpose else ''}, by {escape(withheld.rule)}: {reason}"
 
 
-def show_withheld(screen: Screen, found: Iterable[Withheld], purpose: str, beside: dict[str, Any]) -> None:
+def show_withheld(screen: Screen, found: Iterable[Withheld], purpose: str | None, beside: dict[str, Any]) -> None:
     """Tell each; ``beside`` goes into every line of ``--json``."""
     for each in found:
         screen.result(withheld_json(each, purpose) | beside, withheld_told(each, purpose))
@@ -51,12 +51,14 @@ def show_withheld(screen: Screen, found: Iterable[Withheld], purpose: str, besid
 
 def note_withheld(screen: Screen, count: int, looked_at: int, purpose: str | None) -> None:
     """How many of the messages that were looked at are not shown."""
-    if purpose is not None and looked_at:
-        screen.note(f"[dim]{count:,} of {looked_at:,} messages are not shown for the purpose {purpose}[/]")
+    if looked_at and (purpose is not None or count):
+        told = f"for the purpose {purpose}" if purpose else "without a purpose: the owner's consent is for some alone"
+        screen.note(f"[dim]{count:,} of {looked_at:,} messages are not shown {told}[/]")
 
 
 class Screening:
-    """Deliveries read for a purpose (None: all are shown): which are not shown, and how many. ``now_ms`` is the clock (Unix ms)."""
+    """Deliveries read for a purpose (None: all are shown but what consent binds to some): which are not shown, and how many. ``now_ms`` is
+    the clock (Unix ms)."""
 
     def __init__(self, screen: Screen, agency: str, purpose: str | None, now_ms: Callable[[], int]) -> None:
         self._screen, self._agency, self._purpose, self._now_ms = screen, agency, purpose, now_ms
@@ -64,11 +66,11 @@ class Screening:
 
     def withholds(self, delivery: Delivery, decider: Decider) -> bool:
         """Whether a delivery may not be read for the purpose; it is told then. That its owner took it back is told in any case."""
-        if self._purpose is None:
-            return False
         self._looked_at += 1
+        if self._purpose is None and not delivery.slip.bound:
+            return False
         labels = labels_held(delivery.header, self._agency)
-        verdict = usable(decider, self._agency, "replay", labels, self._now_ms(), self._purpose)
+        verdict = usable(decider, self._agency, "replay", labels, self._now_ms(), self._purpose, dict(delivery.slip.bound))
         if verdict.allowed:
             return False
         self._withheld += 1
@@ -80,10 +82,11 @@ class Screening:
         return True
 
     def closes(self, delivery: Delivery, decider: Decider | None) -> dict[str, str]:
-        """The sections of a delivery that the rules in force withhold by now, with the rule of each."""
-        if self._purpose is None:
+        """The sections of a delivery that are not shown for the purpose, or that the rules in force withhold by now, with the rule."""
+        if self._purpose is None and not delivery.slip.bound:
             return {}
-        return closed(decider, self._agency, labels_held(delivery.header, self._agency), delivery.sections, self._now_ms())
+        labels, bound = labels_held(delivery.header, self._agency), dict(delivery.slip.bound)
+        return closed(decider, self._agency, labels, delivery.sections, self._now_ms(), self._purpose, bound)
 
     def finish(self) -> None:
         """Say how many were not shown."""

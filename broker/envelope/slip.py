@@ -2,6 +2,9 @@
 
 It tells "policy withheld this section" from "somebody stripped it", names the recipient and the parcel, and counts the
 deliveries of an inbox, so that a dropped one shows.
+
+The content type in the protected header names the version. Version 2 is written where the owner's consent binds a section to purposes,
+which version 1 cannot say; all else is written in version 1.
 """
 
 from __future__ import annotations
@@ -11,8 +14,18 @@ from typing import Any, Final
 
 from broker.values import immutable
 
-CONTENT_TYPE: Final = "application/vnd.broker.slip+avro;v=1"
-"""Content type in the protected header of a slip."""
+VERSION: Final = 2
+"""The newest version."""
+CONTENT_TYPES: Final = {version: f"application/vnd.broker.slip+avro;v={version}" for version in range(1, VERSION + 1)}
+"""Content type in the protected header of a slip, by version."""
+CONTENT_TYPE: Final = CONTENT_TYPES[1]
+"""That of a slip that binds nothing to purposes."""
+_VERSIONS: Final = {content_type: version for version, content_type in CONTENT_TYPES.items()}
+
+
+def version_of(content_type: str) -> int | None:
+    """Which version a content type names; None where it is no slip's, or one of a version that this program does not know."""
+    return _VERSIONS.get(content_type)
 
 
 @immutable
@@ -21,7 +34,8 @@ class Slip:
 
     ``counter`` counts from 1 for each shard and inbox; ``prev`` is the leaf (32 bytes) of the parcel before it in this chain,
     ``leaf`` that of the parcel delivered; ``admitted_at`` is in Unix milliseconds. ``rule`` let the recipient receive;
-    ``given`` and ``withheld`` are pairs of section and the rule that decided it.
+    ``given`` and ``withheld`` are pairs of section and the rule that decided it. ``bound`` are the sections given by consent alone, with
+    the purposes for which the owner consented to them; not in version 1.
     """
 
     exchange_id: str
@@ -38,11 +52,17 @@ class Slip:
     policy_version: int
     directory_version: int
     redelivery: bool
+    bound: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def version(self) -> int:
+        """The version that it is written in: the oldest that says all."""
+        return 2 if self.bound else 1
 
 
 def slip_record(slip: Slip) -> dict[str, object]:
-    """The Avro record of a slip."""
-    return {
+    """The Avro record of a slip, in its version."""
+    record: dict[str, object] = {
         "exchange_id": slip.exchange_id,
         "environment": slip.environment,
         "recipient": slip.recipient,
@@ -58,6 +78,9 @@ def slip_record(slip: Slip) -> dict[str, object]:
         "directory_version": slip.directory_version,
         "redelivery": slip.redelivery,
     }
+    if slip.bound:
+        record["bound"] = [{"section": section, "purposes": list(purposes)} for section, purposes in slip.bound]
+    return record
 
 
 def slip_of(record: Mapping[str, Any]) -> Slip:
@@ -77,4 +100,5 @@ def slip_of(record: Mapping[str, Any]) -> Slip:
         policy_version=record["policy_version"],
         directory_version=record["directory_version"],
         redelivery=record["redelivery"],
+        bound=tuple([(entry["section"], tuple(entry["purposes"])) for entry in record.get("bound", ())]),
     )

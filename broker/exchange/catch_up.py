@@ -14,8 +14,9 @@ live                         each agency that policy names now and that was not 
 over, or past valid_until    each agency that policy names now and that holds an earlier revision: it has to learn how it stands
 recalled                     each holder that the recall did not reach; nobody else is ever sent anything of it
 narrowed by its owner        each holder that dropped out and could not be told (:mod:`broker.exchange.recall`)
-any but recalled             each recipient that gets fewer sections of it now: the parcel with those that are left, in the place of the
-                             first in inbox and register; one that gets nothing any more: the withdrawal, and it has to erase it
+any but recalled             each recipient that gets fewer sections of it now, or for other purposes (:mod:`broker.exchange.consent`): the
+                             parcel as it gets it now, in the place of the first in inbox and register; one that gets nothing any more:
+                             the withdrawal, and it has to erase it
 ===========================  ================================================================================================
 
 Nothing is owed to an agency that is not active: one that is suspended keeps what it has, unread, until it is back. Nothing is taken
@@ -43,7 +44,7 @@ from broker.envelope.receipt import Receipt
 from broker.envelope.section import body_of
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate_parcel
-from broker.exchange.consent import adopted
+from broker.exchange.consent import adopted, bind
 from broker.exchange.decide import labels_of
 from broker.exchange.recall import is_active, word_owed
 from broker.exchange.records import Outgoing, Record
@@ -144,7 +145,7 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     header = authentic.header
     known = adopted(known, rules.openings, header.subject, now_ms)
     labels = labels_of(header, audience, known.consents)
-    distribution = decider.distribute(labels, now_ms)
+    distribution = bind(decider.distribute(labels, now_ms), labels, decider, now_ms)
     known = _without(known, header, _lost(known, header, distribution, rules, now_ms), now_ms)
     publishing = decider.may_publish(labels, now_ms)
     releases = _missing(known, header, labels, distribution, publishing, rules, now_ms=now_ms)
@@ -201,14 +202,14 @@ def _missing(
     if header.family == RECALL_FAMILY:
         return untold if publishing.allowed else ()
     over = bool(OVER.intersection(known.state.split(JOINT))) or (header.valid_until is not None and header.valid_until <= now_ms)
-    names, had = _sections(header), _given(known, header)
+    names, had, bound = _sections(header), _given(known, header), dict(known.decided.bound if known.decided else ())
     missing: list[Release] = []
     for release in distribution.releases:
         if not is_active(release.agency, rules.directory):
             continue
         before, now = had.get(release.agency), _bits(release, names)
         new = before is None or bool(now & ~before)
-        if before is not None and before & ~now & ~_unclear(release, names):
+        if before is not None and (before & ~now & ~_unclear(release, names) or release.bound != bound.get(release.agency, ())):
             missing.append(release if publishing.allowed else _only(release, names, before, publishing.rules[0]))
         elif publishing.allowed and (release.agency in known.former if over else new):
             missing.append(release)
@@ -261,7 +262,9 @@ def _with(
     names, had = _sections(header), _given(known, header)
     had.update((release.agency, _bits(release, names)) for release in releases if release.given)
     recipients = tuple(sorted(had))
-    decided = Decided(_packed((had[agency] for agency in recipients), len(names)), admitted, offset, until)
+    bound = dict(known.decided.bound if known.decided else ()) | {release.agency: release.bound for release in releases}
+    to = tuple((agency, bound[agency]) for agency in recipients if bound.get(agency))
+    decided = Decided(_packed((had[agency] for agency in recipients), len(names)), admitted, offset, until, to)
     former = tuple(agency for agency in known.former if agency not in had)
     told = {release.agency for release in releases}
     untold = tuple(agency for agency in known.untold if agency not in told)
@@ -272,9 +275,10 @@ def decided(
     header: Header, recipients: Iterable[str], releases: Iterable[Release], *, admitted_ms: int, offset: int, until_ms: int | None
 ) -> Decided:  # fmt: skip
     """How a revision was decided when it was accepted. ``recipients`` in the order in which the subject's state has them."""
-    names = _sections(header)
+    names, releases = _sections(header), tuple(releases)
     bits = {release.agency: _bits(release, names) for release in releases}
-    return Decided(_packed((bits.get(agency, 0) for agency in recipients), len(names)), admitted_ms, offset, until_ms)
+    bound = tuple((release.agency, release.bound) for release in releases if release.bound)
+    return Decided(_packed((bits.get(agency, 0) for agency in recipients), len(names)), admitted_ms, offset, until_ms, bound)
 
 
 def _sections(header: Header) -> list[str]:

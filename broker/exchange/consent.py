@@ -1,9 +1,13 @@
 """The owner's consent: a message of its own that becomes a fact with an end, for one subject.
 
 A ``consent_reply`` of decision GRANT or GRANT_WITH_LIMIT says which agencies get a subject of its author's, which sections of it (none
-named: all), and until when; where it names no agencies, those it is addressed to. The relay keeps that beside the subject
-(:class:`broker.exchange.shard.SubjectState`), policy reads it (``resource.consented``), and the subject is decided again at once, and at
-the end of the consent: who is entitled by it is sent the owner's own parcel, signed by the owner, never a copy by the one who asked.
+named: all), until when, and for which purposes (none named: those of the message); where it names no agencies, those it is addressed
+to. The relay keeps that beside the subject (:class:`broker.exchange.shard.SubjectState`), policy reads it (``resource.consented``), and
+the subject is decided again at once, and at the end of the consent: who is entitled by it is sent the owner's own parcel, signed by the
+owner, never a copy by the one who asked.
+
+What an agency gets by consent alone is *bound* to the purposes consented to: the slip on its delivery says so, and its program shows such a
+section for one of these purposes and for no other (:mod:`broker.exchange.use`).
 
 WITHDRAW ends the consent for the agencies named, or for all. Whoever held the subject by a consent that has ended, and is named by no
 other rule, is told to erase it: a withdrawal (:mod:`broker.exchange.recall`), which the recipient's register answers like a recall.
@@ -19,18 +23,22 @@ from broker import ids
 from broker.errors import Finding
 from broker.exchange.admit import AUDIENCE, CORE, Authentic, open_section
 from broker.exchange.openings import Openings
+from broker.exchange.rules import Rules
 from broker.exchange.shard import ShardState, SubjectState
 from broker.families.catalogue import FAMILIES
 from broker.families.consent_reply import GRANTING
-from broker.policy.model import Consent
+from broker.policy.decide import Decider
+from broker.policy.model import Consent, Distribution, Labels, Release
 
 FAMILY: Final = "consent_reply"
 WITHDRAWN: Final = "WITHDRAW"
+BINDING: Final = 2
+"""The first version of slips that binds sections to purposes."""
 CONSENT_LIMIT: Final = 50
 """Most consents in force of one subject: each agency is asked about by itself, and nobody may hold up the relay with one message."""
 
 
-def take_consent(shard: ShardState, authentic: Authentic, now_ms: int) -> tuple[Finding, ...]:
+def take_consent(shard: ShardState, authentic: Authentic, rules: Rules, now_ms: int) -> tuple[Finding, ...]:
     """Keep what an accepted consent reply grants or withdraws, and have its subject decided again. Remarks for its author's receipt."""
     if authentic.header.family != FAMILY:
         return ()
@@ -47,6 +55,9 @@ def take_consent(shard: ShardState, authentic: Authentic, now_ms: int) -> tuple[
     if core["decision"] != WITHDRAWN and (not all(map(_is_agency, agencies)) or len(sections) != len(set(named))):
         reason = "it names an agency or a section that there is not, so nobody is sent anything: name sections of the subject's family"
         return (Finding("WARN", "NOTHING_CONSENTED", "core", reason),)
+    if core["decision"] != WITHDRAWN and core.get("purposes") and rules.written("slip").version < BINDING:
+        reason = "this exchange cannot say yet what it is for, so nobody is sent anything: its operator has to announce the newer slips"
+        return (Finding("WARN", "NOTHING_CONSENTED", "core.purposes", reason),)
     if core["decision"] == WITHDRAWN:
         kept = _withdrawn(known, core.get("recipients") or (), now_ms)
     else:
@@ -83,7 +94,8 @@ def _sections(known: SubjectState, core: Mapping[str, Any]) -> tuple[str, ...]:
 def _consent(agency: str, sections: tuple[str, ...], core: Mapping[str, Any], now_ms: int) -> Consent:
     begins = core.get("period_from")
     from_ms = now_ms if begins is None else max(begins, now_ms)
-    return Consent(agency, sections, from_ms, core["period_until"], bool(core.get("evidential_use")))
+    purposes = tuple(dict.fromkeys(core.get("purposes") or ()))
+    return Consent(agency, sections, from_ms, core["period_until"], bool(core.get("evidential_use")), purposes=purposes)
 
 
 def _withdrawn(known: SubjectState, agencies: tuple[str, ...] | list[str], now_ms: int) -> tuple[Consent, ...]:
@@ -91,3 +103,20 @@ def _withdrawn(known: SubjectState, agencies: tuple[str, ...] | list[str], now_m
     return tuple(
         replace(each, until_ms=min(each.until_ms, now_ms)) if not agencies or each.agency in agencies else each for each in known.consents
     )
+
+
+def bind(distribution: Distribution, labels: Labels, decider: Decider, now_ms: int) -> Distribution:
+    """The distribution with what consent alone gives bound to the purposes consented to: what policy would not give without it."""
+    purposes = {each.agency: each.purposes for each in labels.consents if each.purposes and each.holds(None, now_ms)}
+    if not purposes:
+        return distribution
+    without = replace(labels, consents=tuple(each for each in labels.consents if not each.purposes))
+    free = {release.agency: {section for section, _rule in release.given} for release in decider.distribute(without, now_ms).releases}
+    releases = tuple(_bound(release, purposes.get(release.agency), free.get(release.agency, set())) for release in distribution.releases)
+    return Distribution(releases, distribution.denials, distribution.until_ms)
+
+
+def _bound(release: Release, purposes: tuple[str, ...] | None, free: set[str]) -> Release:
+    if not purposes:
+        return release
+    return replace(release, bound=tuple((section, purposes) for section, _rule in release.given if section not in free))

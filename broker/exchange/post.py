@@ -32,6 +32,7 @@ class _Delivery:
     authentic: Authentic
     release: Release
     payload: bytes
+    protected: bytes
 
     @property
     def blind(self) -> bytes:
@@ -56,7 +57,7 @@ class Post:
     def __init__(self, rules: Rules, *, alg: int, kid: bytes) -> None:
         self._rules, self._alg, self._kid = rules, alg, kid
         self._trees: list[Tree] = []
-        self._slip_protected = cose.protected_header(alg, kid, slip.CONTENT_TYPE)
+        self._slip_protected = {version: cose.protected_header(alg, kid, name) for version, name in slip.CONTENT_TYPES.items()}
         self._receipt = rules.written("receipt")
         self._receipt_protected = cose.protected_header(alg, kid, receipt.CONTENT_TYPES[self._receipt.version])
         self._deliveries: list[_Delivery] = []
@@ -65,8 +66,8 @@ class Post:
 
     def deliver(self, authentic: Authentic, release: Release, note: slip.Slip) -> int:
         """A delivery under this slip. Returns about how many bytes it takes."""
-        payload = self._rules.schema("slip").codec.encode(slip.slip_record(note))
-        self._deliveries.append(_Delivery(authentic, release, payload))
+        payload = self._rules.version("slip", note.version).codec.encode(slip.slip_record(note))
+        self._deliveries.append(_Delivery(authentic, release, payload, self._slip_protected[note.version]))
         parcel = authentic.parcel
         return len(payload) + len(parcel.statement.payload) + sum(len(parcel.sections[name]) for name, _rule in release.given)
 
@@ -89,7 +90,7 @@ class Post:
         """
         leaves: list[bytes] = []
         for delivery in self._deliveries:
-            signed = cose.to_be_signed(self._slip_protected, self._rules.aad, delivery.payload)
+            signed = cose.to_be_signed(delivery.protected, self._rules.aad, delivery.payload)
             leaves += cose.leaf_hash(signed), delivery.blind
         alone = b""
         for answer in self._unsigned:
@@ -105,9 +106,7 @@ class Post:
         """The records for inboxes, given the signatures that :meth:`to_be_signed` asked for."""
         records: list[Outgoing] = []
         for place, delivery in enumerate(self._deliveries):
-            records.append(
-                delivery.outgoing(statement_bytes(self._statement(self._slip_protected, delivery.payload, 2 * place, signatures)))
-            )
+            records.append(delivery.outgoing(statement_bytes(self._statement(delivery.protected, delivery.payload, 2 * place, signatures))))
         for place, answer in enumerate(self._unsigned, 2 * len(self._deliveries)):
             answer.note = note_of(self._statement(self._receipt_protected, answer.unsigned, place, signatures))
             answer.unsigned = None

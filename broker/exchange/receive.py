@@ -71,7 +71,9 @@ def open_delivery(value: bytes, rules: Rules) -> Opened | Refusal:
     signed = cose.read_sign1_bytes(carried)
     if isinstance(signed, Refusal):
         return Refusal("BAD_SLIP", signed.reason)
-    schema = rules.schema("slip")
+    schema = rules.catalogue.named("slip", "slip", slip.version_of(signed.content_type) or 0)
+    if schema is None:
+        return Refusal("BAD_SLIP", f"content type `{signed.content_type[:60]}` is not of a slip that is known here")
     record = schema.read(signed.payload, logical=False)
     if isinstance(record, Refusal):
         return Refusal("BAD_SLIP", record.reason, record.path)
@@ -86,7 +88,7 @@ def receive(value: bytes, rules: Rules, *, recipient: str) -> Received | Refusal
 
 def accept(opened: Opened, rules: Rules, *, recipient: str) -> Received | Refusal:
     """The same, from a delivery that was opened already."""
-    payload = _relay_signed(opened.signed, slip.CONTENT_TYPE, rules)
+    payload = _relay_signed(opened.signed, opened.signed.content_type, rules)
     if isinstance(payload, Refusal):
         return payload
     note = opened.slip
@@ -140,6 +142,8 @@ def _check_disclosure(signed: slip.Slip, committed: set[str], carried: set[str])
         return Refusal("BAD_SLIP", "a section was added or stripped after the relay's decision", name)
     if AUDIENCE in given or given & withheld or given | withheld != committed - {AUDIENCE}:
         return Refusal("BAD_SLIP", "the slip does not account for each section of the message")
+    if any(name not in given or not purposes for name, purposes in signed.bound):
+        return Refusal("BAD_SLIP", "the slip binds a section that it does not give, or to no purpose")
     return None
 
 

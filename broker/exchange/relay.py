@@ -25,7 +25,7 @@ from broker.envelope.parcel import read_parcel
 from broker.errors import Finding, Refusal
 from broker.exchange import catch_up, sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, knows_schemas, open_section
-from broker.exchange.consent import adopted, take_consent
+from broker.exchange.consent import adopted, bind, take_consent
 from broker.exchange.content import check_content, timely
 from broker.exchange.decide import labels_of
 from broker.exchange.lifecycle import next_state, successor
@@ -345,11 +345,11 @@ class Batch:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
             return self._refuse(record, refusal, authentic, now_ms)
         self._notice(now_ms)
-        distribution = self.decider.distribute(labels, now_ms)
+        distribution = bind(self.decider.distribute(labels, now_ms), labels, self.decider, now_ms)
         reached = reach(labels, known, distribution, self.rules.directory)
         for release in reached.releases:
             self._deliver(authentic, release, now_ms)
-        findings = (*timely(header, known, record.timestamp_ms), *remarks, *take_consent(self.shard, authentic, now_ms))
+        findings = (*timely(header, known, record.timestamp_ms), *remarks, *take_consent(self.shard, authentic, self.rules, now_ms))
         after = successor(known, authentic, reached, state)
         until = distribution.until_ms
         decided = catch_up.decided(header, after.recipients, reached.releases, admitted_ms=now_ms, offset=record.offset, until_ms=until)
@@ -377,6 +377,7 @@ class Batch:
             policy_version=self.rules.policy_version,
             directory_version=self.rules.directory.version,
             redelivery=late,
+            bound=release.bound,
         )
         self._weight += RECEIPT_BYTES + self._post.deliver(authentic, release, note)
         self.tally.delivered += 1

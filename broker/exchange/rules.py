@@ -62,6 +62,13 @@ class Rules:
             raise LookupError(f"the catalogue has no schema for {name}")
         return section
 
+    def version(self, name: str, version: int) -> Section:
+        """One version of these."""
+        section = self.catalogue.named(name, name, version)
+        if section is None:
+            raise LookupError(f"the catalogue has no version {version} of {name}")
+        return section
+
     def written(self, name: str) -> Section:
         """The schema of these that is written: a new version not before the exchange has announced it, which its operator does when
         everybody can read it."""

@@ -14,10 +14,10 @@ key                               value (deterministic CBOR)
 ================================  ======================================================
 
 ``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
-that is not known; former holders were given an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until] as
-:class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them; a consent is
-[agency, [section, ...], from, until, evidential, emergency], and without any the list is left out. Rows that end before these are read
-too: where nobody was told, all former holders are untold.
+that is not known; former holders were given an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until, bound]
+as :class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them; a consent is
+[agency, [section, ...], from, until, evidential, emergency, [purpose, ...]], and without any the list is left out, as is ``bound``. Rows
+that end before these are read too: where nobody was told, all former holders are untold.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers and :data:`ANSWERS_BYTES` of them, beyond which the stream that rested longest
@@ -75,13 +75,15 @@ class Decided:
 
     ``given`` says which sections each recipient was sent, in the order of the recipients: numbers of equal length, big-endian, in
     which bit n stands for the nth section that the header commits to, the audience left out. ``admitted_ms`` is when the revision
-    was admitted, ``offset`` where it lay in its outbox, ``until_ms`` the next date at which the decision may change.
+    was admitted, ``offset`` where it lay in its outbox, ``until_ms`` the next date at which the decision may change. ``bound`` has the
+    recipients to whom sections were given for certain purposes, with those (:attr:`broker.policy.model.Release.bound`).
     """
 
     given: bytes
     admitted_ms: int
     offset: int
     until_ms: int | None
+    bound: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,13 +423,24 @@ def _untold(row: list[Any]) -> tuple[str, ...]:
 def _consents(row: list[Any]) -> tuple[Consent, ...]:
     """The owner's consents; rows of a subject without any, or of a relay that knew none, end before them."""
     return (
-        tuple(Consent(each[0], tuple(each[1]), each[2], each[3], bool(each[4]), bool(each[5])) for each in row[8]) if len(row) > 8 else ()
+        tuple(Consent(each[0], tuple(each[1]), each[2], each[3], bool(each[4]), bool(each[5]), _purposes(each)) for each in row[8])
+        if len(row) > 8
+        else ()
     )
+
+
+def _purposes(consent: list[Any]) -> tuple[str, ...]:
+    """For what an owner consented; where it named nothing, the row ends before it."""
+    return tuple(consent[6]) if len(consent) > 6 else ()
 
 
 def _decided(row: list[Any]) -> Decided | None:
     """How it was decided; rows of a relay that did not decide again end before it."""
-    return Decided(*row[6]) if len(row) > 6 and row[6] is not None else None
+    if len(row) < 7 or row[6] is None:
+        return None
+    given, admitted_ms, offset, until_ms, *more = row[6]
+    bound = tuple((agency, tuple((section, tuple(names)) for section, names in to)) for agency, to in (more[0] if more else ()))
+    return Decided(given, admitted_ms, offset, until_ms, bound)
 
 
 def _portrait(item: object) -> list[Any]:
@@ -443,10 +456,13 @@ def _portrait(item: object) -> list[Any]:
             return [*place, record.value, item.leaf, item.since_ms]
         case SubjectState():
             known, former, untold = item.decided, list(item.former), list(item.untold)
-            decided = [known.given, known.admitted_ms, known.offset, known.until_ms] if known else None
+            decided: list[Any] | None = [known.given, known.admitted_ms, known.offset, known.until_ms] if known else None
+            if known and known.bound:
+                decided = [*(decided or ()), [[agency, [[section, list(names)] for section, names in to]] for agency, to in known.bound]]
             row = [item.family, item.revision, item.leaf, list(item.recipients), item.state, former, decided, untold]
             consents = [
                 [each.agency, list(each.sections), each.from_ms, each.until_ms, int(each.evidential), int(each.emergency)]
+                + ([list(each.purposes)] if each.purposes else [])
                 for each in item.consents
             ]
             return [*row, consents] if consents else row

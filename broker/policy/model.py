@@ -41,7 +41,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The owner's consent that an agency gets a subject: to these sections (empty: all of them), from and until (Unix milliseconds).
+    """The owner's consent that an agency gets a subject: to these sections (empty: all of them), from and until (Unix milliseconds), for
+    these purposes (empty: those of the message).
 
     ``evidential``: it may use it in court. ``emergency``: not the owner's, but opened by two officers (:mod:`broker.trust.opening`).
     """
@@ -52,6 +53,7 @@ class Consent:
     until_ms: int
     evidential: bool = False
     emergency: bool = False
+    purposes: tuple[str, ...] = ()
 
     def holds(self, section: str | None, now_ms: int) -> bool:
         """Whether it holds now, for this section (None: to receive the message at all; :data:`EVIDENCE`: to use it in court)."""
@@ -98,12 +100,16 @@ class Labels:
 
 @immutable
 class Release:
-    """What one agency gets: the rule by which it receives, and for each section the rule that gave or withheld it."""
+    """What one agency gets: the rule by which it receives, and for each section the rule that gave or withheld it.
+
+    ``bound``: the sections that it gets by the owner's consent alone, with the purposes consented to.
+    """
 
     agency: str
     rule: str
     given: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
+    bound: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

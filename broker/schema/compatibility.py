@@ -14,7 +14,7 @@ another meaning. The rules are those of Avro's schema resolution (Avro 1.12), of
 - a namespace stays that of the first version: Java's resolver compares full names of enums and fixed types;
 - symbols stay, and keep their places, which some code lists count by; new ones come last and need a default in the old version;
 - a mark of ``nominal`` stays, and a section that had no personal field gets none: policy has released it as such;
-- header and slip have no second version: a content type names them on the wire, not an id. A receipt may get one, which is written
+- the header has no second version: a content type names it on the wire, not an id. A slip and a receipt may get one, which is written
   under a content type of its own: a WARN, since a program has to know that type.
 
 A ``doc`` may change otherwise. Both schemas have passed the lint. A finding of severity REJECT means: not side by side.
@@ -41,7 +41,7 @@ CHANGES: Final[dict[str, tuple[str, str]]] = {
     "CHANGE_NAMESPACE": ("REJECT", "keep the namespace of the first version"),
     "CHANGE_SYMBOLS": ("REJECT", "keep all symbols in their places; append new ones, if the enum has had a default"),
     "CHANGE_NOMINAL": ("REJECT", "keep the mark; a new personal field belongs into a section that has some"),
-    "CHANGE_FRAME": ("REJECT", "header and slip stay; a new receipt is written under a content type of its own"),
+    "CHANGE_FRAME": ("REJECT", "the header stays; a new slip or receipt is written under a content type of its own"),
     "CHANGE_RELEASED": ("REJECT", "restore the released file, and put the change into a new version"),
     "CHANGE_UNLISTED": ("REJECT", "list the file: `python -m docs.generate`, or `broker schema release` once it is final"),
     "CHANGE_ADDED": ("INFO", "agencies that know the old version do not see the field"),
@@ -49,7 +49,7 @@ CHANGES: Final[dict[str, tuple[str, str]]] = {
 }
 """Code of a change: its gravest severity, and what to do instead. A milder case of the same code is a WARN."""
 
-IN_VERSIONS: Final = frozenset({"receipt"})
+IN_VERSIONS: Final = frozenset({"receipt", "slip"})
 """Of what a content type names, that which programs know in several versions (:data:`broker.envelope.receipt.CONTENT_TYPES`)."""
 
 

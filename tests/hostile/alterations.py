@@ -257,7 +257,7 @@ def slips_altered(scene: Scene, original: Original, dice: random.Random) -> Iter
 
 def _slips_restated(scene: Scene, original: Original, dice: random.Random) -> Iterator[bytes]:
     """The relay's signature under another text, and other proofs under its own."""
-    parcel, schema = original.parcel, scene.rules.schema("slip")
+    parcel, schema = original.parcel, scene.rules.version("slip", 1)
     signed = cose.read_sign1_bytes(parcel.extras[SLIP])
     assert isinstance(signed, Sign1)
     note = slip_of(original.value, scene.rules)

@@ -149,9 +149,9 @@ def put(value: Parcel, *, sections: Mapping[str, bytes] | None = None, extras: M
     )  # fmt: skip
 
 
-def slip_item(note: slip.Slip, by: Signs, aad: bytes, *, content_type: str = slip.CONTENT_TYPE) -> dict[int, bytes]:
+def slip_item(note: slip.Slip, by: Signs, aad: bytes, *, content_type: str | None = None) -> dict[int, bytes]:
     """A third item that holds this slip, signed by anybody."""
-    schema = catalogue().current("slip", "slip")
+    schema = catalogue().named("slip", "slip", note.version)
     assert schema is not None
-    signed = sign1(schema.codec.encode(slip.slip_record(note)), content_type, by, aad)
+    signed = sign1(schema.codec.encode(slip.slip_record(note)), content_type or slip.CONTENT_TYPES[note.version], by, aad)
     return {SLIP: cose.sign1_bytes(signed.protected, signed.payload, signed.signature)}

@@ -15,6 +15,8 @@ NAME: Final = ("alert", "route", 2)
 YESTERDAY: Final[Texts] = {name: text for name, text in TODAY.items() if name != NAME}
 BEFORE_RULES: Final[Texts] = {name: text for name, text in TODAY.items() if name != ("receipt", "receipt", 2)}
 """A program whose receipts name no rules."""
+BEFORE_BINDING: Final[Texts] = {name: text for name, text in TODAY.items() if name != ("slip", "slip", 2)}
+"""A program whose slips bind nothing to purposes."""
 ADDED: Final[dict[str, Any]] = {
     "free_zone_role": "STORAGE",
     "free_zone_operator": "Example Zone Authority",

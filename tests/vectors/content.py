@@ -124,6 +124,7 @@ class Schema:
 
 HEADER: Final = Schema("header/v1/header")
 SLIP: Final = Schema("slip/v1/slip")
+BINDING_SLIP: Final = Schema("slip/v2/slip")
 RECEIPT_V1: Final = Schema("receipt/v1/receipt")
 RECEIPT: Final = Schema("receipt/v2/receipt")
 SECTION_SCHEMAS: Final = {

@@ -81,6 +81,21 @@ def delivery_vector() -> Record:
     }  # fmt: skip
 
 
+def bound_vector() -> Record:
+    """The alert as an agency gets it to which the owner consented: goods for one purpose alone, all else withheld."""
+    carried = sections()
+    signed = statement(carried)
+    changes = {"rule": "receive.consented", "bound": [{"section": name, "purposes": ["STC_ENFORCEMENT"]} for name in ("core", "goods")]}
+    value, slip_made = delivered(signed, carried, ["grounds"], recipient="MY-POLICE", **changes)
+    return {
+        "kind": "delivery",
+        "note": "The parcel of parcel-ed25519.json as the relay delivers it to MY-POLICE by the owner's consent: the slip is of version 2, "
+        "its content type says so, and binds what it gives to the purposes consented to.",
+        "directory": DIRECTORY, "recipient": "MY-POLICE", "statement": signed.shown, "leaf": signed.leaf.hex(),
+        "sections": shown_sections(carried, {"core", "goods"}), "slip": slip_made.shown, "value": value.hex(),
+    }  # fmt: skip
+
+
 def message(signed: Signed, carried: dict[str, bytes]) -> Record:
     """One message of a batch."""
     return {
@@ -174,7 +189,7 @@ def build() -> dict[str, Record]:
             "The recall of the alert of parcel-ed25519.json: no sections, sequence number 2, and prev is the leaf of that parcel.",
             recall_of(signed), {},
         ),
-        "delivery-withheld": delivery_vector(),
+        "delivery-withheld": delivery_vector(), "delivery-bound": bound_vector(),
         "receipt-accepted": receipt_vector(
             "The relay's answer to parcel-ed25519.json: a note, 58 42 02 and a COSE_Sign1. digest = SHA-256 of the parcel's value.",
             content.receipt(signed.leaf, hashlib.sha256(value).digest()),

@@ -145,7 +145,8 @@ def unsigned_slip(signed: Signed, carried: dict[str, bytes], withheld: list[str]
     """The slip of a delivery, signed by itself, and the sections that it gives."""
     given = {name: value for name, value in carried.items() if name not in {"audience", *withheld}}
     record = content.slip(signed.leaf, sorted(given), withheld, **changes)
-    return sign(RELAY, content.SLIP, slip.CONTENT_TYPE, record), given
+    schema, version = (content.BINDING_SLIP, 2) if "bound" in changes else (content.SLIP, 1)
+    return sign(RELAY, schema, slip.CONTENT_TYPES[version], record), given
 
 
 def delivery(signed: Signed, given: dict[str, bytes], slip_made: Signed) -> bytes:

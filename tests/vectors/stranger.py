@@ -50,7 +50,8 @@ from wire import (
 
 ENVIRONMENTS = ("production", "test", "exercise")
 HEADER_TYPE = "application/vnd.broker.header+avro;v=1"
-SLIP_TYPE = "application/vnd.broker.slip+avro;v=1"
+SLIP_TYPES = {f"application/vnd.broker.slip+avro;v={version}": version for version in (1, 2)}
+"""Content types of slips, and the version of the schema that each names."""
 RECEIPT_TYPES = {f"application/vnd.broker.receipt+avro;v={version}": f"schemas/receipt/v{version}/receipt.avsc" for version in (1, 2)}
 """Content types of receipts, and the schema that each names."""
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -66,7 +67,7 @@ class Exchange:
     relays: dict[bytes, bytes]
     schemas: dict[bytes, tuple[str, Json]]
     header: Json
-    slip: Json
+    slips: dict[int, Json]
 
     @classmethod
     def of(cls, directory: Json, schemas: Path) -> Exchange:
@@ -85,7 +86,7 @@ class Exchange:
         return cls(
             directory["exchange_id"], directory["environment"], agencies,
             {hashlib.sha256(raw).digest()[:16]: raw for raw in map(bytes.fromhex, relays)},
-            known, named["header/v1/header"], named["slip/v1/slip"],
+            known, named["header/v1/header"], {version: named[f"slip/v{version}/slip"] for version in SLIP_TYPES.values()},
         )  # fmt: skip
 
     @property
@@ -175,9 +176,10 @@ class Verification:
         try:
             signed = read_sign1(read_cbor(extras[1]))
             spki = self.exchange.relays.get(signed.kid)
-            if signed.content_type != SLIP_TYPE or spki is None or not verifies(signed, *self.exchange.names, spki):
+            version = SLIP_TYPES.get(signed.content_type)
+            if version is None or spki is None or not verifies(signed, *self.exchange.names, spki):
                 fail("BAD_SLIP", "not signed as a slip by a relay of this exchange")
-            self.slip = read_avro(self.exchange.slip, signed.payload)
+            self.slip = read_avro(self.exchange.slips[version], signed.payload)
         except Failed as failed:
             fail("BAD_SLIP", str(failed))
         self.held("slip signature", f"relay key {signed.kid.hex()}, {form(signed)}")
@@ -193,7 +195,12 @@ class Verification:
         committed = sorted(entry["section"] for entry in self.header["commitments"] if entry["section"] != "audience")
         if given != sorted(carried) or sorted(given + withheld) != committed:
             fail("BAD_SLIP", "the slip does not list exactly the sections carried and withheld")
+        bound = {entry["section"]: entry["purposes"] for entry in slip.get("bound", [])}
+        if not set(bound) <= set(given) or not all(bound.values()):
+            fail("BAD_SLIP", "the slip binds what it does not give, or to nothing")
         self.held("slip sections", f"given {', '.join(given) or 'none'}; withheld {', '.join(withheld) or 'none'}")
+        for section, purposes in bound.items():
+            self.held("slip bound", f"{section} is for {', '.join(purposes)} alone")
 
     def commitments(self, sections: dict[str, bytes]) -> None:
         """Step 7."""
@@ -259,7 +266,8 @@ def check_value(vector: Json, exchange: Exchange, schemas: Path) -> list[str]:
         equal(f"{part['section']} digest", hashlib.sha256(salt + body).hexdigest(), part["digest"])
         equal(f"{part['section']} carried", item[1].get(part["section"]), salt + body if part["carried"] else None)
     if "slip" in vector:
-        check_signed("slip", vector["slip"], cbor2.loads(item[2][1]), run.exchange, run.exchange.slip)
+        schema = run.exchange.slips[SLIP_TYPES[vector["slip"]["content_type"]]]
+        check_signed("slip", vector["slip"], cbor2.loads(item[2][1]), run.exchange, schema)
     return [*run.lines, "ok    vector: every intermediate value is as written"]
 
 

@@ -18,6 +18,7 @@ from broker.envelope.parcel import SLIP, Parcel, parcel_bytes, read_parcel
 from broker.envelope.receipt import receipt_of, receipt_record, version_of
 from broker.envelope.section import body_of, check_sections
 from broker.envelope.slip import slip_of, slip_record
+from broker.envelope.slip import version_of as slip_version
 from broker.errors import REFUSALS, Refusal
 from broker.exchange.verify import Roots, is_signed
 from broker.storage.schemas import load_catalogue
@@ -84,6 +85,7 @@ def test_the_stranger_is_one() -> None:
         ("delivery-batch", ("slip", "batch", "path", 2)), ("delivery-batch", ("slip", "signature")),
         ("parcel-batch", ("tree", "leaves", 4)), ("parcel-batch", ("messages", 3, "value")), ("parcel-batch", ("messages", 2, "leaf")),
         ("receipt-batch", ("statement", "batch", "root")), ("receipt-batch", ("value",)),
+        ("delivery-bound", ("slip", "record", "bound", 1, "purposes", 0)), ("delivery-bound", ("slip", "content_type")),
         ("receipt-v2-accepted", ("statement", "record", "recipients", 0, "rule")),
         ("receipt-v2-accepted", ("statement", "record", "recipients", 2, "withheld_by", 1)),
         ("receipt-v2-accepted", ("statement", "schema")), ("receipt-v2-refused", ("statement", "content_type")),
@@ -150,7 +152,8 @@ def test_we_read_every_message(name: str) -> None:
     if "slip" in vector:
         slip = cose.read_sign1_bytes(parcel.extras[SLIP])
         assert isinstance(slip, cose.Sign1)
-        made = content.SLIP.decode(verified(slip, vector["slip"], vector["directory"]))
+        schema = {1: content.SLIP, 2: content.BINDING_SLIP}[slip_version(slip.content_type) or 0]
+        made = schema.decode(verified(slip, vector["slip"], vector["directory"]))
         assert slip_record(slip_of(made)) == made
         assert slip_of(made).leaf.hex() == vector["leaf"]
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from broker.cli import messages, recall, register
 from broker.cli.screen import Common
 from broker.errors import ExchangeUnreachable, UsageError
 from broker.exchange.rules import members_of
-from broker.exchange.use import RULES_UNKNOWN
+from broker.exchange.use import BOUND, RULES_UNKNOWN
+from broker.families.consent_reply import consent_reply
 from broker.families.message import PURPOSES, Audience, Message
 from broker.policy.decide import Decider
 from broker.policy.model import DEFAULT_DENY
@@ -133,6 +135,37 @@ async def test_an_inbox_is_read_for_a_purpose(world: World, called: Called, tmp_
         assert "1 of 2 messages" in said
     assert (await read("committed", None))[1] == []
     assert len((await read("beginning", None))[1]) == 2
+
+
+async def test_what_consent_gives_is_read_for_its_purposes_alone(world: World, called: Called) -> None:
+    """An agency that has an alert by the owner's consent for one purpose reads and finds it for that one, though the alert names others as
+    well; for another, and where none is given, nothing but that it is there is told, by inbox and register alike."""
+    await world.exchange.join("DE-BAFA", "licensing")
+    sg = world.agency()
+    await sg.publish(watched(world, 1, "STC_ENFORCEMENT", "LICENSING"))
+    until = datetime.fromtimestamp(world.now / 1000 + 86400, UTC)
+    core: Any = {
+        "decision": "GRANT", "consented_subject": "SG-CUSTOMS/2026/000001", "recipients": ["DE-BAFA"], "section_names": ["core", "goods"],
+        "purposes": ["LICENSING"], "period_until": until,
+    }  # fmt: skip
+    audience = Audience(agencies=("MY-CUSTOMS",))
+    await sg.publish(consent_reply(
+        subject="SG-CUSTOMS/C/1", target="MY-CUSTOMS/Q/1", core=core, audience=audience, tlp="AMBER", purposes=("LICENSING",),
+        legal_basis="CMAA:SG-MY",
+    ))  # fmt: skip
+    world.clock.advance(10)
+    await eventually(lambda: bool(world.inbox_values("DE-BAFA")))
+    for purpose, shown in (("LICENSING", True), ("STC_ENFORCEMENT", False), (None, False)):
+        read = messages.subscribe(as_="DE-BAFA", from_="beginning", timeout=0.1, purpose=purpose, common=common(world))
+        code, (delivered,), _ = await called(read)
+        assert (code, "sections" in delivered) == (0, shown), purpose
+        hs = register.Keys(hs="8479")
+        code, (found,), said = await called(register.find(as_="DE-BAFA", keys=hs, purpose=purpose, common=common(world)))
+        assert (code, "sections" in found) == (0, shown), purpose
+        if not shown:
+            assert delivered["withheld_here"] == found["withheld_here"] == BOUND
+            assert "the owner consented to it for LICENSING alone" in delivered["reason"]
+            assert "1 of 1 messages are not shown" in said
 
 
 async def test_only_what_was_shown_is_acknowledged_and_traced(world: World, called: Called) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from broker.errors import Refusal
 from broker.exchange.recall import NO_LONGER_DISCLOSED
-from broker.exchange.receive import Received, receive
+from broker.exchange.receive import Received, open_delivery, receive
 from broker.exchange.topology import DAY_MS
 from broker.families.consent_reply import ConsentReplyCore, consent_reply
 from broker.families.message import Audience, Message
 from broker.policy.model import Consent
-from tests.unit.exchange.bench import NOW, Author, Bench, Written
+from broker.schema.catalogue import Section
+from tests.support.parcels import put, slip_item
+from tests.support.yesterday import BEFORE_BINDING
+from tests.unit.exchange.bench import NOW, RELAY, Author, Bench, Written
+from tests.unit.exchange.test_catch_up import without
 
 ASKER = "DE-BAFA"
 SUBJECT = "SG-CUSTOMS/2026/000001"
@@ -31,11 +37,20 @@ def reply(number: int, core: ConsentReplyCore) -> Message:
     )  # fmt: skip
 
 
-def grant(number: int = 1, *, until_ms: int = UNTIL, sections: tuple[str, ...] = ("core", "goods")) -> Message:
+def grant(
+    number: int = 1,
+    *,
+    until_ms: int = UNTIL,
+    sections: tuple[str, ...] = ("core", "goods"),
+    to: str = ASKER,
+    purposes: tuple[str, ...] = (),
+) -> Message:
     core: ConsentReplyCore = {
-        "decision": "GRANT", "consented_subject": SUBJECT, "recipients": [ASKER], "section_names": list(sections),
+        "decision": "GRANT", "consented_subject": SUBJECT, "recipients": [to], "section_names": list(sections),
         "period_until": at(until_ms),
     }  # fmt: skip
+    if purposes:
+        core["purposes"] = list(purposes)
     return reply(number, core)
 
 
@@ -127,6 +142,86 @@ def test_who_is_entitled_besides_keeps_it() -> None:
     desk.say(withdraw(2))
     assert desk.taken("MY-CUSTOMS") == []
     assert "MY-CUSTOMS" in desk.bench.shard.subjects[SUBJECT].recipients
+
+
+def test_what_consent_alone_gives_is_bound_to_its_purposes() -> None:
+    """The slip of a delivery by consent binds each section to the purposes consented to, in the version that can say so, and so does that
+    of the next revision; a consent that names none binds nothing."""
+    desk = Desk()
+    desk.say(grant(purposes=("CRIM_INVEST", "LICENSING")))
+    (received,) = desk.taken()
+    both = ("CRIM_INVEST", "LICENSING")
+    assert (received.slip.version, received.slip.bound) == (2, (("core", both), ("goods", both)))
+    assert desk.bench.loaded() == desk.bench.shard
+    (record,) = desk.say(desk.bench.alert(1, revision=2)).inbox(ASKER)
+    again = receive(record.value or b"", desk.bench.rules, recipient=ASKER)
+    assert isinstance(again, Received)
+    assert again.slip.bound == received.slip.bound
+    assert desk.bench.loaded() == desk.bench.shard
+    assert desk.taken() == []
+    desk.say(grant(2))
+    (freed,) = desk.taken()
+    assert (freed.slip.version, freed.slip.bound, freed.slip.redelivery) == (1, (), True)
+    assert desk.bench.loaded() == desk.bench.shard
+
+
+def test_other_purposes_are_told_at_once() -> None:
+    """The owner narrows what its consent is for: the holder is sent the same sections under a slip that says so, once."""
+    desk = Desk()
+    desk.say(grant(purposes=("CRIM_INVEST", "LICENSING")))
+    desk.taken()
+    desk.say(grant(2, purposes=("LICENSING",)))
+    (received,) = desk.taken()
+    assert received.slip.bound == (("core", ("LICENSING",)), ("goods", ("LICENSING",)))
+    assert desk.taken() == []
+
+
+def test_what_another_rule_gives_is_not_bound() -> None:
+    """Customs of the community, to whom consent gives the grounds besides: the grounds alone are bound, and when it leaves the community,
+    all that is left to it is."""
+    desk = Desk()
+    desk.say(grant(to="MY-CUSTOMS", sections=("core", "value"), purposes=("LICENSING",)))
+    assert desk.taken("MY-CUSTOMS") == []  # the alert has no value, and all else it has anyway
+    desk.bench.renew(without("read-shipment"))
+    desk.taken("MY-CUSTOMS")
+    desk.say(grant(2, to="MY-CUSTOMS", sections=("core", "goods"), purposes=("LICENSING",)))
+    (received,) = desk.taken("MY-CUSTOMS")
+    assert received.slip.bound == (("goods", ("LICENSING",)),)
+    desk.bench.desk.place("MY-CUSTOMS", ())
+    desk.bench.renew(replace(without("read-shipment"), version=9))
+    (left,) = desk.taken("MY-CUSTOMS")
+    assert left.slip.bound == (("core", ("LICENSING",)), ("goods", ("LICENSING",)))
+
+
+def test_an_exchange_that_cannot_bind_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its operator has announced slips that can bind, a consent for certain purposes is remarked and kept by nobody: what cannot be
+    bound is not sent."""
+    desk = Desk()
+    catalogue = desk.bench.rules.catalogue
+    for name, text in BEFORE_BINDING.items():
+        announced = catalogue.announced(Section.from_text(*name, text))
+        assert not isinstance(announced, Refusal)
+        catalogue = announced
+    monkeypatch.setattr("tests.unit.exchange.bench.catalogue", lambda: catalogue)
+    desk.bench.renew()
+    (receipt,) = desk.say(grant(purposes=("CRIM_INVEST",))).receipts
+    assert [(finding.code, finding.path) for finding in receipt.findings] == [("NOTHING_CONSENTED", "core.purposes")]
+    assert desk.taken() == []
+
+
+@pytest.mark.parametrize("bound", [(("goods", ()),), (("parties", ("CRIM_INVEST",)),)])
+def test_a_slip_that_binds_wrongly_is_refused(bound: Any) -> None:
+    """A slip that binds a section which it does not give, or to no purpose, is no relay's of ours."""
+    desk = Desk()
+    desk.say(grant(purposes=("CRIM_INVEST",)))
+    (record,) = [record for each in desk.bench.swept() for record in each.inbox(ASKER)]
+    opened = open_delivery(record.value or b"", desk.bench.rules)
+    assert not isinstance(opened, Refusal)
+    note = replace(opened.slip, bound=bound)
+    forged = put(opened.parcel, extras=slip_item(note, RELAY, desk.bench.rules.aad))
+    refused = receive(forged, desk.bench.rules, recipient=ASKER)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.reason) == ("BAD_SLIP", "the slip binds a section that it does not give, or to no purpose")
 
 
 def test_a_crash_between_consent_and_delivery_loses_nothing() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from broker.envelope.header import Evaluation
 from broker.exchange.rules import decider_of, members_of
-from broker.exchange.use import KEPT, RULES_UNKNOWN, Use, closed, labels_held, labels_kept, labels_text, usable
+from broker.exchange.use import BOUND, KEPT, RULES_UNKNOWN, Use, bound_kept, closed, labels_held, labels_kept, labels_text, usable
 from broker.families.message import PURPOSES, Audience, Message
 from broker.policy.decide import Decider
 from broker.policy.facts_file import read_facts
@@ -121,7 +121,37 @@ def test_what_the_rules_of_now_prohibit_is_closed() -> None:
     facts = read_facts(json.dumps({"agreements": [agreement]}))
     decider = Decider(bundle(), members_of(BENCH.desk.directory), facts=facts)
     labels, sections = held(), ("core", "goods", "parties", "rumour")
-    assert closed(decider, HOLDER, labels, sections, NOW - 1) == {}
-    assert closed(decider, HOLDER, labels, sections, NOW) == {"parties": "stop-personal-without-agreement"}
-    assert closed(decider, "SG-CUSTOMS", labels, sections, NOW) == {}
-    assert closed(None, HOLDER, labels, sections, NOW) == closed(decider, HOLDER, None, sections, NOW) == {}
+    assert closed(decider, HOLDER, labels, sections, NOW - 1, "LICENSING") == {}
+    assert closed(decider, HOLDER, labels, sections, NOW, "LICENSING") == {"parties": "stop-personal-without-agreement"}
+    assert closed(decider, "SG-CUSTOMS", labels, sections, NOW, "LICENSING") == {}
+    assert closed(None, HOLDER, labels, sections, NOW, "LICENSING") == closed(decider, HOLDER, None, sections, NOW, "LICENSING") == {}
+
+
+def test_what_is_bound_is_shown_for_its_purposes_alone() -> None:
+    """A section that the owner consented to for certain purposes is shown for one of these, for no other, and not where none is given; the
+    others are shown as ever. Where the core is bound, so is the message, whatever its header names."""
+    labels = held(purposes=("STC_ENFORCEMENT", "LICENSING"))
+    bound = {"goods": ("CRIM_INVEST", "LICENSING")}
+    for purpose, shut in (("LICENSING", {}), ("STC_ENFORCEMENT", {"goods": BOUND}), (None, {"goods": BOUND})):
+        assert closed(DECIDER, HOLDER, labels, ("core", "goods", "route"), NOW, purpose, bound) == shut
+        assert usable(DECIDER, HOLDER, "search", labels, NOW, purpose, bound).allowed
+    whole = {"core": ("CRIM_INVEST",), **bound}
+    for use in USES:
+        assert usable(DECIDER, HOLDER, use, labels, NOW, "CRIM_INVEST", whole).rules == ("keep-purpose",)
+        other, none = (usable(DECIDER, HOLDER, use, labels, NOW, purpose, whole) for purpose in ("LICENSING", None))
+        assert (other.allowed, other.rules, other.reason) == (False, (BOUND,), "the owner consented to it for CRIM_INVEST alone")
+        assert (none.allowed, none.reason) == (False, "the owner consented to it for CRIM_INVEST alone: say what it is read for")
+    assert usable(None, HOLDER, "search", None, NOW, None).allowed
+
+
+def test_what_is_bound_is_kept() -> None:
+    """A register keeps what is bound beside the labels, and the labels are none the less read as before."""
+    header = BENCH.author().draft(NAMED, now_ms=NOW).header
+    row = SubjectRow(
+        subject=header.subject, family=header.family, originator=header.originator, revision=1, counter=1, leaf=b"", message_id="",
+        issued_at=NOW, admitted_at=NOW, valid_until=header.valid_until, urgency=header.urgency, tlp=header.tlp,
+        handling=header.handling, withheld="", labels=labels_text(header, {"goods": ("CRIM_INVEST",)}),
+    )  # fmt: skip
+    assert bound_kept(row) == {"goods": ["CRIM_INVEST"]}
+    assert labels_kept(row, HOLDER) == labels_held(header, HOLDER)
+    assert bound_kept(replace(row, labels=labels_text(header))) == bound_kept(replace(row, labels="")) == {}
