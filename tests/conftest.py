@@ -9,7 +9,9 @@ import pytest
 import pytest_asyncio
 import structlog
 from hypothesis import settings
+from playwright.async_api import Browser
 
+from tests.support.browser import open_browser
 from tests.support.kafka_node import KafkaNode, chosen_node
 from tests.support.small_disk import disk_of
 
@@ -39,6 +41,13 @@ async def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
     """The session's Kafka: its address and certificates for any principal. Make topics and grants with its ``prepare``."""
     async with chosen_node(tmp_path_factory.mktemp("node")) as node:
         yield node
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncGenerator[Browser]:
+    """The session's Chromium. Open a page in it with ``visit`` of :mod:`tests.support.browser`."""
+    async with open_browser() as opened:
+        yield opened
 
 
 @pytest.fixture

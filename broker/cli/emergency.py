@@ -11,9 +11,9 @@ from broker import ids
 from broker.app import Operator
 from broker.app.connect import connect, connect_admin
 from broker.cli.members import known
+from broker.cli.officer_files import not_named, raise_refusal, read_signed, write_signed
 from broker.cli.screen import COMMON, Common, Screen, fields, iso, printable
 from broker.errors import Refusal, RefusedError, UsageError
-from broker.storage import atomic
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome
 from broker.trust.officers import openers, unsigned_opening
@@ -64,7 +64,7 @@ def propose(
     until_ms = SystemClock().now_ms() + int(hours * _HOUR_MS)
     file = proposed(ids.subject_id(subject), ids.agency_id(agency), sorted(sections), until_ms, reason)
     path = out or Path(f"opening-{file.name}.json")
-    atomic.replace(path, file.text(), atomic.READABLE)
+    write_signed(path, file.text())
     screen = Screen(as_json=common.json)
     record = _json(file, path)
     screen.result(record, fields(record))
@@ -73,12 +73,11 @@ def propose(
 
 
 async def _approve(path: Path, by: str, common: Common) -> Opening:
-    file = _read(path)
+    file = read_signed(path, read_opening_file, "an opening's file")
     async with known(common, by) as knowledge:
         chain, directory = knowledge.policy, knowledge.rules.directory
     master = AgencyHome(common.home, by).master()
-    if chain.officers and chain.officers.get(by) != master.kid:
-        raise RefusedError(Refusal("TOO_FEW_OFFICERS", f"{by} is not among the officers: {', '.join(sorted(chain.officers))}"))
+    raise_refusal(not_named(by, master.kid, chain))
     unsigned = unsigned_opening(file.statement(), master, directory.exchange_id, directory.environment)
     signed = file.with_signature(unsigned.nested(master.sign_now(unsigned.to_be_signed)))
     found = openers(signed, directory)
@@ -101,7 +100,7 @@ async def approve(path: Path, /, *, as_: Annotated[str, Parameter(name="--as")],
         The agency whose officer signs; not the one that is to get the subject.
     """
     signed = await _approve(path, ids.agency_id(as_), common)
-    atomic.replace(path, signed.text(), atomic.READABLE)
+    write_signed(path, signed.text())
     record = _json(signed, path)
     Screen(as_json=common.json).result(record, fields(record))
     return 0
@@ -118,7 +117,7 @@ async def carry(path: Path, /, *, common: Common = COMMON) -> int:
     path
         The file with the signatures of two officers.
     """
-    file = _read(path)
+    file = read_signed(path, read_opening_file, "an opening's file")
     async with Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap).registrar() as registrar:
         officers = await registrar.open(file)
     record = _json(file, path) | {"officers": list(officers)}
@@ -143,17 +142,6 @@ async def list_(*, common: Common = COMMON) -> int:
     if not found:
         screen.remark("nothing was opened")
     return 0
-
-
-def _read(path: Path) -> Opening:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"`{printable(str(path))}` cannot be read: {error.strerror}", advice="give an opening's file") from error
-    file = read_opening_file(data)
-    if isinstance(file, Refusal):
-        raise RefusedError(file)
-    return file
 
 
 def _json(file: Opening, path: Path | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from broker.cli.policy_explain_forms import ways_told, what_told
 from broker.cli.policy_ground import Ground
-from broker.cli.policy_pages import bullets, definitions, heading, page, paragraph, table, text, verdict
+from broker.cli.policy_pages import bullets, definitions, heading, page, paragraph, table, text, unbroken, verdict
 from broker.policy.explain import Answer, Explained, together
 from broker.policy.model import AUDIENCE, Denial, Distribution, Labels, Release, Verdict
 from broker.policy.premises import moment_shown, tlp_shown
@@ -63,10 +63,10 @@ def _rules(answer: Release | Denial) -> tuple[str, ...]:
 
 def _row(answer: Release | Denial, sections: list[str]) -> list[str]:
     if isinstance(answer, Denial):
-        return [text(answer.agency), _cell("no", answer.rule), *(_cell("no", "") for _ in sections)]
+        return [unbroken(answer.agency), _cell("no", answer.rule), *(_cell("no", "") for _ in sections)]
     given, kept = dict(answer.given), dict(answer.withheld)
     cells = (_cell("yes", given[section]) if section in given else _cell("no", kept.get(section, "")) for section in sections)
-    return [text(answer.agency), _cell("yes", answer.rule), *cells]
+    return [unbroken(answer.agency), _cell("yes", answer.rule), *cells]
 
 
 def _cell(word: str, rule: str) -> str:
@@ -89,6 +89,10 @@ def _pairs(labels: Labels, now_ms: int, ground: Ground, audience: str) -> Iterat
     yield "Countries", ", ".join(f"{country} {role}" for country, role in labels.countries) or "none"
     yield "Sections", ", ".join(section for section in labels.sections if section != AUDIENCE) or "none"
     yield "Audience", audience or "nobody named"
+    for consent in labels.consents:
+        span = f"from {moment_shown(consent.from_ms)} until {moment_shown(consent.until_ms)}"
+        what = f"{', '.join(consent.sections) or 'all sections'}{', and to use it in court' if consent.evidential else ''}"
+        yield "Opened in an emergency to" if consent.emergency else "Consent to", f"{consent.agency}: {what}, {span}"
     if labels.valid_until_ms is not None:
         yield "Valid until", moment_shown(labels.valid_until_ms)
     if labels.embargo_until_ms is not None:

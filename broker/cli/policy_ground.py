@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -122,8 +122,8 @@ def labels_from(path: str, catalogue: Catalogue) -> Iterator[tuple[int, str, Lab
 
 def labels_json(labels: Labels) -> dict[str, Any]:
     """Labels as JSON, without what is empty."""
-    values = {name: getattr(labels, name) for name in labels.__dataclass_fields__}
-    return cast("dict[str, Any]", json.loads(json.dumps({name: value for name, value in values.items() if value not in (None, ())})))
+    values = {name: value for name, value in asdict(labels).items() if value not in (None, ())}
+    return cast("dict[str, Any]", json.loads(json.dumps(values)))
 
 
 def write_page(path: Path, text: str, screen: Screen) -> None:

@@ -17,6 +17,7 @@ from broker import ids
 from broker.app import Operator
 from broker.app.connect import connect, connect_admin
 from broker.cli.members import known
+from broker.cli.officer_files import not_named, raise_refusal, read_signed, write_signed
 from broker.cli.screen import COMMON, Common, Screen, fields, iso, printable
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.exchange.policy_chain import PolicyChain, due, widening_of
@@ -24,7 +25,6 @@ from broker.policy import bundle_file
 from broker.policy.bundle_file import NAMED, SCHEMA_FILE, BundleFile, read_bundle_file
 from broker.policy.facts_file import FACTS_FILE
 from broker.policy.widening import changed_rules
-from broker.storage import atomic
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome
 from broker.trust.directory import Directory
@@ -33,6 +33,7 @@ from broker.trust.officers import signers, unsigned_manifest
 
 As = Annotated[str | None, Parameter(name="--as")]
 _MANY: Final = Parameter(negative="")
+_FILE: Final = "a bundle file"
 
 
 def register(app: App) -> None:
@@ -81,7 +82,7 @@ async def propose(
     screen = Screen(as_json=common.json)
     await _judge(screen, chain, file)
     path = out or Path(f"policy-{file.manifest.version}.json")
-    _write(path, file)
+    write_signed(path, file.text() + b"\n")
     record = _json(file, path=path) | _changes(chain, file)
     screen.result(record, fields(record))
     screen.note("give the file to officers of two agencies: `broker policy sign FILE --as AGENCY`")
@@ -102,22 +103,21 @@ async def sign(path: Path, /, *, as_: Annotated[str, Parameter(name="--as")], co
     as_
         The agency whose officer signs.
     """
-    screen, file = Screen(as_json=common.json), _read(path)
+    screen, file = Screen(as_json=common.json), read_signed(path, _unended, _FILE)
     async with known(common, as_) as knowledge:
         chain, directory = knowledge.policy, knowledge.rules.directory
     agency = ids.agency_id(as_)
     master = AgencyHome(common.home, agency).master()
     at_ms = max(SystemClock().now_ms(), file.manifest.valid_from_ms)
-    _raise(chain.place(file) or due(file, at_ms, directory))
-    if chain.officers and chain.officers.get(agency) != master.kid:
-        raise RefusedError(Refusal("TOO_FEW_OFFICERS", f"{agency} is not among the officers: {', '.join(sorted(chain.officers))}"))
+    raise_refusal(chain.place(file) or due(file, at_ms, directory))
+    raise_refusal(not_named(agency, master.kid, chain))
     await _judge(screen, chain, file)
     unsigned = unsigned_manifest(file.manifest.text(), master, directory.exchange_id, directory.environment)
     signed = file.with_signature(unsigned.nested(master.sign_now(unsigned.to_be_signed)))
     found = signers(signed.manifest.text(), signed.signatures, directory, at_ms)
     if isinstance(found, Refusal):
         raise RefusedError(found)
-    _write(path, signed)
+    write_signed(path, signed.text() + b"\n")
     record = _json(signed, path=path, signed=found) | _changes(chain, signed)
     screen.result(record, fields(record))
     return 0
@@ -136,7 +136,7 @@ async def apply(path: Path, /, *, timeout: float = 10.0, common: Common = COMMON
     timeout
         Seconds to wait until it is read back from the exchange.
     """
-    screen, file = Screen(as_json=common.json), _read(path)
+    screen, file = Screen(as_json=common.json), read_signed(path, _unended, _FILE)
     operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
     transport = operator.transport("registrar")
     knowledge = operator.knowledge(transport)
@@ -176,7 +176,7 @@ async def show(path: Path | None = None, /, *, as_: As = None, out: Path | None 
     """
     screen = Screen(as_json=common.json)
     if path is not None:
-        file = _read(path)
+        file = read_signed(path, _unended, _FILE)
         record, text, bundle, texts = _json(file, path=path), _text(file, path=path), file.bundle, dict(file.files)
     else:
         async with known(common, as_) as knowledge:
@@ -199,12 +199,7 @@ async def _judge(screen: Screen, chain: PolicyChain, file: BundleFile) -> None:
             screen.note(f"[red]fails[/red] {escape(printable(line))}")
         raise RefusedError(Refusal("BUNDLE_FAILS_TESTS", f"{len(failed)} of its own tests fail: {failed[0]}"))
     screen.note("comparing with the bundle in force")
-    _raise(await asyncio.to_thread(widening_of, chain, file))
-
-
-def _raise(refusal: Refusal | None) -> None:
-    if refusal is not None:
-        raise RefusedError(refusal)
+    raise_refusal(await asyncio.to_thread(widening_of, chain, file))
 
 
 def _officers(named: list[str] | None, chain: PolicyChain, directory: Directory) -> dict[str, bytes]:
@@ -229,19 +224,9 @@ def _files(folder: Path) -> dict[str, str]:
         raise UsageError(f"`{printable(str(folder))}` cannot be read: {error}", advice="give a folder like deploy/policies") from error
 
 
-def _read(path: Path) -> BundleFile:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"`{printable(str(path))}` cannot be read: {error.strerror}", advice="give a bundle file") from error
-    file = read_bundle_file(data.removesuffix(b"\n"))
-    if isinstance(file, Refusal):
-        raise RefusedError(file)
-    return file
-
-
-def _write(path: Path, file: BundleFile) -> None:
-    atomic.replace(path, file.text() + b"\n", atomic.READABLE)
+def _unended(data: bytes) -> BundleFile | Refusal:
+    """A bundle, of which a line end is no part."""
+    return read_bundle_file(data.removesuffix(b"\n"))
 
 
 def _ms(text: str) -> int:

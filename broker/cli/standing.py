@@ -16,11 +16,11 @@ from broker.app import Operator
 from broker.app.connect import connect, connect_admin
 from broker.cli.holdings import holdings, list_holdings
 from broker.cli.members import entry_json, known
-from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.cli.officer_files import not_named, raise_refusal, read_signed, write_signed
+from broker.cli.screen import COMMON, Common, Screen, iso
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.exchange.policy_chain import PolicyChain
 from broker.service.registrar import TOLD_S
-from broker.storage import atomic
 from broker.storage.home import AgencyHome
 from broker.trust.directory import AgencyEntry, Directory
 from broker.trust.officers import approvers, unsigned_readmission
@@ -30,6 +30,8 @@ from broker.trust.readmission import propose as proposed
 QUIET_S: Final = 1.0
 """How long nothing has come into the inbox of an agency that was suspended, before the list of what it holds is whole: the relay hears of
 it within milliseconds, and commits what it had under way."""
+
+_FILE: Final = "a re-admission file"
 
 
 def register(app: App) -> None:
@@ -78,18 +80,18 @@ async def approve(path: Path, /, *, as_: Annotated[str, Parameter(name="--as")],
     as_
         The agency whose officer signs.
     """
-    screen, file, by = Screen(as_json=common.json), _read(path), ids.agency_id(as_)
+    screen, file, by = Screen(as_json=common.json), read_signed(path, read_readmission_file, _FILE), ids.agency_id(as_)
     async with known(common, by) as knowledge:
         chain, directory = knowledge.policy, knowledge.rules.directory
     master = AgencyHome(common.home, by).master()
     suspended = _suspended(file.agency, directory)
-    _raise(other_suspension(file, suspended.suspension, suspended.since_ms) or _may_approve(by, master.kid, file, chain))
+    raise_refusal(other_suspension(file, suspended.suspension, suspended.since_ms) or _may_approve(by, master.kid, file, chain))
     unsigned = unsigned_readmission(file.statement(), master, directory.exchange_id, directory.environment)
     signed = file.with_signature(unsigned.nested(master.sign_now(unsigned.to_be_signed)))
     approved_by = approvers(signed, directory)
     if isinstance(approved_by, Refusal):
         raise RefusedError(approved_by)
-    _write(path, signed)
+    write_signed(path, signed.text())
     screen.result(_json(signed, path, suspended) | {"approved_by": list(approved_by)})
     return 0
 
@@ -134,7 +136,7 @@ async def reinstate(
             "give either --propose with a --reason, or the file that two officers signed",
             advice="first `broker agency reinstate ID --propose --reason R --out FILE`, last `broker agency reinstate ID FILE`",
         )
-    read = _read(file)
+    read = read_signed(file, read_readmission_file, _FILE)
     if read.agency != wanted:
         raise UsageError(f"the file is about {read.agency}, not {wanted}", advice="give the file that was made for this agency")
     async with _operator(common).registrar() as registrar:
@@ -149,7 +151,7 @@ async def _propose(agency: str, reason: str, out: Path, common: Common) -> int:
     async with known(common, None) as knowledge:
         suspended = _suspended(agency, knowledge.rules.directory)
     file = proposed(agency, suspended.suspension, suspended.since_ms, reason)
-    _write(out, file)
+    write_signed(out, file.text())
     screen = Screen(as_json=common.json)
     screen.result(_json(file, out, suspended))
     screen.note("give the file to officers of two other agencies: `broker agency approve FILE --as AGENCY`")
@@ -179,29 +181,7 @@ def _may_approve(agency: str, kid: bytes, file: Readmission, chain: PolicyChain)
     """Whether this agency's officer would count."""
     if agency == file.agency:
         return Refusal("TOO_FEW_OFFICERS", f"{agency} cannot approve its own re-admission")
-    if chain.officers and chain.officers.get(agency) != kid:
-        return Refusal("TOO_FEW_OFFICERS", f"{agency} is not among the officers: {', '.join(sorted(chain.officers))}")
-    return None
-
-
-def _raise(refusal: Refusal | None) -> None:
-    if refusal is not None:
-        raise RefusedError(refusal)
-
-
-def _read(path: Path) -> Readmission:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"`{printable(str(path))}` cannot be read: {error.strerror}", advice="give a re-admission file") from error
-    file = read_readmission_file(data)
-    if isinstance(file, Refusal):
-        raise RefusedError(file)
-    return file
-
-
-def _write(path: Path, file: Readmission) -> None:
-    atomic.replace(path, file.text(), atomic.READABLE)
+    return not_named(agency, kid, chain)
 
 
 def _json(file: Readmission, path: Path, suspended: AgencyEntry) -> dict[str, Any]:

@@ -11,7 +11,8 @@ after it, before the ack   the record is sent again at the next start
 after the ack              sent again; the relay answers the duplicate with the receipt it gave before
 =========================  ===========================================================================
 
-A stream that stalls is mended while the publisher runs: :mod:`broker.service.streams` says what each refusal means for it.
+A stream that stalls is mended while the publisher runs: :mod:`broker.service.streams` says what each refusal means for it. How receipts
+are read and kept is :mod:`broker.service.answers`'.
 """
 
 from __future__ import annotations
@@ -29,15 +30,14 @@ import structlog
 from broker import ids
 from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError, ExchangeUnreachable, Finding, Refusal, RefusedError, UsageError
-from broker.exchange.catch_up import is_later
 from broker.exchange.publish import URGENT, Draft, Encoded, Sealing, Seat, encode_sections, prepare, preview
 from broker.exchange.recall import foreseen
 from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
-from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, OwnCopy, Position, PublisherStore, Randomness, Signer, Stored, Transport
+from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, Position, PublisherStore, Randomness, Signer, Stored, Transport
+from broker.service.answers import Answers, look_at
 from broker.service.knowledge import Knowledge
-from broker.service.receipts import receipt_in
-from broker.service.streams import EARLY, Again, Ignored, Moved, Settled, Streams
+from broker.service.streams import Streams
 
 QUEUE: Final = 512
 """Messages that may wait to be encoded; ``publish`` waits when there are more (bounded memory)."""
@@ -130,17 +130,15 @@ class Publisher:
         self._order = asyncio.Lock()
         self._batch: list[_Waiting] = []
         self._unacked: deque[tuple[Stored, Awaitable[Position], _Waiting | None]] = deque()
-        self._later: list[tuple[bytes, bytes]] = []
-        self._answers: dict[bytes, asyncio.Future[Receipt]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._outlet: Outlet | None = None
         self._inlet: Inlet | None = None
         self._sent = asyncio.Event()
         self._flush = asyncio.Event()
-        self._stalled = asyncio.Event()
         self._heal_s = RESEND_S
         self._more = False
         self._streams = Streams(store, knowledge, signer, clock, randomness)
+        self._answers = Answers(self.agency, knowledge, store, self._streams, self._answered, copies)
         self._failure: BrokerError | None = None
 
     async def __aenter__(self) -> Publisher:
@@ -156,11 +154,11 @@ class Publisher:
             await self.knowledge.load()
             self._outlet = await self._transport.outlet()
             self._inlet = await self._transport.inlet()
-            await self._catch_up(self._inlet)
+            await self._answers.catch_up(self._inlet)
             # More may be unanswered than may be unacknowledged: acknowledgements are followed while old records are sent.
             self._tasks.append(self._watched(self._ack_loop()))
             for stored in self._store.unanswered():
-                self._expect(stored)
+                self._answers.expect(stored)
                 await self._send(stored, None)
             loops = (self.knowledge.follow(), self._encode_loop(), self._receipt_loop(), self._heal_loop())
             self._tasks += [self._watched(loop) for loop in loops]
@@ -321,11 +319,8 @@ class Publisher:
             stored.append(Stored(header.seq, header.message_id, header.subject, header.revision, draft.leaf, digest, value))
         self._store.add(stored)
         for (waiting, _), record in zip(drafts, stored, strict=True):
-            waiting.stored, waiting.answer = record, self._expect(record)
+            waiting.stored, waiting.answer = record, self._answers.expect(record)
         return [(waiting, record) for (waiting, _), record in zip(drafts, stored, strict=True)]
-
-    def _expect(self, stored: Stored) -> asyncio.Future[Receipt]:
-        return self._answers.setdefault(stored.digest, asyncio.get_running_loop().create_future())
 
     async def _send(self, stored: Stored, waiting: _Waiting | None) -> None:
         await self._room.acquire()
@@ -374,16 +369,22 @@ class Publisher:
     async def _heal_loop(self) -> None:
         """Send again what is unanswered, from the first on, when the relay misses a record: later and later while that does not help."""
         while True:
-            await self._stalled.wait()
+            await self._answers.stalled.wait()
             await asyncio.sleep(self._heal_s)
             self._heal_s = min(2 * self._heal_s, HEAL_S)
-            self._stalled.clear()
+            self._answers.stalled.clear()
             unanswered = self._store.unanswered(HEAL_RECORDS)
             self._more = len(unanswered) == HEAL_RECORDS
             _log.warning("sending again what is unanswered", records=len(unanswered))
             for stored in unanswered:
-                self._expect(stored)
+                self._answers.expect(stored)
                 await self._send(stored, None)
+
+    def _answered(self) -> None:
+        """The stream goes on: no more patience than at first."""
+        self._heal_s = RESEND_S
+        if self._more:
+            self._answers.stalled.set()  # what comes behind what was sent again has to follow it, and no refusal will ask for it
 
     def _give_up(self, stored: BrokerError, unstored: BrokerError) -> None:
         """Nobody goes on waiting: ``stored`` goes to those whose message is kept for the next start, ``unstored`` to the others."""
@@ -391,108 +392,21 @@ class Publisher:
         for _, ack, waiting in self._unacked:
             self._room.release()
             if isinstance(ack, asyncio.Future):
-                ack.add_done_callback(_look_at)
+                ack.add_done_callback(look_at)
             if waiting is not None:
                 waiting.fail(stored)
         for waiting in self._batch:
             waiting.fail(unstored if waiting.stored is None else stored)
         while not self._queue.empty():
             self._queue.get_nowait().fail(unstored)
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(stored)
-                _look_at(answer)
-        self._unacked, self._batch, self._answers = deque(), [], {}
+        self._answers.give_up(stored)
+        self._unacked, self._batch = deque(), []
         self._sent.set()
-
-    async def _catch_up(self, inlet: Inlet) -> None:
-        """Read receipts up to now; a new store begins at the inbox's end."""
-        source = (ids.inbox(self.agency), 0)
-        position = self._store.receipts_position()
-        await inlet.assign({source: "end" if position is None else position})
-        end = (await inlet.ends())[source]
-        if position is None:
-            self._store.settle((), end)
-        while inlet.position(source) < end:
-            await self._take_receipts(inlet, 0.5)
 
     async def _receipt_loop(self) -> None:
         while self._inlet is not None:
             try:
-                await self._take_receipts(self._inlet, 5.0)
+                await self._answers.take(self._inlet, 5.0)
             except ExchangeUnreachable as error:
                 _log.warning("receipts not readable", reason=str(error))
                 await asyncio.sleep(RESEND_S)
-
-    async def _take_receipts(self, inlet: Inlet, timeout: float) -> None:
-        records = await inlet.poll(max_records=1000, timeout=timeout)
-        receipts: dict[bytes, tuple[Receipt, bytes]] = {}
-        for record in records:
-            receipt = receipt_in(record, self.agency, self.knowledge.rules)
-            if receipt is None or record.value is None:
-                continue
-            if is_later(receipt):
-                self._later.append((receipt.digest, record.value))
-            if receipt.digest not in receipts:
-                if receipt.code in EARLY and receipts:
-                    # It may have all behind it signed anew: what is answered by now is not among that.
-                    self._settle(receipts, record.offset)
-                    receipts = {}
-                await self._heed(receipt, record.value, receipts)
-        if records:
-            self._settle(receipts, records[-1].offset + 1)
-
-    def _settle(self, receipts: dict[bytes, tuple[Receipt, bytes]], position: int) -> None:
-        """Keep answers, and tell those who wait for them; reading goes on at ``position``."""
-        self._keep_copies(receipts)
-        self._store.keep_later(self._later)
-        self._later.clear()
-        notes = [(digest, note) for digest, (_, note) in receipts.items()]
-        for digest in self._store.settle(notes, position):
-            answer = self._answers.pop(digest, None)
-            if answer is not None and not answer.done():
-                answer.set_result(receipts[digest][0])
-            self._heal_s = RESEND_S
-            if self._more:
-                self._stalled.set()  # what comes behind those has to follow them, and no refusal will ask for it
-
-    def _keep_copies(self, receipts: dict[bytes, tuple[Receipt, bytes]]) -> None:
-        """Before the answers are stored, and with them the records let go: a crash between the two keeps a copy twice, never none."""
-        if self._copies is None:
-            return
-        accepted = [(self._store.awaited(digest), receipt) for digest, (receipt, _) in receipts.items() if receipt.outcome == "ACCEPTED"]
-        copies = [
-            OwnCopy(found[1].value, receipt.admitted_at, tuple(each.agency for each in receipt.recipients if not each.withdrawn))
-            for found, receipt in accepted
-            if found is not None
-        ]
-        if copies:
-            self._copies.keep(copies)
-
-    async def _heed(self, receipt: Receipt, note: bytes, receipts: dict[bytes, tuple[Receipt, bytes]]) -> None:
-        """Take it among the answers, or do what else it asks for."""
-        match await self._streams.heed(receipt):
-            case Settled():
-                receipts[receipt.digest] = receipt, note
-            case Again():
-                _log.error("the exchange has not taken a record in its turn", code=receipt.code, seq=receipt.seq)
-                self._stalled.set()
-            case Moved(digests):
-                for old, new in digests:
-                    self._moved(old, new)
-                self._stalled.set()
-            case Ignored():
-                pass
-
-    def _moved(self, old: bytes, new: bytes) -> None:
-        """Whichever of the two is accepted answers for the message."""
-        answer = self._answers.get(old)
-        if answer is not None:
-            self._answers[new] = answer
-            answer.add_done_callback(lambda _: [self._answers.pop(digest, None) for digest in (old, new)])
-
-
-def _look_at(outcome: asyncio.Future[Any]) -> None:
-    """Nobody waits for it any more, and asyncio complains of errors that nobody looked at."""
-    if not outcome.cancelled():
-        outcome.exception()

@@ -26,8 +26,9 @@ from broker.envelope import cbor, cose
 from broker.errors import UsageError
 from broker.trust.canonical import Flaw, Json, canonical_json, read_canonical
 from broker.trust.keys import VerifyKey, key_id
-from broker.trust.readmission import REASON_LIMIT, Readmission, read_readmission
+from broker.trust.readmission import Readmission, read_readmission
 from broker.trust.signing import SignedBy, Unsigned, check_signature, public_key, read_nested
+from broker.trust.statement_file import REASON_LIMIT
 
 AGENCY_TYPE: Final = "application/vnd.broker.directory.agency+json;v=1"
 KEY_TYPE: Final = "application/vnd.broker.directory.key+cbor;v=1"

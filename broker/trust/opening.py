@@ -2,67 +2,56 @@
 
 ::
 
-    {"signatures": [COSE_Sign1 over the statement, base64, ...],
-     "statement": {"agency", "reason", "sections", "subject", "type": "opening", "until_ms"},
-     "type": "broker emergency opening v1"}
+    {"agency", "reason", "sections", "subject", "type": "opening", "until_ms"}
 
-Canonical JSON (sorted keys, no spaces, UTF-8). Officers sign the statement with their agencies' master keys, bound to exchange and
-environment; who may, is :mod:`broker.trust.officers`'. It opens the least that is needed to find goods (:data:`OPENABLE`), never what names
-persons, and for a day at the most, counted from when it was carried (:data:`LIFE_MS`).
+is the statement in the file (:mod:`broker.trust.statement_file`); who may sign it, is :mod:`broker.trust.officers`'. It opens the least
+that is needed to find goods (:data:`OPENABLE`), never what names persons, and for a day at the most, counted from when it was carried
+(:data:`LIFE_MS`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from broker import ids
 from broker.errors import Refusal, UsageError
-from broker.trust.canonical import Fields, Flaw, Json, canonical_json, read_canonical
-from broker.trust.readmission import FILE_LIMIT, REASON_LIMIT, read_signatures, signatures_json
+from broker.trust.canonical import Fields, Flaw, Json
+from broker.trust.statement_file import REASON_LIMIT, StatementFile, read_said, read_signatures, read_statement_file
 
-TYPE: Final = "broker emergency opening v1"
 STATEMENT_TYPE: Final = "application/vnd.broker.emergency.opening+json;v=1"
 """Content type of what officers sign: a signature under anything else never counts here, nor this one anywhere else."""
 OPENABLE: Final = ("core", "equipment", "goods", "items", "movements", "route")
 """Sections that an emergency may open: what goods, in what, on which way. None of them names persons."""
 LIFE_MS: Final = 24 * 3_600_000
-_STATEMENT_FIELDS: Final = ("agency", "reason", "sections", "subject", "type", "until_ms")
+_STATEMENT_FIELDS: Final = ("agency", "reason", "sections", "subject", "until_ms")
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """A statement that was read, and the signatures under it, none of them judged. ``until_ms``: Unix milliseconds."""
+class Opening(StatementFile):
+    """The statement that a subject is opened. ``until_ms``: Unix milliseconds."""
+
+    FILE_TYPE = "broker emergency opening v1"
+    WORD = "opening"
+    CODE = "BAD_OPENING"
 
     subject: str
     agency: str
     sections: tuple[str, ...]
     until_ms: int
     reason: str
-    signatures: tuple[bytes, ...] = ()
 
     @property
     def name(self) -> str:
         """16 hex digits of the statement's SHA-256: what people and records call it."""
         return hashlib.sha256(self.statement()).hexdigest()[:16]
 
-    def statement(self) -> bytes:
-        """The bytes that officers sign."""
-        return canonical_json(self._said())
-
-    def text(self) -> bytes:
-        """The file."""
-        return canonical_json({"signatures": signatures_json(self.signatures), "statement": self._said(), "type": TYPE}) + b"\n"
-
-    def with_signature(self, signature: bytes) -> Opening:
-        """The statement with one more signature, in an order that does not depend on who came first."""
-        return replace(self, signatures=tuple(sorted({*self.signatures, signature})))
-
-    def _said(self) -> dict[str, Json]:
+    def said(self) -> dict[str, Json]:
+        """What the statement says, by field, without its type."""
         return {
-            "agency": self.agency, "reason": self.reason, "sections": list(self.sections), "subject": self.subject, "type": "opening",
+            "agency": self.agency, "reason": self.reason, "sections": list(self.sections), "subject": self.subject,
             "until_ms": self.until_ms,
         }  # fmt: skip
 
@@ -77,21 +66,11 @@ def propose(subject: str, agency: str, sections: Sequence[str], until_ms: int, r
 
 def read_opening_file(data: bytes) -> Opening | Refusal:
     """Read a file; a line end after it is allowed. Refusal: BAD_OPENING with the rule broken."""
-    if len(data) > FILE_LIMIT:
-        return Refusal("BAD_OPENING", f"the file has {len(data)} bytes, {FILE_LIMIT} is the most")
-    try:
-        fields = read_canonical(data.removesuffix(b"\n"))
-        fields.exactly(("signatures", "statement", "type"))
-        fields.one_of("type", [TYPE])
-        return _read(fields)
-    except Flaw as flaw:
-        return Refusal("BAD_OPENING", str(flaw))
+    return read_statement_file(data, Opening, _read)
 
 
 def _read(fields: Fields) -> Opening:
-    said = fields.inner("statement")
-    said.exactly(_STATEMENT_FIELDS)
-    said.one_of("type", ["opening"])
+    said = read_said(fields, Opening, _STATEMENT_FIELDS)
     sections = tuple(said.texts("sections", len(OPENABLE), 32))
     if list(sections) != sorted(set(sections)) or not set(sections) <= set(OPENABLE) or "core" not in sections:
         raise Flaw(f"`sections` lists, in order, `core` and what else is needed of {', '.join(OPENABLE)}: an emergency opens nothing else")
@@ -101,4 +80,4 @@ def _read(fields: Fields) -> Opening:
     reason = said.text("reason", REASON_LIMIT)
     if not reason.strip():
         raise Flaw("`reason` is empty: the owner reads it")
-    return Opening(subject, agency, sections, said.integer("until_ms"), reason, read_signatures(fields))
+    return Opening(subject, agency, sections, said.integer("until_ms"), reason, signatures=read_signatures(fields))

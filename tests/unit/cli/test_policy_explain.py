@@ -137,6 +137,21 @@ def test_the_page_escapes_what_rules_say(tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
 
 
+def test_consents_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the owner consented to, and what officers opened, is among the labels for programs and on the page."""
+    target = tmp_path / "out.html"
+    assert run(["policy", "explain", "--scenario", "p06-court", "--json", "--html", str(target)]) == 0
+    labels = lines(capsys)[0]["labels"]
+    assert [(each["agency"], each["sections"], each["evidential"]) for each in labels["consents"]] == [
+        ("SG-POLICE", ["core"], True), ("AE-CUSTOMS", ["core"], False),
+    ]  # fmt: skip
+    told = "SG-POLICE: core, and to use it in court, from 2026-11-20T00:00:00Z until 2026-12-20T00:00:00Z"
+    assert f"<dt>Consent to</dt><dd>{told}</dd>" in target.read_text()
+    assert run(["policy", "explain", "--scenario", "p12-opened-by-two-officers", "--html", str(target)]) == 0
+    capsys.readouterr()
+    assert "<dt>Opened in an emergency to</dt><dd>KR-LICENSING: core, goods, from" in target.read_text()
+
+
 def test_wrong_use_is_refused(file: Path, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An agency that is no member, a scenario that is none, a time that is none, two sources or none, no file: exit 2 and advice."""
     scenario = (*SCENARIO, folder)

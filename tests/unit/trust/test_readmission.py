@@ -12,7 +12,8 @@ from broker.trust.canonical import canonical_json, read_object
 from broker.trust.directory import AgencyEntry, Directory, Unsigned, agency_payload
 from broker.trust.entries import AGENCY_TYPE
 from broker.trust.officers import approved, unsigned_manifest, unsigned_readmission
-from broker.trust.readmission import FILE_LIMIT, Readmission, propose, read_readmission_file
+from broker.trust.readmission import Readmission, propose, read_readmission_file
+from broker.trust.statement_file import FILE_LIMIT
 from tests.unit.trust.actors import ENVIRONMENT, EXCHANGE, NOW, Pen, Registrar, agency, empty, refusal, replay
 
 SG, MY, DE, AE = Pen("sg-master"), Pen("my-master"), Pen("de-master", p256=True), Pen("ae-master")
