@@ -20,9 +20,10 @@ from typing import Any, Final
 
 from broker import logs
 from broker.app.scenario.world import World
+from broker.exchange.use import for_another_purpose
 from broker.families.consent_reply import ConsentReplyCore, consent_reply
 from broker.families.licence import licence
-from broker.families.message import Audience, Message
+from broker.families.message import PURPOSES, Audience, Message
 from broker.testing.sample_reports import moment, sample_licence, sample_seizure
 from broker.testing.samples import sample_alert
 from tests.e2e.recall_show import relaying
@@ -108,6 +109,16 @@ class Stage:
         by = last.slip.rule if last is not None else "-"
         self.report.check(f"{situation:<4} {agency:<13} expected {expected:<39} got {got:<39} by {by}", holds=(got, by) == (expected, rule))
 
+    def bound(self, situation: str, agency: str, message_id: str, expected: Mapping[str, tuple[str, ...]]) -> None:
+        """One line: what the slip of a message binds to purposes, and that its holder shows it for these alone."""
+        last = [each.delivery for each in self.world.participants[agency].arrivals if each.delivery.message_id == message_id][-1]
+        got = dict(last.slip.bound)
+        purposes = sorted({name for names in got.values() for name in names})
+        shown = [each for each in PURPOSES if not for_another_purpose(last.header, last.sections, each, got)]
+        what, to = ", ".join(sorted(got)) or "nothing", ", ".join(purposes)
+        says = f"{situation:<4} {agency:<13} {what} bound to {to}, shown for {', '.join(shown)}"
+        self.report.check(says, holds=got == expected and shown == purposes)
+
     async def until(self, agency: str, message_id: str, count: int) -> None:
         """Wait until an agency was sent a message so often."""
         deadline = time.monotonic() + PATIENCE_S
@@ -149,7 +160,7 @@ async def before(stage: Stage) -> Mapping[str, str]:
     await stage.until("DE-CUSTOMS", embargoed, 1)
     stage.report.say("     the embargo is over")
     stage.line("P9", "DE-CUSTOMS", embargoed, "core, equipment, goods, method", "receive-named")
-    return {"denied": denied}
+    return {"denied": denied, "first": first, "named": named}
 
 
 async def consent(stage: Stage) -> None:
@@ -161,11 +172,12 @@ async def consent(stage: Stage) -> None:
     stage.line("P5", "SG-POLICE", seized, "nothing", "-")
     core: ConsentReplyCore = {
         "decision": "GRANT", "consented_subject": subject, "recipients": ["SG-POLICE"], "section_names": ["core", "goods"],
-        "period_until": datetime.now(UTC) + timedelta(days=30),
+        "purposes": ["CRIM_INVEST"], "period_until": datetime.now(UTC) + timedelta(days=30),
     }  # fmt: skip
     await stage.publish("TH-CUSTOMS", to(reply(1, core), "SG-CUSTOMS"))
     await stage.until("SG-POLICE", seized, 1)
     stage.line("P5", "SG-POLICE", seized, "core, goods", "receive-consented")
+    stage.bound("P5", "SG-POLICE", seized, {"core": ("CRIM_INVEST",), "goods": ("CRIM_INVEST",)})
     stage.line("P5", "AE-CUSTOMS", seized, "nothing", "-")
     await stage.publish("TH-CUSTOMS", to(reply(2, {"decision": "WITHDRAW", "consented_subject": subject}), "SG-CUSTOMS"))
     await stage.until("SG-POLICE", seized, 2)
@@ -183,6 +195,11 @@ async def after(stage: Stage, going: Mapping[str, str]) -> None:
     stage.report.title("The agreement with Japan has ended, a member has left the operation and one has joined, Korea has acceded")
     named = await stage.publish("TH-CUSTOMS", to(sample_alert("TH-CUSTOMS/2026/000003", now_ms=stage.now_ms), "JP-CUSTOMS"))
     stage.line("P2", "JP-CUSTOMS", named, "core, equipment, goods, route", "receive-named")
+    await stage.until("JP-CUSTOMS", going["named"], 2)
+    stage.report.say("     the persons of the first are taken back from Japan, and the first alert from who has left")
+    stage.line("P2", "JP-CUSTOMS", going["named"], "core, equipment, goods, route", "receive-named")
+    await stage.until("SG-POLICE", going["first"], 2)
+    stage.line("P13", "SG-POLICE", going["first"], "told to erase", "no-longer-disclosed")
     await stage.until("KR-LICENSING", going["denied"], 1)
     stage.line("P4", "KR-LICENSING", going["denied"], "core, denial, items", "receive-community")
     other = to(sample_seizure("TH-CUSTOMS/2026/S-3", now_ms=stage.now_ms), communities=["OP-LOTUS"])
