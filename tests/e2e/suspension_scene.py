@@ -26,7 +26,7 @@ from broker import ids
 from broker.errors import NotAuthorised
 from broker.exchange.receive import is_receipt
 from broker.kafka.tls import ssl_context
-from broker.ports import Inlet, Record
+from broker.ports import Inlet
 from tests.e2e.steady_load import OUT, STEP_S
 from tests.support.principals import Caller
 from tests.support.whole_exchange import WholeExchange
@@ -179,19 +179,6 @@ async def waiting_fetch(caller: Caller, seconds: float) -> tuple[float, int]:
     except KafkaError:  # no answer within the client's patience, or the connection is gone: nothing came
         return time.time(), 0
     return time.time(), sum(len(part[-1] or b"") for _topic, parts in answer.topics for part in parts)
-
-
-async def everything(exchange: WholeExchange, topic: str) -> list[Record]:
-    """All committed records, as the registrar."""
-    transport = exchange.operator.transport("registrar")
-    inlet, found = await transport.inlet(), list[Record]()
-    await inlet.assign({(topic, 0): "beginning"})
-    end = (await inlet.ends())[topic, 0]
-    while inlet.position((topic, 0)) < end:
-        found += await inlet.poll(max_records=2000, timeout=0.5)
-    await inlet.close()
-    await transport.close()
-    return found
 
 
 def rows(exchange: WholeExchange) -> int:

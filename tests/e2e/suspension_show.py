@@ -37,7 +37,6 @@ from tests.e2e.suspension_scene import (
     begun,
     calling,
     ended,
-    everything,
     rows,
     started,
     suspended,
@@ -241,8 +240,8 @@ class Show:
 
     async def tell_out(self, command: Command, watch: Watch, published: dict[str, Any]) -> None:
         """What reached the agency, and what of it reached others, and when the last."""
-        inbox = [each for each in await everything(self.exchange, ids.inbox(OUT)) if not is_receipt(each.key)]
-        outbox = await everything(self.exchange, ids.outbox(OUT))
+        inbox = [each for each in await self.exchange.records(ids.inbox(OUT)) if not is_receipt(each.key)]
+        outbox = await self.exchange.records(ids.outbox(OUT))
         last = {
             "the last record that it received": max(watch.times),
             "the last record that the relay wrote into its inbox": inbox[-1].timestamp_ms / 1000,
@@ -283,7 +282,7 @@ class Show:
 
     async def nothing_lost(self, watches: dict[str, Watch], answers: dict[str, dict[str, Any]]) -> None:
         """Everything that a receipt promised to the others arrived, once."""
-        from_out = {each.key for each in await everything(self.exchange, ids.outbox(OUT))}
+        from_out = {each.key for each in await self.exchange.records(ids.outbox(OUT))}
         for agency in OTHERS:
             came = watches[agency].came
             promised = sum(answers[owner]["told"].get(agency, 0) for owner in OWNERS)
