@@ -140,7 +140,7 @@ class Show:
         progress(f"{len(OWNERS)} owners prepare {count:,} messages each")
         load = "tests.e2e.steady_load"
         publishers = {
-            owner: await self.started(f"publisher {owner}", load, "prepared", owner, home, str(rate), str(count), stdin=True, nice=5)
+            owner: await self.started(f"publisher {owner}", load, "prepared", owner, home, str(rate), str(count), stdin=True)
             for owner in OWNERS
         }
         for process in publishers.values():
@@ -148,7 +148,7 @@ class Show:
             await process.stdout.readline()
         for number in (1, 2):
             member = ("--member", f"relay-{number}", "--home", home, "--json")
-            relay = await self.started(f"relay-{number}", "broker", "relay", *member, nice=5)
+            relay = await self.started(f"relay-{number}", "broker", "relay", *member)
             assert relay.stdout is not None
             await relay.stdout.readline()
         register = await self.started(f"register {OUT}", "broker", "register", "follow", "--as", OUT, "--home", home, "--json", nice=10)
