@@ -56,8 +56,6 @@ WAITS_S: Final = (4.0, 8.0, 16.0, 24.0, 32.0)
 WARM_S: Final = 20.0
 """Within this the wanted rate is reached: Kafka's virtual machine and the relay's memo begin cold."""
 WARM_SPAN_S: Final = 2.0
-COMMAND_S: Final = 15.0
-"""Longest that the command may take before the prepared messages do not last."""
 REACHED: Final = 0.97
 """This share of the wanted rate is the wanted rate."""
 
@@ -67,13 +65,14 @@ class Plan:
     """Messages a second of both owners together; seconds of traffic before the command, and after it.
 
     ``strict``: the bar counts from the command's start; else from when the registrar wrote the entry, for a machine that does so much
-    else that a program takes seconds to begin.
+    else that a program takes seconds to begin. ``command_s``: messages are prepared for a command that takes so long.
     """
 
     rate: float = 1000.0
     before_s: float = 10.0
     after_s: float = 10.0
     strict: bool = True
+    command_s: float = 15.0
 
 
 def progress(what: str) -> None:
@@ -136,7 +135,7 @@ class Show:
     async def begin_processes(self) -> tuple[asyncio.subprocess.Process, dict[str, asyncio.subprocess.Process]]:
         """Relay workers, the agency's register, and all publishers; the owners' have prepared their messages, and wait."""
         home, rate = self.exchange.home, self.plan.rate / len(OWNERS)
-        count = int(rate * (WARM_S + self.plan.before_s + COMMAND_S + self.plan.after_s))
+        count = int(rate * (WARM_S + self.plan.before_s + self.plan.command_s + self.plan.after_s))
         progress(f"{len(OWNERS)} owners prepare {count:,} messages each")
         load = "tests.e2e.steady_load"
         publishers = {
