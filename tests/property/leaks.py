@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache
 from itertools import count
+from typing import Any, cast
 
 from structlog.testing import capture_logs
 
@@ -35,14 +37,19 @@ ORIGINATORS = {"SG-CUSTOMS": "customs", "AE-CUSTOMS": "customs", "DE-CUSTOMS": "
 """Whose messages the samples are."""
 
 
-@cache
-def bundle() -> Bundle:
-    """The policies that ship, with an agreement between three of the four countries."""
-    agreement = {
+ENTITIES = json.dumps({
+    "agreements": [{
         "id": "THREE", "title": "Three countries", "basis": "test", "countries": ["AE", "SG", "TH"], "personal": True,
         "from": "2020-01-01T00:00:00Z",
-    }  # fmt: skip
-    return shipped_bundle(entities=json.dumps({"agreements": [agreement]}))
+    }]
+})  # fmt: skip
+"""An agreement between three of the four countries."""
+
+
+@cache
+def bundle() -> Bundle:
+    """The policies that ship, with that agreement."""
+    return shipped_bundle(entities=ENTITIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,35 @@ class Scene:
         """The name of a community."""
         return self.word("community", number)
 
+    def everybody(self) -> dict[str, Member]:
+        """Originators and members, as policy sees them."""
+        found = {agency: Member(agency, agency[:2], kind, (), False) for agency, kind in ORIGINATORS.items()}
+        for number, (country, kind, communities) in enumerate(self.members):
+            agency = self.agency(number)
+            found[agency] = Member(agency, country, kind, tuple(self.community(each) for each in communities), False)
+        return found
+
+    def message(self, number: int, now_ms: int) -> Composed:
+        """What is published: the message, its times around this one, and its texts by section."""
+        sent, words, numbers = self.messages[number], dict[str, list[str]](), count()
+        if sent.tlp == "RED":
+            sent = replace(sent, communities=(), countries=())
+
+        def word(section: str) -> str:
+            words.setdefault(section, []).append(self.word("text", number, next(numbers)))
+            return words[section][-1]
+
+        made = moved(marked(sent.family, word), now_ms - START_MS)
+        audience = Audience(
+            tuple(self.agency(each) for each in sent.agencies), tuple(self.community(each) for each in sent.communities), sent.countries
+        )
+        message = replace(
+            made, subject=f"{ids.owner_of(made.subject)}/2026/N-{number}", tlp=sent.tlp, handling=sent.handling,
+            handling_caveat="see H3" if sent.handling == "H3" else None, audience=audience,
+            embargo_until_ms=now_ms + 3_600_000 if sent.embargo else None,
+        )  # fmt: skip
+        return Composed(sent, message, {name: tuple(each) for name, each in words.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -90,7 +126,16 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class Composed:
+    """A message to be published, and the texts of its sections by section."""
+
+    sent: Sent
+    message: Message
+    words: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
     """A published message: the texts of its sections by section, and its sections as they were carried."""
 
     sent: Sent
@@ -113,27 +158,9 @@ async def run(scene: Scene) -> Found:
         return _searched(exchange, scene, [each for each in written if each is not None], repr(lines).encode())
 
 
-async def _publish(exchange: LocalExchange, scene: Scene, number: int) -> _Written | None:
-    sent = scene.messages[number]
-    if sent.tlp == "RED":
-        sent = replace(sent, communities=(), countries=())
-    words: dict[str, list[str]] = {}
-    numbers = count()
-
-    def word(section: str) -> str:
-        words.setdefault(section, []).append(scene.word("text", number, next(numbers)))
-        return words[section][-1]
-
-    made = marked(sent.family, word)
-    owner = ids.owner_of(made.subject)
-    message = replace(
-        made, subject=f"{owner}/2026/N-{number}", tlp=sent.tlp, handling=sent.handling,
-        handling_caveat="see H3" if sent.handling == "H3" else None,
-        audience=Audience(
-            tuple(scene.agency(each) for each in sent.agencies), tuple(scene.community(each) for each in sent.communities), sent.countries
-        ),
-        embargo_until_ms=START_MS + 3_600_000 if sent.embargo else None,
-    )  # fmt: skip
+async def _publish(exchange: LocalExchange, scene: Scene, number: int) -> Written | None:
+    composed = scene.message(number, START_MS)
+    message, owner = composed.message, ids.owner_of(composed.message.subject)
     try:
         receipt = await exchange.agencies[owner].publish(message)
     except RefusedError:
@@ -143,7 +170,7 @@ async def _publish(exchange: LocalExchange, scene: Scene, number: int) -> _Writt
         return None
     parcel = read_parcel(exchange.memory.records(ids.outbox(owner))[-1].value or b"", MESSAGE_LIMIT)
     assert not isinstance(parcel, Refusal)
-    return _Written(sent, message, {name: tuple(each) for name, each in words.items()}, dict(parcel.sections))
+    return Written(composed.sent, message, composed.words, dict(parcel.sections))
 
 
 async def _read(exchange: LocalExchange, agency: str) -> None:
@@ -171,25 +198,22 @@ async def _read(exchange: LocalExchange, agency: str) -> None:
         await read()
 
 
-def _searched(exchange: LocalExchange, scene: Scene, written: Sequence[_Written], logged: bytes) -> Found:
-    members = {agency: Member(agency, agency[:2], kind, (), False) for agency, kind in ORIGINATORS.items()}
-    for number, (country, kind, communities) in enumerate(scene.members):
-        agency = scene.agency(number)
-        members[agency] = Member(agency, country, kind, tuple(scene.community(each) for each in communities), False)
-    decider = Decider(bundle(), members)
-    leaks, secrets, given, places = list[str](), 0, 0, 0
+def _searched(exchange: LocalExchange, scene: Scene, written: Sequence[Written], logged: bytes) -> Found:
+    decider = Decider(bundle(), scene.everybody())
+    rights = [given(decider, each.message, START_MS) for each in written]
+    leaks, secrets, shown, places = list[str](), 0, 0, 0
     for agency in (scene.agency(number) for number in range(len(scene.members))):
         held = [*_held(exchange, agency), ("what was logged", logged.lower())]
         places += len(held)
         own = next(data for where, data in held if where == "inbox")
-        for what, secret in _secrets(scene, decider, written, agency):
+        for what, secret in _secrets(scene, rights, written, agency):
             secrets += 1
             leaks += [f"{agency} has {what} in {where}" for where, data in held if secret.lower() in data]
-        for each in written:
-            for section in _given(decider, each, agency):
-                given += 1
+        for each, releases in zip(written, rights, strict=True):
+            for section in releases.get(agency, ()):
+                shown += 1
                 assert all(word.lower().encode() in own for word in each.words.get(section, ()))
-    return Found(tuple(leaks), secrets, given, places)
+    return Found(tuple(leaks), secrets, shown, places)
 
 
 def _held(exchange: LocalExchange, agency: str) -> Iterator[tuple[str, bytes]]:
@@ -202,25 +226,46 @@ def _held(exchange: LocalExchange, agency: str) -> Iterator[tuple[str, bytes]]:
             yield path.name, path.read_bytes().lower()
 
 
-def _secrets(scene: Scene, decider: Decider, written: Sequence[_Written], agency: str) -> Iterator[tuple[str, bytes]]:
+def _secrets(
+    scene: Scene, rights: Sequence[Mapping[str, frozenset[str]]], written: Sequence[Written], agency: str
+) -> Iterator[tuple[str, bytes]]:
     """What the agency must not have: sections that it was not given, whole and in words, who else there is, and who was addressed."""
     for number in range(len(scene.members)):
         if scene.agency(number) != agency:
             yield f"the name of {scene.agency(number)}", scene.agency(number).encode()
     for number in {each for sent in written for each in sent.sent.communities}:
         yield f"the community {scene.community(number)}", scene.community(number).encode()
-    for each in written:
-        for section in each.carried.keys() - _given(decider, each, agency):
+    for each, releases in zip(written, rights, strict=True):
+        for section in each.carried.keys() - releases.get(agency, frozenset()):
             yield f"{section} of {each.message.subject}", each.carried[section]
             for word in each.words.get(section, ()):
                 yield f"a text of {section} of {each.message.subject}", word.encode()
 
 
-def _given(decider: Decider, written: _Written, agency: str) -> frozenset[str]:
-    owner = ids.owner_of(written.message.subject)
-    encoded = encode_sections(written.message, owner, rules(), issued_ms=START_MS)
-    assert not isinstance(encoded, Refusal)
-    labels = preview(written.message, encoded, originator=owner, now_ms=START_MS)
-    releases = {each.agency: each for each in decider.distribute(labels, START_MS).releases}
-    found = releases.get(agency)
-    return frozenset(section for section, _ in found.given if section != AUDIENCE) if found else frozenset()
+def given(decider: Decider, message: Message, now_ms: int) -> dict[str, frozenset[str]]:
+    """Who may have which sections of a message that is published now; the audience is nobody's."""
+    owner = ids.owner_of(message.subject)
+    encoded = encode_sections(message, owner, rules(), issued_ms=now_ms)
+    assert not isinstance(encoded, Refusal), encoded
+    labels = preview(message, encoded, originator=owner, now_ms=now_ms)
+    return {
+        each.agency: frozenset(section for section, _ in each.given if section != AUDIENCE)
+        for each in decider.distribute(labels, now_ms).releases
+    }
+
+
+def moved(message: Message, ms: int) -> Message:
+    """The same message, so much later: its own times, and all in its sections."""
+    if ms == 0:
+        return message
+    times = {name: getattr(message, name) for name in ("valid_from_ms", "valid_until_ms")}
+    later: Any = {name: each + ms for name, each in times.items() if each is not None}
+    return replace(message, sections=_moved(dict(message.sections), timedelta(milliseconds=ms)), **later)
+
+
+def _moved(value: Any, time: timedelta) -> Any:
+    if isinstance(value, dict):
+        return {name: _moved(each, time) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_moved(each, time) for each in cast("list[Any]", value)]
+    return value + time if isinstance(value, date) else value

@@ -8,29 +8,17 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, settings
+from hypothesis import given as for_all
 
 from broker.exchange import relay
 from broker.exchange.post import Post
-from broker.ids import KINDS
-from tests.property.leaks import Scene, Sent, run
-from tests.property.marked import BASES, marked, places
-
-COUNTRIES = ("SG", "AE", "TH", "DE")
-FAMILIES = sorted(BASES.keys() - {"recall"})
-
-members = st.tuples(st.sampled_from(COUNTRIES), st.sampled_from(KINDS), st.lists(st.integers(0, 1), unique=True).map(tuple))
-numbers = st.lists(st.integers(0, 4), max_size=3, unique=True).map(tuple)
-messages = st.builds(
-    Sent, family=st.sampled_from(FAMILIES), tlp=st.sampled_from(("CLEAR", "GREEN", "AMBER", "AMBER", "AMBER_STRICT", "RED")),
-    handling=st.sampled_from(("H0", "H0", "H3")), agencies=numbers, communities=st.lists(st.integers(0, 1), unique=True).map(tuple),
-    countries=st.lists(st.sampled_from(COUNTRIES), max_size=2, unique=True).map(tuple),
-    embargo=st.integers(0, 9).map(lambda each: each == 9),
-)  # fmt: skip
-scenes = st.builds(
-    Scene, seed=st.integers(0, 1 << 32), members=st.tuples(*[members] * 5), messages=st.lists(messages, min_size=1, max_size=6).map(tuple)
-)
+from broker.exchange.topology import DAY_MS
+from broker.policy.decide import Decider
+from broker.testing.samples import START_MS
+from tests.property.leaks import Scene, Sent, bundle, given, moved, run
+from tests.property.marked import marked, places
+from tests.property.scenes import FAMILIES, scenes
 
 SCENE = Scene(
     seed=1,
@@ -51,12 +39,21 @@ def test_every_section_of_every_family_has_texts_to_look_for() -> None:
         assert sections == set(marked(family, lambda _: "X").sections) - ({"core"} if family == "rfi" else set())
 
 
+@pytest.mark.parametrize("days", [-60, 400])
+def test_messages_are_good_at_any_time(days: int) -> None:
+    """Moved to another time, a marked message of every family is still accepted then: the search on Kafka runs by the clock of the day."""
+    then = START_MS + days * DAY_MS
+    decider = Decider(bundle(), SCENE.everybody())
+    for family in FAMILIES:
+        given(decider, moved(marked(family, lambda _: "ZQ0MARK0MARK0"), days * DAY_MS), then)  # fails where it is refused
+
+
 PLAINLY = settings(deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """A scene takes two seconds of processor time: what fails is not made smaller, which would take as many minutes."""
 
 
 @settings(PLAINLY, max_examples=6)
-@given(scenes)
+@for_all(scenes)
 def test_nobody_holds_what_it_was_not_given(scene: Scene) -> None:
     """Random members and messages of all families: searched byte by byte, nobody has a withheld section or the name of another."""
     assert asyncio.run(run(scene)).leaks == ()
@@ -64,7 +61,7 @@ def test_nobody_holds_what_it_was_not_given(scene: Scene) -> None:
 
 @pytest.mark.soak
 @settings(PLAINLY, max_examples=150)
-@given(scenes)
+@for_all(scenes)
 def test_nobody_holds_what_it_was_not_given_long(scene: Scene) -> None:
     """The same with 150 scenes."""
     assert asyncio.run(run(scene)).leaks == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from broker.app.parties import Member, Operator, shipped_bundle
 from broker.exchange.topology import Quota
 from broker.kafka.node import BRIEF, EmbeddedNode
 from broker.kafka.tls import TlsFiles, ssl_context
+from broker.ports import Record
 from broker.service.registrar import Registrar
 from broker.storage import enrol
 from broker.storage.clock import SystemClock
@@ -69,18 +70,33 @@ class WholeExchange:
         """Suspend or reinstate; the directory version that says so."""
         return await set_standing(self.operator, agency, status)
 
-    async def enrol(self, registrar: Registrar, agency: str, kind: str, quota: Quota) -> None:
-        """Init, admit with this quota, and join."""
-        enrol.init_agency(self.home, agency, kind, SystemClock().now_ms())
-        request, authority = AgencyHome(self.home, agency).request()[1], self.files.authority()
+    async def records(self, topic: str) -> list[Record]:
+        """All committed records of a topic, as the registrar."""
+        transport = self.operator.transport("registrar")
+        inlet, source, found = await transport.inlet(), (topic, 0), list[Record]()
+        await inlet.assign({source: "beginning"})
+        end = (await inlet.ends())[source]
+        while inlet.position(source) < end:
+            found += await inlet.poll(max_records=2000, timeout=0.5)
+        await inlet.close()
+        await transport.close()
+        return found
+
+    async def enrol(
+        self, registrar: Registrar, agency: str, kind: str, quota: Quota, *, communities: Sequence[str] = (), home: Path | None = None
+    ) -> None:
+        """Init, admit with this quota, and join; by default in the home of all, else in one of its own."""
+        home = home or self.home
+        enrol.init_agency(home, agency, kind, SystemClock().now_ms())
+        request, authority = AgencyHome(home, agency).request()[1], self.files.authority()
 
         def issue(name: str, generation: int, spki: bytes) -> str:
             return authority.agency(spki, name, generation, serial=x509.random_serial_number(), validity=lasting())
 
         admission = await registrar.admit(
-            request, communities=(), bootstrap=self.node.bootstrap, ca_pem=self.files.ca_pem(), issue=issue, quota=quota
+            request, communities=communities, bootstrap=self.node.bootstrap, ca_pem=self.files.ca_pem(), issue=issue, quota=quota
         )
-        enrol.join_agency(self.home, admission.reply)
+        enrol.join_agency(home, admission.reply)
 
 
 @asynccontextmanager
