@@ -7,7 +7,7 @@ errors is skipped, even a ``forbid``. So an answer with errors is never an allow
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -35,6 +35,9 @@ class Answer:
     allowed: bool
     rules: tuple[str, ...]
     errors: tuple[str, ...]
+
+
+_NOTHING_PERMITS: Final = Answer(allowed=False, rules=(), errors=())
 
 
 def read_schema(text: str) -> cedarpy.Schema:
@@ -69,6 +72,14 @@ def read_entities(entities: Iterable[str], schema: cedarpy.Schema) -> cedarpy.En
         return None
 
 
+def with_added(entities: cedarpy.Entities, more: Iterable[str], schema: cedarpy.Schema) -> cedarpy.Entities | None:
+    """These entities and more of them, checked against the schema; None where one does not conform."""
+    try:
+        return entities.with_added_json_str(f"[{','.join(more)}]", schema)  # pyright: ignore[reportUnknownMemberType]
+    except ValueError:
+        return None
+
+
 def ask(
     questions: Sequence[tuple[str, str]],
     context: str,
@@ -96,12 +107,34 @@ def ask(
     return [_answer(result) for result in results]
 
 
+def ask_by_action(
+    questions: Sequence[tuple[str, str]],
+    context: str,
+    policies: Callable[[str], Policies | None],
+    entities: cedarpy.Entities,
+    schema: cedarpy.Schema | None,
+    resources: Mapping[str, str] = MappingProxyType({}),
+) -> list[Answer]:
+    """The same with ``policies`` for each action; where there are none the question is not put, and nothing permits it."""
+    answers = [_NOTHING_PERMITS] * len(questions)
+    alike: dict[Policies, list[int]] = {}
+    for place, (_, action) in enumerate(questions):
+        if (asked := policies(action)) is not None:
+            alike.setdefault(asked, []).append(place)
+    for asked, places in alike.items():
+        found = ask([questions[place] for place in places], context, asked, entities, schema, resources)
+        for place, answer in zip(places, found, strict=True):
+            answers[place] = answer
+    return answers
+
+
 def _answer(result: cedarpy.AuthzResult) -> Answer:
-    errors = tuple(str(error) for error in result.diagnostics.errors)
-    if result.decision is cedarpy.Decision.NoDecision and not errors:
+    diagnostics, decision = result.diagnostics, result.decision
+    errors = tuple(map(str, diagnostics.errors))
+    if decision is cedarpy.Decision.NoDecision and not errors:
         errors = ("Cedar gave no decision",)
-    rules = tuple(sorted(cast("dict[str, str]", result.diagnostics.id_annotations_by_reason).values()))
-    return Answer(result.allowed and not errors, rules, errors)
+    rules = tuple(sorted(cast("dict[str, str]", diagnostics.id_annotations_by_reason).values()))
+    return Answer(decision is cedarpy.Decision.Allow and not errors, rules, errors)
 
 
 @lru_cache(maxsize=8)

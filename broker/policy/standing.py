@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Final
 
-from cedarpy import Entities, pst
+from cedarpy import Entities
 
 from broker.policy import cedar
 from broker.policy.bundle import Bundle
@@ -21,13 +21,12 @@ from broker.policy.entities import FACTUAL, context, factual, member_entity, mes
 from broker.policy.facts import Facts
 from broker.policy.lint import PolicyFinding
 from broker.policy.model import AUDIENCE, EVIDENCE, Labels, Member
-from broker.policy.rules import read_rules
+from broker.policy.rules import policies_for, read_rules
 from broker.policy.scenarios import Asked, Scenario
 from broker.policy.source import Placed
 
 _TLP: Final = ("CLEAR", "GREEN", "AMBER", "AMBER_STRICT", "RED")
 _HANDLING: Final = ("H0", "H3")
-_OPEN: Final = '@id("") permit (principal, action, resource);'
 
 Situation = tuple[Labels, Mapping[str, Member], Facts, int, tuple[Asked, ...]]
 """Labels of a message, the members, the facts of the test, the time in Unix milliseconds, and what is asked besides."""
@@ -106,24 +105,22 @@ class _Court:
     """Hears permits and prohibitions apart."""
 
     def __init__(self, bundle: Bundle) -> None:
-        parsed = cedar.read_policies(bundle.policies).to_pst()
-        always = cedar.read_policies(_OPEN).to_pst().static_policies["policy0"]
-        self._permits = _only(parsed, "permit", {})
-        self._forbids = _only(parsed, "forbid", {"always": replace(always, id="always")})
+        self._policies = bundle.policies
         self._reading = read_rules(bundle.policies)
         self._schema = cedar.read_schema(bundle.schema)
         self._actions = cedar.actions_of(bundle.schema)
         self._facts, self._factual = bundle.facts, cedar.attributes_of(bundle.schema, FACTUAL)
+        self._present: tuple[object, Mapping[str, Member], Entities | None] | None = None
 
     def heard(
         self, labels: Labels, members: Mapping[str, Member], facts: Facts, now_ms: int, asks: Sequence[Asked] = ()
     ) -> Iterator[Heard]:
         """The permits and the prohibitions that apply to each question that one message raises."""
         facts = self._facts.joined(facts)
-        standing = {agency: facts.standing(member, now_ms) for agency, member in members.items()}
+        standing, present = self._standing(members, facts, now_ms)
         sections = [None, *labels.sections, EVIDENCE] if labels.consents else [None]
         messages = [self._message(labels, facts, standing.get(labels.originator), now_ms, section) for section in sections]
-        entities = cedar.read_entities([*map(member_entity, standing.values()), *messages], self._schema)
+        entities = cedar.with_added(present, messages, self._schema) if present is not None else None
         if entities is None:
             return
         if labels.originator in members:
@@ -138,6 +135,14 @@ class _Court:
             if each.agency in recipients:
                 yield from self._ask([(each.agency, each.action)], labels, entities, now_ms, each.purpose)
 
+    def _standing(self, members: Mapping[str, Member], facts: Facts, now_ms: int) -> tuple[Mapping[str, Member], Entities | None]:
+        """The members at a moment, and as Cedar has them. Kept for the next situation, which mostly has the same."""
+        asked = (members, facts, now_ms)
+        if self._present is None or self._present[0] != asked:
+            standing = {agency: facts.standing(member, now_ms) for agency, member in members.items()}
+            self._present = asked, standing, cedar.read_entities(map(member_entity, standing.values()), self._schema)
+        return self._present[1:]
+
     def _message(self, labels: Labels, facts: Facts, originator: Member | None, now_ms: int, section: str | None) -> str:
         found = factual(labels, facts, originator, now_ms, section)
         more = {name: value for name, value in found.items() if name in self._factual}
@@ -147,14 +152,16 @@ class _Court:
         self, questions: Sequence[tuple[str, str]], labels: Labels, entities: Entities, now_ms: int, purpose: str | None = None
     ) -> list[Heard]:
         resources = variants(labels)
-        given = cedar.ask(questions, context(now_ms, purpose), self._permits, entities, None, resources)
-        stopped = cedar.ask(questions, context(now_ms, purpose), self._forbids, entities, None, resources)
+        at = context(now_ms, purpose)
+        given = cedar.ask_by_action(questions, at, self._permits, entities, None, resources)
+        stopped = cedar.ask_by_action(questions, at, self._forbids, entities, None, resources)
         return [
             (frozenset(permit.rules), frozenset(() if forbid.allowed else forbid.rules))
             for permit, forbid in zip(given, stopped, strict=True)
         ]
 
+    def _permits(self, action: str) -> cedar.Policies:
+        return policies_for(self._policies, self._actions.get(action, frozenset({action})), "permit")
 
-def _only(parsed: pst.PolicySet, effect: str, more: Mapping[str, pst.Template]) -> cedar.Policies:
-    chosen = {name: policy for name, policy in parsed.static_policies.items() if policy.effect == effect}
-    return cedar.policies_from(pst.PolicySet(templates={}, static_policies={**chosen, **more}, template_links=()))
+    def _forbids(self, action: str) -> cedar.Policies:
+        return policies_for(self._policies, self._actions.get(action, frozenset({action})), "forbid")

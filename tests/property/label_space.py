@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 from broker.ids import KINDS, country_of
@@ -119,13 +120,17 @@ def sections(bundle: Bundle) -> tuple[str, ...]:
 
 def situations(bundle: Bundle, decider: Decider, labels: Labels) -> Iterator[Situation]:
     """What each member may do with a message: by the exchange's own way of deciding, and to publish it, whoever asks."""
-    everybody = dict(sorted(members(read_rules(bundle.policies)).items()))
     gets = {
         release.agency: {"receive", *(f"read:{section}" for section, _ in release.given)}
         for release in decider.distribute(labels, NOW_MS).releases
     }
-    for member, verdict in zip(everybody.values(), _publishing(decider, labels), strict=True):
+    for member, verdict in zip(_in_order(bundle.policies), _publishing(decider, labels), strict=True):
         yield Situation(labels, member, frozenset(gets.get(member.agency, set()) | ({"publish"} if verdict.allowed else set())))
+
+
+@cache
+def _in_order(policies: str) -> tuple[Member, ...]:
+    return tuple(member for _, member in sorted(members(read_rules(policies)).items()))
 
 
 def decider_of(bundle: Bundle) -> Decider:

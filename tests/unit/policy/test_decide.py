@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from broker.policy import cedar
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
+from broker.policy.entities import context, factual, member_entity, message_entity
 from broker.policy.facts_file import read_facts
 from broker.policy.model import DEFAULT_DENY, POLICY_ERROR, Denial, Distribution, Labels, Release
+from broker.policy.rules import policies_for, read_rules
 from broker.testing.agreements import EVERYWHERE
-from tests.unit.policy.shipped import NOW_MS, alert, bundle, member, members, policy_texts, schema_text
+from tests.unit.policy.shipped import NOW_MS, alert, bundle, member, members, policy_texts, scenarios, schema_text
 
 TH = member("TH-CUSTOMS", "customs", "STCE-ASEAN")
 SG = member("SG-CUSTOMS", "customs", "STCE-ASEAN")
@@ -247,6 +250,38 @@ def test_long_lists_fill_the_memo_sooner() -> None:
     assert decider.distribute(long[1], NOW_MS) is not second
     last = Decider(bundle(), ALL, memo_limit=2)
     assert last.distribute(long[2], NOW_MS) is last.distribute(long[2], NOW_MS)
+
+
+def test_rules_about_other_actions_are_left_out_without_effect() -> None:
+    """Each question of some scenarios, put to the rules that concern its action and to all of them: the same answer, errors included."""
+    broken = OVERFLOW.format(effect='forbid (principal, action == Action::"read:goods", resource)', when="when", sum=SUM)
+    by = _with(broken)
+    schema, actions, everything = cedar.read_schema(by.schema), cedar.actions_of(by.schema), cedar.read_policies(by.policies)
+    failed = 0
+    for case in scenarios()[::9]:
+        message = message_entity(case.labels, read_rules(by.policies), factual(case.labels, case.facts, None, case.now_ms))
+        entities = cedar.read_entities([*map(member_entity, case.members.values()), message], schema)
+        assert entities is not None
+        questions = [(agency, action) for agency in case.members for action in actions]
+        asked = (questions, context(case.now_ms))
+        some = cedar.ask_by_action(*asked, lambda action: policies_for(by.policies, actions[action]), entities, schema)
+        assert some == cedar.ask(*asked, everything, entities, schema)
+        failed += sum(bool(each.errors) for each in some)
+    assert failed
+    assert policies_for(by.policies, actions["search"]) is policies_for(by.policies, actions["replay"])
+
+
+def test_one_of_many_is_answered_as_all_are() -> None:
+    """Of one of a hundred members the entity is read anew, of all of them they are added to: each answer is the same."""
+    many = members(*(member(f"SG-C{number}", ("customs", "police", "zone")[number % 3], "STCE-ASEAN") for number in range(100)))
+    decider = Decider(bundle(), {**many, "TH-CUSTOMS": TH}, facts=read_facts(EVERYWHERE))
+    labels = alert(audience_agencies=tuple(list(many)[::2]))
+    distribution = decider.distribute(labels, NOW_MS)
+    received = {release.agency: release.rule for release in distribution.releases}
+    assert len(received) >= 50
+    for agency in many:
+        verdict = decider.explain(agency, "receive", labels, NOW_MS)
+        assert (verdict.rules[0] if verdict.allowed else None) == received.get(agency)
 
 
 def test_rules_may_name_an_agency() -> None:

@@ -17,8 +17,16 @@ _HEAD = '@id("extra")\n@title("An extra rule")\n@basis("test")\n'
 _TESTS = (FOLDER / "scenarios.json").read_text()
 
 
+def _some_tests() -> str:
+    """Every 5th of the scenarios that ship, and those with a suspended agency: each is tried in many situations, and what is asked here
+    needs no more. `test_the_command` examines with all of them."""
+    content = json.loads(_TESTS)
+    chosen = [each for number, each in enumerate(content["scenarios"]) if number % 5 == 0 or "suspended" in each]
+    return json.dumps({**content, "scenarios": chosen})
+
+
 def _with(text: str) -> Examined:
-    return examine(schema_text(), {**policy_texts(), "extra.cedar": text}, _TESTS)
+    return examine(schema_text(), {**policy_texts(), "extra.cedar": text}, _some_tests())
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,7 @@ def test_failing_or_missing_tests_refuse() -> None:
     """A bundle whose own tests fail, cannot be read or are not there must not be applied."""
     texts = policy_texts()
     texts["stops.cedar"] = texts["stops.cedar"].replace("principal.suspended", "false && principal.suspended")
-    assert "TEST_FAILED" in {each.code for each in examine(schema_text(), texts, _TESTS).findings}
+    assert "TEST_FAILED" in {each.code for each in examine(schema_text(), texts, _some_tests()).findings}
     for tests, code in ((None, "NO_TESTS"), ("{", "BAD_TESTS"), ('{"members": {}, "scenarios": []}', "NO_TESTS")):
         examined = examine(schema_text(), policy_texts(), tests)
         assert [each.code for each in examined.findings] == [code]

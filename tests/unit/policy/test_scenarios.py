@@ -9,7 +9,7 @@ import pytest
 from broker.errors import UsageError
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
-from broker.policy.scenarios import failures, read_scenarios
+from broker.policy.scenarios import differences, failures, read_scenarios
 from tests.unit.policy.shipped import bundle, policy_texts, scenario, scenarios, schema_text
 
 _POLICY = re.compile(r'^@id\("([^"]+)"\).*?^(permit|forbid)\b.*?;\n', re.MULTILINE | re.DOTALL)
@@ -61,17 +61,24 @@ def test_scenario_p03_reason_and_value_stay_with_licensing() -> None:
     assert {"DE-CUSTOMS", "SG-CUSTOMS", "AE-CUSTOMS"} <= reads.keys()
 
 
+def _is_missed(rule: str) -> bool:
+    """Whether a scenario fails without this rule. Those that name it are tried first: one that fails is enough."""
+    named = {each.name for each in scenarios() if f"'{rule}'" in str((each.publish, each.gets, each.asks))}
+    ordered = sorted(scenarios(), key=lambda each: each.name not in named)
+    return next(differences(_without(rule), ordered), None) is not None
+
+
 def test_every_prohibition_is_missed_by_a_scenario() -> None:
     """Deleting any one forbid makes at least one scenario fail: none can be lost unnoticed."""
     forbids = [rule.id for rule in bundle().rules() if rule.effect == "forbid"]
     assert len(forbids) >= 7
-    assert [rule for rule in forbids if not failures(_without(rule), scenarios())] == []
+    assert [rule for rule in forbids if not _is_missed(rule)] == []
 
 
 def test_every_permission_is_missed_by_a_scenario() -> None:
     """Deleting any one permit makes at least one scenario fail: no permit is there for nothing."""
     permits = [rule.id for rule in bundle().rules() if rule.effect == "permit"]
-    assert [rule for rule in permits if not failures(_without(rule), scenarios())] == []
+    assert [rule for rule in permits if not _is_missed(rule)] == []
 
 
 def test_the_deletion_deletes() -> None:

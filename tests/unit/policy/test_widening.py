@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from broker.policy.bundle import Bundle
-from broker.policy.widening import changed_rules, label_space, only_forbids_more, undeclared
+from broker.policy.cedar import actions_of
+from broker.policy.widening import by_decision, changed_rules, label_space, only_forbids_more, touched_actions, undeclared
 from tests.support.officers import NO_PARTIES, files_without
 from tests.unit.policy.shipped import bundle, policy_texts, schema_text
 
@@ -16,6 +19,12 @@ WIDE = (
 
 
 READ_ALL = NO_PARTIES.replace("forbid", "permit").replace("stop-parties", "read-all-parties")
+
+
+PUBLISH_OWN = (
+    '@id("publish-own") @title("All publish") @basis("test") permit (principal, action == Action::"publish", resource) '
+    "when { resource.originator == principal };"
+)
 
 
 def changed(old: str = "", new: str = "", **more: str) -> Bundle:
@@ -69,6 +78,33 @@ def test_prohibition_that_is_gone() -> None:
     assert found[0] == "the prohibition `stop-auditor` is gone, which is not declared"
     assert any("XA-AUDITOR receives it" in line for line in found)
     assert undeclared(bundle(), less, ["stop-auditor"], ()) == ()
+
+
+@pytest.mark.parametrize(
+    ("new", "touched"),
+    [
+        (changed(*WIDE), {"read:goods"}),
+        (changed(more=READ_ALL), {"read:parties"}),
+        (changed(more=PUBLISH_OWN), {"publish"}),
+        (changed('@id("receive-named")', '@id("receive-any")'), {"receive"}),
+    ],
+)  # fmt: skip
+def test_only_what_can_have_changed_is_asked(new: Bundle, touched: set[str]) -> None:
+    """Of a rule about one section that section alone is asked, and the same is found as if everything were."""
+    assert touched_actions(bundle(), new) == touched
+    cases = [case for case in label_space(bundle(), new) if case.labels.family in ("alert", "licence")]
+    every = frozenset(actions_of(new.schema))
+    found = list(by_decision(bundle(), new, bundle(), cases, touched_actions(bundle(), new)))
+    assert found == list(by_decision(bundle(), new, bundle(), cases, every))
+    assert bool(found) == (touched != {"receive"}), "only a new name gives nobody more"
+
+
+def test_another_schema_or_other_facts_touch_everything() -> None:
+    """What a rule is given may be something else then, so nothing is left out; of layout nothing is touched."""
+    other = Bundle.from_texts(2, schema_text() + "\nentity Other;\n", policy_texts())
+    facts = Bundle.from_texts(2, schema_text(), policy_texts(), '{"agreements": []}')
+    assert touched_actions(bundle(), other) == touched_actions(bundle(), facts) == frozenset(actions_of(schema_text()))
+    assert touched_actions(bundle(), changed("permit (", "// a remark\npermit  (")) == frozenset()
 
 
 def test_schema_that_drops_a_word() -> None:
