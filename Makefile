@@ -31,13 +31,16 @@ lint: $(STAMP) ## style, types, import directions
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
-# Two halves side by side: the tests that wait for Kafka, and those that only compute, which give way. Both have to pass.
-test: lint ## lint, then every test, on a real Kafka that the tests start
-	@told=$$(mktemp); trap 'kill $$computing 2>/dev/null; rm -f "$$told"' EXIT; trap 'exit 130' INT TERM; \
-	nice $(BIN)/python -m pytest -q -m "not kafka and not soak" >"$$told" 2>&1 & computing=$$!; \
-	$(BIN)/python -m pytest -q -m "kafka and not soak"; kafka=$$?; \
-	wait $$computing; without=$$?; cat "$$told"; \
-	test $$kafka -eq 0 && test $$without -eq 0
+# Side by side: the tests that wait for Kafka, those that only compute, and the checks of style and types; the last two give way. All
+# have to pass. What they say is shown one after the other, the tests over Kafka as they run, and last what failed.
+test: $(STAMP) ## lint and every test, on a real Kafka that the tests start
+	@told=$$(mktemp -d); trap 'kill $$linting $$computing 2>/dev/null; rm -rf "$$told"' EXIT; trap 'exit 130' INT TERM; \
+	nice $(MAKE) --no-print-directory lint >"$$told/lint" 2>&1 & linting=$$!; \
+	nice $(BIN)/python -m pytest -q -m "not kafka and not soak" >"$$told/computing" 2>&1 & computing=$$!; \
+	failed=; $(BIN)/python -m pytest -q -m "kafka and not soak" || failed="tests-over-Kafka"; \
+	wait $$computing || failed="$$failed tests-without-Kafka"; cat "$$told/computing"; \
+	wait $$linting || failed="$$failed lint"; cat "$$told/lint"; \
+	test -z "$$failed" || { echo "failed:" $$failed >&2; exit 1; }
 
 unit: $(STAMP) ## the tests that need no Kafka
 	@$(BIN)/python -m pytest -q -m "not kafka and not soak"
