@@ -19,11 +19,10 @@ from broker.exchange.receive import is_receipt, read_receipt
 from broker.exchange.topology import MEMBERSHIPS
 from broker.service.subscriber import Delivery
 from broker.storage.clock import SystemClock
-from broker.storage.home import TlsFiles
 from broker.testing.local import LocalExchange
-from broker.testing.memory import MemoryAdmin, MemoryTransport
 from broker.testing.samples import sample_alert
 from tests.support.eventually import eventually
+from tests.unit.cli.reached import reached_by
 
 OWNER, NAMED, OFFICER, OPENED = "SG-CUSTOMS", "MY-CUSTOMS", "DE-BAFA", "KR-LICENSING"
 SUBJECT = f"{OWNER}/2026/000001"
@@ -35,16 +34,7 @@ async def exchange(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[LocalExcha
     async with LocalExchange(shards=1, clock=SystemClock()) as made:
         for agency, kind in ((OWNER, "customs"), (NAMED, "customs"), (OFFICER, "licensing"), (OPENED, "licensing")):
             await made.join(agency, kind)
-
-        def connect(_address: str, principal: str, _files: TlsFiles) -> MemoryTransport:
-            return MemoryTransport(made.memory, None if principal == "registrar" else principal)
-
-        def connect_admin(_address: str, _files: TlsFiles) -> MemoryAdmin:
-            return MemoryAdmin(made.memory)
-
-        for module in (emergency, members):
-            monkeypatch.setattr(module, "connect", connect)
-            monkeypatch.setattr(module, "connect_admin", connect_admin)
+        reached_by(made, monkeypatch, emergency, members)
         receipt = await made.agencies[OWNER].publish(alert())
         assert [each.agency for each in receipt.recipients] == [NAMED]
         yield made

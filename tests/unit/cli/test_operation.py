@@ -14,10 +14,9 @@ from broker.cli import members, operation
 from broker.cli.messages import outcome_told, previewed_json
 from broker.cli.screen import Common
 from broker.errors import RefusedError, UsageError
-from broker.storage.home import TlsFiles
 from broker.testing.local import LocalExchange
-from broker.testing.memory import MemoryAdmin, MemoryTransport
 from broker.testing.samples import START_MS, sample_alert
+from tests.unit.cli.reached import reached_by
 
 FILE: dict[str, Any] = {
     "id": "OP-X", "title": "A joint operation", "basis": "made up", "from": "2026-11-01T00:00:00Z",
@@ -31,16 +30,7 @@ async def exchange(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[LocalExcha
     async with LocalExchange(shards=1) as made:
         for agency in ("SG-CUSTOMS", "MY-CUSTOMS"):
             await made.join(agency, "customs")
-
-        def connect(_address: str, principal: str, _files: TlsFiles) -> MemoryTransport:
-            return MemoryTransport(made.memory, None if principal == "registrar" else principal)
-
-        def connect_admin(_address: str, _files: TlsFiles) -> MemoryAdmin:
-            return MemoryAdmin(made.memory)
-
-        for module in (operation, members):
-            monkeypatch.setattr(module, "connect", connect)
-            monkeypatch.setattr(module, "connect_admin", connect_admin)
+        reached_by(made, monkeypatch, operation, members)
         yield made
 
 
