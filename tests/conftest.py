@@ -15,6 +15,8 @@ from tests.support.browser import open_browser
 from tests.support.kafka_node import KafkaNode, chosen_node
 from tests.support.small_disk import disk_of
 
+ON_THE_NODE = frozenset({"contract", "integration"})
+
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("steady")
@@ -22,10 +24,12 @@ settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever uses the node needs Kafka: mark it, so that ``-m "not kafka"`` is complete."""
+    """Whatever uses the node needs Kafka: mark it, so that ``-m "not kafka"`` is complete. The folders where it is used come last, one
+    after the other: a node costs while it waits."""
     for item in items:
         if isinstance(item, pytest.Function) and "kafka_node" in item.fixturenames:
             item.add_marker(pytest.mark.kafka)
+    items.sort(key=lambda item: not ON_THE_NODE.isdisjoint(item.path.parts))
 
 
 @pytest.fixture(autouse=True)
