@@ -18,6 +18,7 @@ from broker.cli.withholding import Purpose, checked_purpose
 from broker.envelope.header import Header
 from broker.envelope.parcel import SLIP, Parcel, read_parcel
 from broker.envelope.section import body_of
+from broker.envelope.slip import Slip
 from broker.errors import STEPS, Refusal, UsageError
 from broker.exchange.admit import Authentic, authenticate, examine
 from broker.exchange.evidence import Proven, is_evidence, prove
@@ -137,21 +138,24 @@ def inspect(
             if shut:
                 record["withheld_here"] = dict(sorted(shut.items()))
     if isinstance(found, Received):
-        slip = found.slip
-        told: dict[str, Any] = {
-            "recipient": slip.recipient, "shard": slip.shard, "counter": slip.counter, "admitted_at": iso(slip.admitted_at),
-            "rule": slip.rule, "given": dict(slip.given), "withheld": dict(slip.withheld), "policy_version": slip.policy_version,
-            "directory_version": slip.directory_version,
-        }  # fmt: skip
-        if slip.bound:
-            told["bound"] = {section: list(purposes) for section, purposes in slip.bound}
-        record["slip"] = told
+        record["slip"] = _slip_json(found.slip)
     record["steps"] = verdicts(refusal, delivered=delivered)
     record["verdict"] = "verified" if refusal is None else refusal.code
     if refusal is not None:
         record |= {"reason": refusal.reason, "path": refusal.path, "advice": _advice(refusal, rules)}
     screen.result(record, _told(record))
     return 0 if refusal is None else 1
+
+
+def _slip_json(slip: Slip) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "recipient": slip.recipient, "shard": slip.shard, "counter": slip.counter, "admitted_at": iso(slip.admitted_at),
+        "rule": slip.rule, "given": dict(slip.given), "withheld": dict(slip.withheld), "policy_version": slip.policy_version,
+        "directory_version": slip.directory_version,
+    }  # fmt: skip
+    if slip.bound:
+        told["bound"] = {section: list(purposes) for section, purposes in slip.bound}
+    return told
 
 
 def _advice(refusal: Refusal, rules: Rules) -> str:

@@ -161,6 +161,7 @@ class Decider:
         self._shared: dict[Release | Denial, Release | Denial] = {}
         self._unpermitted: dict[tuple[str, str, str], str] = {}
         self._errors = self._checked = self._disagreed = 0
+        self._checking = False
         self._sample, self._hits, self._turn, self._told = sample, 0, 0, Health()
 
     @property
@@ -277,14 +278,14 @@ class Decider:
     def _agrees(self, remembered: Distribution | Verdict, labels: Labels, now_ms: int) -> bool:
         """Ask Cedar again: whether the originator may publish, or what one agency gets. What fails here is no new failure: it is a
         disagreement, or the answer failed before and was counted then."""
-        failed_before = self._errors
+        failed_before, self._checking = self._errors, True
         if isinstance(remembered, Verdict):
             agrees = self.explain(labels.originator, "publish", labels, now_ms) == remembered
         else:
             checked = self._next_checked(remembered, labels.originator)
             answers = {each.agency: each for each in (*remembered.releases, *remembered.denials)}
             agrees = checked is None or self._is_so(*checked, answers.get(checked[0]), labels, now_ms)
-        self._errors = failed_before
+        self._errors, self._checking = failed_before, False
         self._checked += 1
         self._disagreed += not agrees
         return agrees
@@ -386,8 +387,11 @@ class Decider:
         return [self._verdict(answer, *question, labels) for question, answer in zip(questions, answers, strict=True)]
 
     def _policies_for(self, action: str) -> cedar.Policies | None:
+        """The rules that concern an action; all of them where memory is checked, so that what picks them is checked with it."""
         groups = self._actions.get(action)
-        return None if groups is None else policies_for(self._policies, groups)
+        if groups is None:
+            return None
+        return cedar.read_policies(self._policies) if self._checking else policies_for(self._policies, groups)
 
     def _verdict(self, answer: cedar.Answer, member: Member, action: str, labels: Labels) -> Verdict:
         if answer.errors:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
 from broker.policy.decide import SAMPLE, Decider
 from broker.policy.health import Health
 from broker.policy.model import Denial, Distribution, Labels, Member, Verdict
+from broker.policy.rules import policies_for
 from tests.property.test_policy_decisions import WIDE, exchanges, messages
 from tests.unit.policy.shipped import NOW_MS, alert, bundle, member, members
 
@@ -139,3 +141,19 @@ def test_a_section_that_memory_leaves_out_is_found() -> None:
     _wrong(decider, "distribute", lambda each: replace(each, releases=(replace(each.releases[0], given=each.releases[0].given[:1]),)))
     decider.distribute(alert(), NOW_MS)
     assert decider.health == Health(0, 1, 1)
+
+
+def test_rules_that_were_picked_wrongly_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question goes to the rules that concern its action. Where a prohibition is not among them, what is decided is remembered wrongly;
+    the check asks all rules, and finds it."""
+
+    def without_prohibitions(text: str, groups: frozenset[str]) -> Any:
+        return policies_for(text, groups, "permit")
+
+    monkeypatch.setattr("broker.policy.decide.policies_for", without_prohibitions)
+    decider = Decider(bundle(), ALL)
+    embargoed = replace(alert(), embargo_until_ms=NOW_MS + 1)
+    assert decider.distribute(embargoed, NOW_MS).releases
+    for _ in range(SAMPLE):
+        decider.distribute(embargoed, NOW_MS)
+    assert decider.health.disagreed == 1
