@@ -7,12 +7,12 @@ it, a flag follows from two or more. Each of these messages is asked for; what f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Final
 
 from broker.exchange.trace import Trace
-from broker.exchange.use import Withheld, bound_kept, closed, labels_kept, usable
+from broker.exchange.use import BOUND, Withheld, bound_kept, closed, labels_kept, usable
 from broker.policy.decide import Decider
 from broker.policy.model import Verdict
 from broker.register import keys
@@ -20,10 +20,14 @@ from broker.register.answers import LicenceAnswer, SubjectAnswer
 from broker.register.rows import Flag
 from broker.storage.register_reader import RegisterReader
 
-PERSONAL: Final = frozenset({"identity", "parties", "tenants"})
-"""Sections that name persons and firms."""
-NAME_KEYS: Final = frozenset({keys.NAME, keys.LATIN, keys.BARE, keys.PARTY_ID})
-"""What a subject can be found by that comes of them."""
+_NAMES: Final = frozenset({keys.NAME, keys.LATIN, keys.BARE, keys.PARTY_ID})
+KEYS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "core": frozenset({keys.DOCUMENT, keys.LICENCE}), "identity": _NAMES | {keys.CONVEYANCE}, "parties": _NAMES, "tenants": _NAMES,
+    "equipment": frozenset({keys.CONTAINER, keys.DOCUMENT, keys.CONVEYANCE}), "route": frozenset({keys.CONVEYANCE}),
+    "movements": frozenset({keys.CONTAINER, keys.DOCUMENT}), "goods": frozenset({keys.HS, keys.CONTROL}),
+}  # fmt: skip
+"""What a subject can be found by, by the section that it comes of. One that is not shown is not found by that either, and what another
+section says of the same kind is hidden with it."""
 
 
 class Purposed:
@@ -67,30 +71,39 @@ class Purposed:
         if not self.may(answer.subject):
             return None
         row = answer.licence
-        counted = self._may_all(self._reader.write_offs(row.number, row.authority))
+        counted = self._may_all(self._reader.write_offs(row.number, row.authority)) and "items" not in self._shut(
+            answer.subject, ("items",)
+        )
         return answer._replace(items=answer.items if counted else None, flags=self.flags(answer.flags))
 
-    def subject(self, answer: SubjectAnswer, *, by_party: bool = False) -> SubjectAnswer | None:
-        """A subject with the flags, links and sections that may be shown: what the rules of now withhold is withheld, and the names in it.
+    def _shut(self, subject: str, sections: Iterable[str]) -> dict[str, str]:
+        """Which of these sections of a subject are not shown, with the rule."""
+        row = self._reader.row(subject)
+        if row is None:
+            return {}
+        return closed(self._decider, self._agency, labels_kept(row, self._agency), sections, self._now_ms, self._purpose, bound_kept(row))
 
-        ``by_party``: it was found by a name. Where the names are withheld by now, that it was found would tell them.
+    def subject(self, answer: SubjectAnswer, *, found_by: Set[str] = frozenset()) -> SubjectAnswer | None:
+        """A subject with the flags, links and sections that may be shown: what the rules of now withhold is withheld, and what it could be
+        found by that comes of it.
+
+        ``found_by``: the kinds of keys that were looked for. Where such a key is withheld, that it was found would tell it.
         """
         row = answer.row
         if not self.may(row.subject):
             return None
-        labels, bound = labels_kept(row, self._agency), bound_kept(row)
-        shut = closed(self._decider, self._agency, labels, answer.content, self._now_ms, self._purpose, bound)
-        nameless = not PERSONAL.isdisjoint(shut)
-        if nameless and by_party:
-            rule = next(shut[section] for section in sorted(PERSONAL.intersection(shut)))
-            self.withheld[row.subject] = Withheld.of_row(row, Verdict(False, (rule,), (), "the persons in it are withheld"))
+        shut = self._shut(row.subject, answer.content)
+        hidden = frozenset(kind for section in shut for kind in KEYS_OF.get(section, ()))
+        if not hidden.isdisjoint(found_by):
+            rule = next(shut[section] for section in sorted(shut) if not KEYS_OF.get(section, frozenset[str]()).isdisjoint(found_by))
+            self.withheld[row.subject] = Withheld.of_row(row, Verdict(False, (rule,), (), "what was looked for in it is withheld"))
             return None
         links = tuple(link for link in answer.links if self.may(link[1]))
         return replace(
             answer,
             row=replace(row, withheld=" ".join((*row.withheld.split(), *sorted(shut)))),
             content={name: value for name, value in answer.content.items() if name not in shut},
-            keys=tuple(key for key in answer.keys if not (nameless and key.kind in NAME_KEYS)),
+            keys=tuple(key for key in answer.keys if key.kind not in hidden),
             flags=self.flags(answer.flags),
             links=links,
         )
@@ -100,8 +113,23 @@ class Purposed:
         return replace(trace, said=tuple(said for said in trace.said if self.may(said.subject)))
 
     def flags(self, flags: Iterable[Flag]) -> tuple[Flag, ...]:
-        """Those whose whole cause may be used."""
-        return tuple(flag for flag in flags if self._may_all(self._causes(flag)))
+        """Those whose whole cause may be used: what is bound to another purpose in one of the messages would show in the flag."""
+        return tuple(flag for flag in flags if self._may_wholly(self._causes(flag)))
+
+    def _may_wholly(self, subjects: Iterable[str]) -> bool:
+        """Whether each of them may, with all that is in it; all are asked, so that all that are withheld are told."""
+        asked = [self._may_whole(subject) for subject in subjects]
+        return all(asked)
+
+    def _may_whole(self, subject: str) -> bool:
+        """Whether a message may be searched, and nothing in it is bound to another purpose."""
+        if not self.may(subject):
+            return False
+        row = self._reader.row(subject)
+        if row is None or all(self._purpose in purposes for purposes in bound_kept(row).values()):
+            return True
+        self.withheld[subject] = Withheld.of_row(row, Verdict(False, (BOUND,), (), "some of it is consented to for other purposes"))
+        return False
 
     def _causes(self, flag: Flag) -> list[str]:
         """The subjects a flag follows from; for quantities also the write-offs, which it does not name."""

@@ -191,7 +191,7 @@ async def find(
     async with looked_up(common, as_, wait, purpose) as looked:
         found = looked.reader.find(conditions, looked.now_ms, ended=ended)
         for answer in found:
-            shown = looked.use.subject(answer, by_party=keys.party is not None)
+            shown = looked.use.subject(answer, found_by={kind for condition in conditions for kind, _ in condition})
             if shown is not None:
                 screen.result(subject_json(shown) | freshness_json(looked.freshness), subject_told(shown))
         if not found:

@@ -68,13 +68,19 @@ LATER: Final = Finding("INFO", "DELIVERED_LATER", "", "these recipients were add
 LESS: Final = Finding("INFO", "DISCLOSED_LESS", "", "recipients get less of it by the rules of now, or nothing, and erase the rest")
 """What a receipt says that names recipients from whom something was taken."""
 
+BOUND_ANEW: Final = Finding("INFO", "BOUND_ANEW", "", "these recipients were told for which purposes they have it by now")
+"""What a receipt says where nothing changed but the purposes that consent binds it to."""
+
+NOTHING_NEW: Final = "nothing-new-when-over"
+"""The rule of a section that comes to nobody any more who has the message: it is closed, expired or past its validity."""
+
 UNKNOWN_OFFSET: Final = -1
 """Where a message lay in its outbox, of which the relay kept no place."""
 
 
 def is_later(answer: Receipt) -> bool:
     """Whether a receipt came after the message's first one, for what was decided again."""
-    return any(finding.code in (LATER.code, LESS.code) for finding in answer.findings)
+    return any(finding.code in (LATER.code, LESS.code, BOUND_ANEW.code) for finding in answer.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,7 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     known = adopted(known, rules.openings, header.subject, now_ms)
     labels = labels_of(header, audience, known.consents)
     distribution = bind(decider.distribute(labels, now_ms), labels, decider, now_ms)
-    known = _without(known, header, _lost(known, header, distribution, rules, now_ms), now_ms)
+    known = _without(known, header, _lost(known, header, distribution, rules), now_ms)
     publishing = decider.may_publish(labels, now_ms)
     releases = _missing(known, header, labels, distribution, publishing, rules, now_ms=now_ms)
     before = known.decided
@@ -161,9 +167,10 @@ def _remarks(known: SubjectState, header: Header, releases: tuple[Release, ...],
     names, had = _sections(header), _given(known, header)
     more = any(_bits(release, names) & ~had.get(release.agency, 0) for release in releases) or header.family == RECALL_FAMILY
     less = any(not release.given or had.get(release.agency, 0) & ~_bits(release, names) for release in releases)
+    anew = bool(releases) and not more and not less
     sent = {release.agency for release in releases if release.given}
     opened = [each.remark for each in rules.openings.of(header.subject, now_ms) if each.opening.agency in sent]
-    return (*((LATER,) if more else ()), *((LESS,) if less else ()), *opened)
+    return (*((LATER,) if more else ()), *((LESS,) if less else ()), *((BOUND_ANEW,) if anew else ()), *opened)
 
 
 def _has_come(known: SubjectState, now_ms: int) -> bool:
@@ -207,11 +214,18 @@ def _missing(
     for release in distribution.releases:
         if not is_active(release.agency, rules.directory):
             continue
-        before, now = had.get(release.agency), _bits(release, names)
+        now = _bits(release, names)
+        before = had.get(release.agency)
+        if before is not None and known.decided is None:
+            before = now  # what it was sent is not known, and nothing is taken on suspicion
         new = before is None or bool(now & ~before)
-        if before is not None and (before & ~now & ~_unclear(release, names) or release.bound != bound.get(release.agency, ())):
-            missing.append(release if publishing.allowed else _only(release, names, before, publishing.rules[0]))
-        elif publishing.allowed and (release.agency in known.former if over else new):
+        if before is not None and before & _unclear(release, names):
+            continue
+        if before is not None and (over or not publishing.allowed):
+            release = _only(release, names, before, NOTHING_NEW if publishing.allowed else publishing.rules[0])
+        less = before is not None and bool(before & ~now)
+        anew = before is not None and known.decided is not None and release.bound != bound.get(release.agency, ())
+        if less or anew or (publishing.allowed and (release.agency in known.former if over else new)):
             missing.append(release)
     return (*missing, *untold)
 
@@ -221,25 +235,23 @@ def _only(release: Release, names: list[str], before: int, rule: str) -> Release
     had = {name for place, name in enumerate(names) if before >> place & 1}
     kept = tuple(each for each in release.given if each[0] in had)
     more = tuple((section, rule) for section, _rule in release.given if section not in had)
-    return replace(release, given=kept, withheld=(*release.withheld, *more))
+    bound = tuple(each for each in release.bound if each[0] in had)
+    return replace(release, given=kept, withheld=(*release.withheld, *more), bound=bound)
 
 
 def _unclear(release: Release, names: list[str]) -> int:
-    """The sections that an error of policy withholds: it takes nothing from who has them."""
+    """The sections that an error of policy withholds. From who has one of them nothing is taken: the parcel would come without it."""
     failed = {section for section, rule in release.withheld if rule == POLICY_ERROR}
     return sum(1 << place for place, name in enumerate(names) if name in failed)
 
 
-def _lost(known: SubjectState, header: Header, distribution: Distribution, rules: Rules, now_ms: int) -> frozenset[str]:
+def _lost(known: SubjectState, header: Header, distribution: Distribution, rules: Rules) -> frozenset[str]:
     """The recipients of the last revision who get nothing of it any more. A recall is no one's to lose."""
     if header.family == RECALL_FAMILY:
         return frozenset()
-    over = {each.agency for each in known.consents if each.until_ms <= now_ms}
     named = {release.agency for release in distribution.releases}
     failed = {denial.agency for denial in distribution.denials if denial.rule == POLICY_ERROR}
-    return frozenset(
-        agency for agency in set(known.recipients).difference(named, failed) if agency in over or is_active(agency, rules.directory)
-    )  # fmt: skip
+    return frozenset(each for each in set(known.recipients).difference(named, failed) if is_active(each, rules.directory))
 
 
 def _without(known: SubjectState, header: Header, lost: frozenset[str], now_ms: int) -> SubjectState:

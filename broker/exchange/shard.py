@@ -16,8 +16,9 @@ key                               value (deterministic CBOR)
 ``offset`` is where the message lay in its agency's outbox, null where that is not known; ``state`` is the publication's, empty where
 that is not known; former holders were given an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until, bound]
 as :class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them; a consent is
-[agency, [section, ...], from, until, evidential, emergency, [purpose, ...]], and without any the list is left out, as is ``bound``. Rows
-that end before these are read too: where nobody was told, all former holders are untold.
+[agency, [section, ...], from, until, evidential, emergency, purposes], and without any the list is left out, as is ``bound``, which is
+[[agency, sections, purposes], ...]; names are joined by spaces, for a row has a limit of items. Rows that end before these are read too:
+where nobody was told, all former holders are untold.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers and :data:`ANSWERS_BYTES` of them, beyond which the stream that rested longest
@@ -30,7 +31,7 @@ discarded with everything in memory; whoever takes it reads this topic back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
@@ -431,7 +432,7 @@ def _consents(row: list[Any]) -> tuple[Consent, ...]:
 
 def _purposes(consent: list[Any]) -> tuple[str, ...]:
     """For what an owner consented; where it named nothing, the row ends before it."""
-    return tuple(consent[6]) if len(consent) > 6 else ()
+    return tuple(consent[6].split()) if len(consent) > 6 else ()
 
 
 def _decided(row: list[Any]) -> Decided | None:
@@ -439,8 +440,18 @@ def _decided(row: list[Any]) -> Decided | None:
     if len(row) < 7 or row[6] is None:
         return None
     given, admitted_ms, offset, until_ms, *more = row[6]
-    bound = tuple((agency, tuple((section, tuple(names)) for section, names in to)) for agency, to in (more[0] if more else ()))
-    return Decided(given, admitted_ms, offset, until_ms, bound)
+    bound: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {}
+    for agency, sections, purposes in more[0] if more else ():
+        bound[agency] = (*bound.get(agency, ()), *((section, tuple(purposes.split())) for section in sections.split()))
+    return Decided(given, admitted_ms, offset, until_ms, tuple(bound.items()))
+
+
+def _grouped(agency: str, bound: Iterable[tuple[str, tuple[str, ...]]]) -> list[list[str]]:
+    """What is bound of one recipient, sections of the same purposes together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for section, purposes in bound:
+        groups.setdefault(purposes, []).append(section)
+    return [[agency, " ".join(sections), " ".join(purposes)] for purposes, sections in groups.items()]
 
 
 def _portrait(item: object) -> list[Any]:
@@ -458,11 +469,11 @@ def _portrait(item: object) -> list[Any]:
             known, former, untold = item.decided, list(item.former), list(item.untold)
             decided: list[Any] | None = [known.given, known.admitted_ms, known.offset, known.until_ms] if known else None
             if known and known.bound:
-                decided = [*(decided or ()), [[agency, [[section, list(names)] for section, names in to]] for agency, to in known.bound]]
+                decided = [*(decided or ()), [each for agency, to in known.bound for each in _grouped(agency, to)]]
             row = [item.family, item.revision, item.leaf, list(item.recipients), item.state, former, decided, untold]
             consents = [
                 [each.agency, list(each.sections), each.from_ms, each.until_ms, int(each.evidential), int(each.emergency)]
-                + ([list(each.purposes)] if each.purposes else [])
+                + ([" ".join(each.purposes)] if each.purposes else [])
                 for each in item.consents
             ]
             return [*row, consents] if consents else row

@@ -158,6 +158,8 @@ def usable(
         return _UNLABELLED
     if purposes:
         labels = replace(labels, purposes=tuple(purposes))
+    elif any(purpose in names for names in bound.values()):
+        labels = replace(labels, purposes=(*labels.purposes, purpose))  # a section of it is for that, the others are closed
     return decider.may_use(agency, use, labels, now_ms, purpose)
 
 
@@ -165,12 +167,15 @@ def closed(
     decider: Decider | None, agency: str, labels: Labels | None, sections: Iterable[str], now_ms: int, purpose: str | None,
     bound: Bound = NOTHING_BOUND,
 ) -> dict[str, str]:  # fmt: skip
-    """Which of these sections, which the agency holds, are not shown, with the rule: what is ``bound`` to other purposes, and, where a
-    purpose is given, what a prohibition of the rules in force withholds now: an agreement has ended, a denial is past its review. What no
-    rule gives is not closed: that may hang on the audience, which the agency does not know.
+    """Which of these sections, which the agency holds, are not shown, with the rule: what is ``bound`` to other purposes; what is not
+    bound, where the purpose is that of a bound section alone; and, where a purpose is given, what a prohibition of the rules in force
+    withholds now: an agreement has ended, a denial is past its review. What no rule gives is not closed: that may hang on the audience,
+    which the agency does not know.
     """
     sections = tuple(sections)
     shut = {section: BOUND for section in sections if bound.get(section) and purpose not in bound[section]}
+    if bound and purpose is not None and labels is not None and CORE not in bound and purpose not in labels.purposes:
+        shut |= {section: OTHER_PURPOSE for section in sections if section not in bound}
     if purpose is None or decider is None or labels is None or agency == labels.originator:
         return shut
     asked = [section for section in sections if section not in shut]

@@ -114,7 +114,7 @@ def member_entity(member: Member) -> str:
 
 def factual(labels: Labels, facts: Facts, originator: Member | None, now_ms: int, section: str | None = None) -> dict[str, object]:
     """The attributes of :data:`FACTUAL`. ``originator`` as it stands at this moment; ``section``: consents count that hold for it."""
-    named = set(labels.audience_communities)
+    named, now = set(labels.audience_communities), _consented(labels, section, now_ms)
 
     def communities(circles: Iterable[Circle]) -> list[object]:
         return [reference("Community", each.id) for each in circles if each.id in named and each.span.holds(now_ms)]
@@ -127,10 +127,13 @@ def factual(labels: Labels, facts: Facts, originator: Member | None, now_ms: int
         "originatorCountry": reference("Country", country_of(labels.originator)),
         "consented": [reference("Agency", each.agency) for each in labels.consents if each.holds(section, now_ms) and not each.emergency],
         "emergency": [reference("Agency", each.agency) for each in labels.consents if each.holds(section, now_ms) and each.emergency],
-        "consentedElse": [
-            reference("Agency", each.agency) for each in labels.consents if each.holds(None, now_ms) and not each.holds(section, now_ms)
-        ],
+        "consentedElse": [reference("Agency", each) for each in _consented(labels, None, now_ms) if each not in now],
     }
+
+
+def _consented(labels: Labels, section: str | None, now_ms: int) -> dict[str, None]:
+    """Who has consent, or an opening in an emergency, that holds for a section: each once, in order."""
+    return dict.fromkeys(each.agency for each in labels.consents if each.holds(section, now_ms))
 
 
 def variant(section: str) -> str:

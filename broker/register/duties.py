@@ -26,7 +26,8 @@ def duties_of(delivered: Delivered, agency: str) -> tuple[Duty, ...]:
     it has to erase, say) are left to that agency.
     """
     if "core" not in delivered.sections:
-        return () if delivered.own else (withdrawal_duty(delivered.subject, delivered.revision, agency, delivered.admitted_at),)
+        came = delivered.arrived_at or delivered.admitted_at
+        return () if delivered.own else (withdrawal_duty(delivered.subject, delivered.revision, agency, came),)
     if not delivered.own:
         return tuple(duties(delivered, delivered.sections, agency, delivered.arrived_at or delivered.admitted_at))
     found = duties(delivered, delivered.sections, agency, delivered.admitted_at)

@@ -32,6 +32,7 @@ from broker.storage.home import TlsFiles
 from broker.testing.memory import MemoryTransport
 from broker.testing.sample_answers import sample_licence_usage
 from broker.testing.sample_reports import sample_licence
+from broker.testing.samples import sample_alert
 from tests.support.deliveries import Kept
 from tests.support.eventually import eventually
 from tests.unit.register.scene import NOW, put
@@ -305,3 +306,33 @@ async def test_what_an_agreement_that_has_ended_withholds(world: World, called: 
     assert list(folder.iterdir()) == []
     _, (whole,), _ = await called(messages.subscribe(as_=MY, from_="beginning", timeout=0.3, common=common(world)))
     assert "parties" in whole["sections"]
+
+
+def test_what_is_bound_is_in_no_answer_of_a_register() -> None:
+    """Items of a licence, and containers of an alert, to which the owner consented for one purpose: without it the items are not shown, the
+    alert is found by no container and tells none, and a flag that follows from it is not raised; for it all is there."""
+    kept = Kept(agency=MY)
+    licence = replace(
+        put(sample_licence()), labels=json.dumps({"purposes": ["LICENSING", "STATISTICS"], "bound": {"items": ["LICENSING"]}})
+    )
+    alerts = [put(sample_alert(f"{owner}-CUSTOMS/2026/000001")) for owner in ("SG", "TH")]
+    one = replace(alerts[0], labels=json.dumps({"purposes": ["STC_ENFORCEMENT"], "bound": {"equipment": ["LICENSING"]}}))
+    other = replace(alerts[1], labels=json.dumps({"purposes": ["LICENSING", "STC_ENFORCEMENT"]}))
+    kept.take(licence, one, other)
+    with closing(kept.store):
+        (answer,) = kept.reader.licence("2026-0815", NOW)
+        assert answer.items is not None
+        without = Purposed(kept.reader, MY, None, None, NOW)
+        shown = without.licence(answer)
+        assert shown is not None
+        assert shown.items is None
+        alert = kept.reader.subject("SG-CUSTOMS/2026/000001", NOW)
+        assert alert is not None
+        told = without.subject(alert)
+        assert told is not None
+        assert "equipment" not in told.content
+        assert not [key for key in told.keys if key.kind == "CONTAINER"]
+        assert without.subject(alert, found_by={"CONTAINER"}) is None
+        assert list(without.withheld) == ["SG-CUSTOMS/2026/000001"]
+        flags = [flag for flag in kept.reader.flags(NOW) if flag.code == "SAME_CONTAINER"]
+        assert (len(flags) > 0, without.flags(flags)) == (True, ())

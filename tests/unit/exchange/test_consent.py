@@ -9,17 +9,20 @@ from typing import Any
 import pytest
 
 from broker.errors import Refusal
+from broker.exchange.catch_up import is_later
+from broker.exchange.consent import CONSENT_LIMIT
+from broker.exchange.decide import labels_of
 from broker.exchange.recall import NO_LONGER_DISCLOSED
 from broker.exchange.receive import Received, open_delivery, receive
 from broker.exchange.topology import DAY_MS
 from broker.families.consent_reply import ConsentReplyCore, consent_reply
-from broker.families.message import Audience, Message
-from broker.policy.model import Consent
+from broker.families.message import PURPOSES, Audience, Message
+from broker.policy.model import Consent, Labels
 from broker.schema.catalogue import Section
 from tests.support.parcels import put, slip_item
 from tests.support.yesterday import BEFORE_BINDING
-from tests.unit.exchange.bench import NOW, RELAY, Author, Bench, Written
-from tests.unit.exchange.test_catch_up import without
+from tests.unit.exchange.bench import COMMUNITY, NOW, RELAY, Author, Bench, Written
+from tests.unit.exchange.test_catch_up import late, receipts, without
 
 ASKER = "DE-BAFA"
 SUBJECT = "SG-CUSTOMS/2026/000001"
@@ -171,8 +174,12 @@ def test_other_purposes_are_told_at_once() -> None:
     desk.say(grant(purposes=("CRIM_INVEST", "LICENSING")))
     desk.taken()
     desk.say(grant(2, purposes=("LICENSING",)))
-    (received,) = desk.taken()
+    written = desk.bench.swept()
+    (received,) = late(desk.bench, written, ASKER)
     assert received.slip.bound == (("core", ("LICENSING",)), ("goods", ("LICENSING",)))
+    (told,) = receipts(written)
+    assert [finding.code for finding in told.findings] == ["BOUND_ANEW"]
+    assert is_later(told)
     assert desk.taken() == []
 
 
@@ -191,6 +198,64 @@ def test_what_another_rule_gives_is_not_bound() -> None:
     desk.bench.renew(replace(without("read-shipment"), version=9))
     (left,) = desk.taken("MY-CUSTOMS")
     assert left.slip.bound == (("core", ("LICENSING",)), ("goods", ("LICENSING",)))
+
+
+def test_what_is_bound_goes_out_while_the_owner_may_not_publish() -> None:
+    """The owner is suspended before its consent was carried out: what consent would give is not given, and the slip of what is taken
+    binds nothing that it does not give."""
+    desk = Desk()
+    desk.bench.renew(without("read-shipment"))
+    desk.taken("MY-CUSTOMS")
+    desk.say(grant(to="MY-CUSTOMS", sections=("core", "goods"), purposes=("LICENSING",)))
+    desk.bench.desk.stand("SG-CUSTOMS", "suspended")
+    narrower = without("read-shipment")
+    begin = narrower.policies.index('@id("read-parties-customs")')
+    policies = narrower.policies[:begin] + narrower.policies[narrower.policies.find("@id(", begin + 1) :]
+    desk.bench.renew(replace(narrower, version=9, policies=policies))
+    (taken,) = desk.taken("MY-CUSTOMS")
+    assert (list(taken.sections), taken.slip.bound) == (["core"], ())
+    assert desk.taken("MY-CUSTOMS") == []
+
+
+@pytest.mark.parametrize("others", [0, 600])
+def test_the_largest_consent_fits_into_a_row(others: int) -> None:
+    """As many agencies as may be named, every purpose and section, beside hundreds of recipients: the relay keeps what it bound, and takes
+    it back from the row."""
+    desk = Desk()
+    names = [f"FR-L{number:03}" for number in range(CONSENT_LIMIT)]
+    for name in names:
+        desk.bench.desk.admit(name, "customs", ())
+    for number in range(others):
+        desk.bench.desk.admit(f"TH-C{number:03}", "customs", (COMMUNITY,))
+    desk.bench.renew()
+    desk.bench.swept()
+    core: Any = {
+        "decision": "GRANT", "consented_subject": SUBJECT, "recipients": names, "section_names": [], "period_until": at(UNTIL),
+        "purposes": list(PURPOSES),
+    }  # fmt: skip
+    desk.say(reply(1, core))
+    taken = [each for name in names for each in late(desk.bench, desk.bench.swept(), name)] if others else desk.taken(names[0])
+    assert taken[0].slip.bound[0] == ("core", PURPOSES)
+    assert desk.bench.loaded() == desk.bench.shard
+
+
+def test_an_opening_takes_nothing_of_a_consent() -> None:
+    """Officers open other sections of a subject to an agency that has the owner's consent to some: it gets both."""
+    now = NOW + DAY_MS
+    labels = replace(
+        sample_labels(), urgency="FLASH",
+        consents=(Consent(ASKER, ("core", "goods"), NOW, UNTIL), Consent(ASKER, ("core", "route"), NOW, UNTIL, emergency=True)),
+    )  # fmt: skip
+    bench = Bench()
+    (release,) = [each for each in bench.decider.distribute(labels, now).releases if each.agency == ASKER]
+    assert {section for section, _ in release.given} == {"core", "goods", "route"}
+
+
+def sample_labels() -> Labels:
+    """Those of an alert for the community."""
+    bench = Bench()
+    header = bench.author().draft(bench.alert(1), now_ms=NOW).header
+    return labels_of(header, {"agencies": (), "communities": (COMMUNITY,), "countries": ()})
 
 
 def test_an_exchange_that_cannot_bind_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

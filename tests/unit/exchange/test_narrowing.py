@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from broker.exchange.catch_up import NOTHING_NEW
 from broker.exchange.recall import NO_LONGER_DISCLOSED, remembered
 from broker.exchange.receive import Received
 from broker.policy.bundle import Bundle
-from tests.unit.exchange.bench import COMMUNITY, NOW, Bench, Written, bundle
+from tests.unit.exchange.bench import AGENCIES, COMMUNITY, NOW, Bench, Written, bundle
 from tests.unit.exchange.test_catch_up import SUBJECT, late, published, receipts, without
 
 ALL = ["core", "equipment", "goods", "parties", "route"]
@@ -145,6 +146,44 @@ def test_an_error_takes_nothing(action: str) -> None:
     ))  # fmt: skip
     assert late(bench, bench.swept(), "MY-CUSTOMS") == []
     assert "MY-CUSTOMS" in bench.shard.subjects[SUBJECT].recipients
+
+
+def test_an_error_beside_a_loss_takes_nothing() -> None:
+    """Where deciding fails for one section that a holder has, nothing is sent, though another is given no more: the parcel would come
+    without both, and one of them by an error."""
+    bench = Bench()
+    published(bench, 1)
+    broken = added(
+        '@id("stop-broken") @title("Adds up what is too large") @basis("Test") '
+        'forbid (principal, action == Action::"read:goods", resource) when { 9223372036854775807 + context.now > 0 };'
+    )
+    begin = broken.policies.index('@id("read-parties-customs")')
+    bench.renew(replace(broken, policies=broken.policies[:begin] + broken.policies[broken.policies.find("@id(", begin + 1) :]))
+    assert late(bench, bench.swept(), "MY-CUSTOMS") == []
+
+
+def test_what_is_over_gives_nothing_more() -> None:
+    """A bundle that takes one section of an alert past its validity, and would give another, only takes."""
+    bench = Bench()
+    bench.renew(without("read-parties-customs"))
+    published(bench, 1)
+    bench.now = NOW + 21 * 24 * HOUR_MS
+    bench.renew(replace(without("read-shipment"), version=9))
+    less = one(bench, bench.swept())
+    assert list(less.sections) == ["core"]
+    assert less.withheld["parties"] == NOTHING_NEW
+
+
+def test_rows_that_do_not_say_what_was_sent() -> None:
+    """A relay of before kept no word of the sections sent: nobody that is still named is sent anything on suspicion."""
+    bench = Bench()
+    bench.renew(without("read-shipment"))
+    published(bench, 1)
+    bench.shard.accept(SUBJECT, replace(bench.shard.subjects[SUBJECT], decided=None))
+    list(bench.shard.drain())
+    bench.renew(replace(without("read-shipment"), version=9))
+    written = bench.swept()
+    assert [late(bench, written, agency) for agency in AGENCIES] == [[] for _ in AGENCIES]
 
 
 def test_less_is_given_also_where_nothing_may_be_published() -> None:

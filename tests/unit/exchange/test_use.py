@@ -144,6 +144,17 @@ def test_what_is_bound_is_shown_for_its_purposes_alone() -> None:
     assert usable(None, HOLDER, "search", None, NOW, None).allowed
 
 
+def test_a_purpose_that_only_a_bound_section_has() -> None:
+    """Goods that came by consent for a purpose which the header does not name are read for that one, and nothing else of the message is."""
+    labels, bound = held(purposes=("STC_ENFORCEMENT",)), {"goods": ("CRIM_INVEST",)}
+    shown = {
+        purpose: {"core", "goods", "route"}.difference(closed(DECIDER, HOLDER, labels, ("core", "goods", "route"), NOW, purpose, bound))
+        for purpose in (*PURPOSES, None)
+        if usable(DECIDER, HOLDER, "search", labels, NOW, purpose, bound).allowed
+    }
+    assert shown == {"STC_ENFORCEMENT": {"core", "route"}, "CRIM_INVEST": {"goods"}, None: {"core", "route"}}
+
+
 def test_what_is_bound_is_kept() -> None:
     """A register keeps what is bound beside the labels, and the labels are none the less read as before."""
     header = BENCH.author().draft(NAMED, now_ms=NOW).header
