@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from broker.screening.carriage import MODES, border_conveyance, loading_place
+from broker.screening.ens_parties import part_of
+from broker.screening.ens_rules import ens_findings
 from broker.screening.shipment import HS_EDITION, BadRow, Row, Shipment, distinct, party, present
 from broker.screening.xml_tree import Element
 
@@ -19,15 +21,6 @@ PARTIES: Final[Mapping[str, str]] = {
     "TRACARENT601": "CARRIER", "TRACONCO2": "CONSIGNOR", "TRACONCE2": "CONSIGNEE", "PRTNOT640": "NOTIFY",
 }  # fmt: skip
 """Elements of parties, of the whole declaration and of an item."""
-_PARTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "name": ("Nam",), "street": ("Str",), "postcode": ("Pos", "Pst"), "city": ("Cit", "Cty"), "country": ("Cou",), "eori": ("TIN",),
-}  # fmt: skip
-"""What a party's element is, by how its name begins."""
-
-
-def part_of(element: Element) -> str | None:
-    """What a child of a party's element is: name, street, postcode, city, country, eori; None for anything else."""
-    return next((part for part, begins in _PARTS.items() if element.name.startswith(begins) and not element.name.endswith("LNG")), None)
 
 
 def of_ens(document: Element) -> Row:
@@ -55,6 +48,7 @@ def of_ens(document: Element) -> Row:
         goods=distinct(_goods(item) for item in items),
         countries=distinct(present(country=each.text, role="TRANSIT") for each in document.all("ITI/CouOfRouCodITI1")),
         places=distinct(place for holder in (head, *items) for place in _places(holder)),
+        remarks=tuple(ens_findings(document)) if document.name == "CC315A" else (),
     )  # fmt: skip
     if shipment.empty:
         return BadRow(document.line, "NOTHING_TO_SCREEN", f"{document.name} names nothing that could be looked for")
