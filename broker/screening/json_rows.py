@@ -87,6 +87,8 @@ def _line(number: int, line: bytes | None) -> Iterator[Row]:
     if isinstance(value, BadRow):
         yield value
         return
+    if value == []:
+        yield BadRow(number, "EMPTY", "the list is empty")
     for each in cast("list[object]", value if isinstance(value, list) else [value]):
         yield _row(each, number)
 
