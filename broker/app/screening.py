@@ -153,14 +153,14 @@ def _evidence(shipment: Shipment, asked: Sequence[Probe], looked: _Looked, view:
     for probe in asked:
         for key, name in looked.of(probe):
             subject = view.subject(name)
-            each = matching.key_evidence(probe, subject) if subject is not None and key in subject.keys else None
+            each = matching.key_evidence(probe, key, subject) if subject is not None and key in subject.keys else None
             if each is not None:
                 found.setdefault(name, []).append(each)
     for trader in probes.traders(shipment):
         for like in view.names.find(trader.name, NAMES_FROM):
             subject = view.subject(like.listed.subject)
             if subject is not None and any(key.kind == keys.LATIN and key.detail == like.listed.detail for key in subject.keys):
-                each = matching.name_evidence(trader.where, trader.name, like.listed.detail, like.score, like.parts)
+                each = matching.name_evidence(trader, like, subject)
                 found.setdefault(subject.subject, []).append(each)
     return found
 

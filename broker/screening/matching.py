@@ -8,7 +8,7 @@ ship, a route) counts little beside them, and much where the alert is about exac
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from broker.families.rules import rows
 from broker.register import keys
@@ -16,9 +16,11 @@ from broker.register.answers import LicenceAnswer
 from broker.register.crossing import of_another_authority
 from broker.register.keys import comparable, control_code
 from broker.register.licences import STOPPED
+from broker.register.rows import Key
 from broker.screening import probes
 from broker.screening.hits import Evidence, Hit, Subject
-from broker.screening.probes import Probe
+from broker.screening.name_index import Found
+from broker.screening.probes import Probe, Trader
 from broker.screening.shipment import Record, Shipment
 
 ZONE: Final = "ZONE"
@@ -41,6 +43,9 @@ COARSER: Final = 0.6
 """What remains of an HS or control code's weight where one of the two says less than the other."""
 NAME_SHARE: Final = 0.97
 """A name is never as certain as a number: what remains of its score."""
+INTERMEDIARIES: Final = ("DECLARANT", "AGENT", "CARRIER", "BROKER")
+"""Roles of parties in an alert who are in it by their trade."""
+INTERMEDIARY_SHARE: Final = 0.4
 ENDS: Final = {"ORIGIN": 0, "EXPORT": 0, "DESTINATION": 1}
 _PERSONS: Final = ("parties", "identity", "tenants")
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -62,13 +67,13 @@ def weighed(kind: str, subject: Subject) -> int:
     return table.get(subject.kind, table[""])
 
 
-def key_evidence(probe: Probe, subject: Subject) -> Evidence | None:
+def key_evidence(probe: Probe, key: Key, subject: Subject) -> Evidence | None:
     """The evidence that a key of the shipment is one of the subject's; None where the section that it came from is not open."""
     if not any(section in subject.sections for section in SECTIONS[probe.kind]):
         return None
     value = probe.value
     kind = "LEG" if probe.kind == keys.CONVEYANCE and "/" in value else probe.kind
-    weight = weighed(kind, subject)
+    weight = round(weighed(kind, subject) * (_share(key.detail, subject) if kind == keys.PARTY_ID else 1))
     short = len(value) < SHORT and kind != keys.CONVEYANCE
     return Evidence(probe.kind, min(weight, SHORT_WEIGHT) if short else weight, probe.where, probe.text, value)
 
@@ -188,6 +193,13 @@ def licence_hit(ref: Record, where: str, answer: LicenceAnswer, urgency: str, no
     return Hit(answer.subject, answer.revision, "licence", row.authority, urgency, 100, reason, actions, (evidence,))
 
 
-def name_evidence(where: str, given: str, listed: str, score: int, parts: Any) -> Evidence:
+def name_evidence(trader: Trader, like: Found, subject: Subject) -> Evidence:
     """The evidence of a name."""
-    return Evidence(keys.LATIN, round(score * NAME_SHARE), where, given, listed, parts)
+    detail = like.listed.detail
+    return Evidence(keys.LATIN, round(like.score * NAME_SHARE * _share(detail, subject)), trader.where, trader.name, detail, like.parts)
+
+
+def _share(detail: str, subject: Subject) -> float:
+    """What a party counts: less where it only carried or declared the shipment that an alert is about, for it does that for many."""
+    through = subject.family != "entity_watch" and detail.partition(" ")[0] in INTERMEDIARIES
+    return INTERMEDIARY_SHARE if through else 1.0

@@ -13,11 +13,15 @@ from functools import lru_cache
 from heapq import nlargest
 from typing import Final, NamedTuple
 
+from rapidfuzz import fuzz, process
+
 from broker.register.names import name_forms
 from broker.screening.name_parts import COMMON, Part, compared, plain_weight, sound_of
 
-LOOKED_AT: Final = 60
-"""Most names that one name is compared with."""
+LOOKED_AT: Final = 150
+"""Most names that share keys and are looked at as a whole."""
+COMPARED: Final = 15
+"""Most names that one name is compared with word by word: those that are most alike as a whole."""
 CROWDED: Final = 400
 """A key that more names have is looked at only where a name has no other: it would be most of the work, and tells least."""
 ANSWERS: Final = 20
@@ -45,6 +49,7 @@ class NameIndex:
 
     def __init__(self, names: Iterable[Listed]) -> None:
         self._names = [each for each in names if each.words]
+        self._texts = [_text(each.words) for each in self._names]
         self._having: dict[str, list[int]] = {}
         words: Counter[str] = Counter()
         for number, each in enumerate(self._names):
@@ -85,7 +90,10 @@ class NameIndex:
                 weight = 1_000 // (len(having) + 10)
                 for number in having[: CROWDED * 5]:
                     shared[number] += 1 + weight
-        return [number for number, _ in shared.most_common(LOOKED_AT)]
+        near = {number: self._texts[number] for number, _ in shared.most_common(LOOKED_AT)}
+        if len(near) <= COMPARED:
+            return list(near)
+        return [number for _, _, number in process.extract(_text(words), near, scorer=fuzz.ratio, limit=COMPARED)]
 
 
 @lru_cache(maxsize=8192)
@@ -101,6 +109,11 @@ def _in_order(latin: list[str], kept: Counter[str]) -> Iterator[str]:
         if kept[word]:
             kept[word] -= 1
             yield word
+
+
+def _text(words: tuple[str, ...]) -> str:
+    """The words in an order of their own, so that turned about they are the same."""
+    return " ".join(sorted(words))
 
 
 def _keys(words: tuple[str, ...]) -> set[str]:

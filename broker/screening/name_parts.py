@@ -13,32 +13,45 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from rapidfuzz import fuzz
-from rapidfuzz.distance import JaroWinkler
+from rapidfuzz.distance import OSA
+
+from broker.register.names import LEGAL
 
 How = Literal["SAME", "SOUND", "SPELLING", "ONLY_HERE", "ONLY_THERE", "JOINED"]
 """Why a part counts: the same word, the same sound, changed letters; or only on the papers, only in the register; or written as one."""
 
 SOUND: Final = 0.92
 """How alike two words are that sound the same."""
-SPELLING_FROM: Final = 0.8
+SOUND_ONLY: Final = 0.84
+SOUND_FROM: Final = 0.6
+"""Words that sound the same and have this share of their letters in common are :data:`SOUND` alike, others :data:`SOUND_ONLY`."""
+SLIP: Final = 0.65
+"""What share of the letters that differ counts against two words: slips are made, other words begin with other letters."""
+SPELLING_FROM: Final = 0.7
 """Below this, words of which letters differ are other words."""
-JOINED_FROM: Final = 95.0
-"""From here, two names written without spaces are one name."""
+JOINED_FROM: Final = 90.0
+"""From here, two names written without spaces are one name,"""
+JOINED_MORE: Final = 2
+"""where one has no more letters than this beyond the other."""
 SHORT: Final = 3
 """Words up to this length are other words when a letter differs, more often than not."""
 SHORT_FROM: Final = 66.0
 SHORT_WORTH: Final = 0.8
 
 COMMON: Final = frozenset((
-    "al", "and", "aviation", "bank", "center", "centre", "co", "commercial", "company", "corporation", "de", "development", "el",
-    "electronic", "electronics", "engineering", "enterprise", "enterprises", "establishment", "export", "for", "general", "global",
-    "group", "holding", "holdings", "import", "industrial", "industries", "industry", "institute", "international", "investment",
-    "investments", "line", "lines", "logistics", "management", "marine", "maritime", "national", "of", "petroleum", "production",
-    "products", "research", "science", "scientific", "sea", "services", "shipping", "state", "systems", "technical", "technologies",
-    "technology", "the", "trade", "trading", "transport", "university", "y",
+    "al", "and", "aviation", "bank", "center", "centre", "closed", "co", "commercial", "communication", "communications", "company",
+    "contracting", "corporation", "de", "development", "el", "electronic", "electronics", "engineering", "enterprise", "enterprises",
+    "establishment", "export", "factories", "factory", "federal", "for", "general", "global", "group", "holding", "holdings", "import",
+    "industrial", "industries", "industry", "institute", "international", "investment", "investments", "joint", "liability", "line",
+    "lines", "logistics", "management", "marine", "maritime", "national", "of", "open", "organisation", "organization", "petroleum",
+    "plant", "private", "production", "products", "public", "research", "science", "scientific", "sea", "services", "shipping", "society",
+    "state", "stock", "systems", "tech", "technical", "technics", "technologies", "technology", "the", "trade", "trading", "transport",
+    "unitary", "university", "works", "y",
 ))  # fmt: skip
 """Words that many names have. Only a register of many names would show by itself that they tell little."""
 COMMON_WEIGHT: Final = 0.3
+LEGAL_WEIGHT: Final = 0.1
+"""The kind of company in the middle of a name, where the register's forms leave it."""
 
 _SOUNDS: Final = tuple(
     (re.compile(pattern), sound)
@@ -78,9 +91,18 @@ def sound_of(word: str) -> str:
     return word
 
 
+_COMMON_SOUNDS: Final = frozenset(sound for word in COMMON if len(sound := sound_of(word)) > 3)
+_LEGAL_SOUNDS: Final = frozenset(sound_of(word) for word in LEGAL if len(word) > 2) - {sound_of(word) for word in ("as", "se", "sa")}
+
+
+@lru_cache(maxsize=65_536)
 def plain_weight(word: str) -> float:
-    """The weight of a word where nothing is known of other names."""
-    return COMMON_WEIGHT if word in COMMON or len(word) == 1 else 1.0
+    """The weight of a word where nothing is known of other names; a mistyped common word is a common word."""
+    if word in LEGAL or sound_of(word) in _LEGAL_SOUNDS:
+        return LEGAL_WEIGHT
+    if any(sign.isdigit() for sign in word):
+        return 1.0
+    return COMMON_WEIGHT if word in COMMON or len(word) <= 2 or sound_of(word) in _COMMON_SOUNDS else 1.0
 
 
 def compared(given: Sequence[str], listed: Sequence[str], weight: Weight = plain_weight) -> Compared:
@@ -93,10 +115,15 @@ def compared(given: Sequence[str], listed: Sequence[str], weight: Weight = plain
     lone += [Part("", word, 0.0, "ONLY_THERE") for at, word in enumerate(listed) if at not in {pair[3] for pair in pairs}]
     whole = sum(map(weight, given)) + sum(map(weight, listed))
     score = 100 * sum((weight(part.given) + weight(part.listed)) * part.alike for part in parts) / whole
-    joined = fuzz.ratio("".join(given), "".join(listed), score_cutoff=JOINED_FROM) if len(given) != len(listed) else 0.0
+    joined = _joined("".join(given), "".join(listed)) if len(given) != len(listed) else 0.0
     if joined > score:
         return Compared(joined, (Part(" ".join(given), " ".join(listed), joined / 100, "JOINED"),))
     return Compared(score, (*parts, *lone))
+
+
+def _joined(given: str, listed: str) -> float:
+    """How alike two names are without spaces; 0 unless they are nearly the same."""
+    return fuzz.ratio(given, listed, score_cutoff=JOINED_FROM) if abs(len(given) - len(listed)) <= JOINED_MORE else 0.0
 
 
 def _pairs(given: Sequence[str], listed: Sequence[str], weight: Weight) -> list[tuple[float, float, int, int, How]]:
@@ -120,12 +147,13 @@ def _pairs(given: Sequence[str], listed: Sequence[str], weight: Weight) -> list[
 def _alike(word: str, against: str) -> tuple[float, How]:
     if word == against:
         return 1.0, "SAME"
-    if word.isdigit() or against.isdigit():
+    if any(sign.isdigit() for sign in word + against):
         return 0.0, "SPELLING"
     if len(word) <= SHORT or len(against) <= SHORT:
         return SHORT_WORTH * fuzz.ratio(word, against, score_cutoff=SHORT_FROM) / 100, "SPELLING"
-    spelling = JaroWinkler.normalized_similarity(word, against, score_cutoff=SPELLING_FROM)
+    same = OSA.normalized_similarity(word, against)
+    spelling = 1 - SLIP * (1 - same)
     sound = sound_of(word)
     if sound == sound_of(against) and len(sound) > 1:
-        return max(SOUND, spelling), "SOUND"
-    return spelling, "SPELLING"
+        return max(SOUND if same >= SOUND_FROM else SOUND_ONLY, spelling), "SOUND"
+    return (spelling if same >= SPELLING_FROM else 0.0), "SPELLING"

@@ -170,3 +170,18 @@ def test_rows_keep_their_order(kept: Kept) -> None:
     found = list(screen(rows, StoredView(kept.reader, NOW)))
     assert [isinstance(each, BadRow) for each in found] == [n % 3 == 0 for n in range(700)]
     assert sum(len(each.hits) for each in found if isinstance(each, Screened)) == sum(n % 3 != 0 for n in range(700))
+
+
+def test_who_carries_for_many_is_no_hit(kept: Kept) -> None:
+    """The carrier and the declarant of a shipment that an alert is about are in many others: neither is a hit alone, a watched one is."""
+    line = {"role": "CARRIER", "name": "Example Container Line", "person_type": "2", "id": "AE-4711-99", "id_scheme": "TAX"}
+    (party,) = sample_alert(ALERT).sections["parties"]["parties"]
+    kept.take(put(changed(sample_alert(ALERT), "parties", parties=[party, {**dict.fromkeys(party), **line}])))
+    given = shipment(parties=({"role": "CARRIER", "name": "Example Container Line", "id": "AE-4711-99"},))
+    assert hits(kept, given) == []
+    (weak,) = hits(kept, given, threshold=1)
+    assert weak.score < 50
+    watch = sample_entity_watch()
+    names = [{**name, "name": "Example Container Line", "transliteration": None} for name in watch.sections["identity"]["names"][:1]]
+    kept.take(put(changed(watch, "identity", names=names)))
+    assert [hit.family for hit in hits(kept, given)] == ["entity_watch"]
