@@ -50,7 +50,7 @@ def _records(chunks: Chunks, mapping: ColumnMapping) -> Iterator[tuple[int, Sequ
             continue
         number, text = first
         if text.count('"') % 2 and not _closed(ahead, source, text):
-            yield BadRow(number, "BAD_CSV", f"a quote is not closed within {RECORD_LINES} lines")
+            yield BadRow(number, "BAD_CSV", f"a quote is closed neither within {RECORD_LINES} lines nor before the end or a bad line")
             continue
         while text.count('"') % 2:
             more = ahead.popleft()

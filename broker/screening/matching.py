@@ -41,7 +41,7 @@ SHORT: Final = 5
 SHORT_WEIGHT: Final = 30
 COARSER: Final = 0.6
 """What remains of an HS or control code's weight where one of the two says less than the other."""
-NAME_SHARE: Final = 0.97
+NAME_SHARE: Final = 0.94
 """A name is never as certain as a number: what remains of its score."""
 INTERMEDIARIES: Final = ("DECLARANT", "AGENT", "CARRIER", "BROKER")
 """Roles of parties in an alert who are in it by their trade."""
@@ -50,13 +50,13 @@ ENDS: Final = {"ORIGIN": 0, "EXPORT": 0, "DESTINATION": 1}
 _PERSONS: Final = ("parties", "identity", "tenants")
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     keys.CONTAINER: ("equipment", "movements"), keys.DOCUMENT: ("core", "equipment", "movements"),
-    keys.CONVEYANCE: ("route", "equipment", "identity"), keys.PARTY_ID: _PERSONS, keys.LATIN: _PERSONS, keys.LICENCE: ("core",),
+    keys.CONVEYANCE: ("route", "equipment", "identity"), keys.PARTY_ID: _PERSONS, keys.LICENCE: ("core",),
 }  # fmt: skip
 """Which sections a key comes from: one of them has to be open for whoever screens."""
 
 _WORDS: Final[Mapping[str, str]] = {
     keys.CONTAINER: "container", keys.DOCUMENT: "document", keys.CONVEYANCE: "conveyance", keys.PARTY_ID: "party's number",
-    keys.LATIN: "name", keys.HS: "HS code", keys.CONTROL: "control code", keys.LICENCE: "licence cited", ROUTE: "route", PLACE: "place",
+    keys.NAME: "name", keys.HS: "HS code", keys.CONTROL: "control code", keys.LICENCE: "licence cited", ROUTE: "route", PLACE: "place",
     ZONE: "free zone", STATUS: "licence status",
 }  # fmt: skip
 
@@ -153,7 +153,7 @@ def together(evidence: Iterable[Evidence]) -> int:
     """The score of all evidence, 0 to 100: of what stands in one place the strongest, all places as independent chances."""
     best: dict[tuple[str, str], int] = {}
     for each in evidence:
-        mark = ("", each.where) if each.kind not in (keys.LATIN, keys.PARTY_ID) else ("party", each.where.partition(".")[0])
+        mark = ("", each.where) if each.kind not in (keys.NAME, keys.PARTY_ID) else ("party", each.where.partition(".")[0])
         best[mark] = max(best.get(mark, 0), each.weight)
     doubt = 1.0
     for weight in best.values():
@@ -176,7 +176,7 @@ def hit(subject: Subject, evidence: Sequence[Evidence]) -> Hit:
 
 
 def _quoted(each: Evidence) -> str:
-    differs = each.given != each.listed and each.kind in (keys.LATIN, keys.HS, keys.CONTROL, ZONE)
+    differs = each.given != each.listed and each.kind in (keys.NAME, keys.HS, keys.CONTROL, ZONE)
     return f"{each.given} ~ {each.listed}" if differs else each.given
 
 
@@ -196,7 +196,7 @@ def licence_hit(ref: Record, where: str, answer: LicenceAnswer, urgency: str, no
 def name_evidence(trader: Trader, like: Found, subject: Subject) -> Evidence:
     """The evidence of a name."""
     detail = like.listed.detail
-    return Evidence(keys.LATIN, round(like.score * NAME_SHARE * _share(detail, subject)), trader.where, trader.name, detail, like.parts)
+    return Evidence(keys.NAME, round(like.score * NAME_SHARE * _share(detail, subject)), trader.where, trader.name, detail, like.parts)
 
 
 def _share(detail: str, subject: Subject) -> float:

@@ -78,7 +78,7 @@ class NameIndex:
             listed = self._names[number]
             score, parts = compared(words, listed.words, self._weight)
             if score >= threshold and (listed.subject not in best or score > best[listed.subject].score):
-                best[listed.subject] = Found(listed, int(score), parts)
+                best[listed.subject] = Found(listed, int(score + 1e-6), parts)
         return tuple(nlargest(ANSWERS, best.values(), key=lambda found: (found.score, found.listed.subject)))
 
     def _candidates(self, words: tuple[str, ...]) -> list[int]:

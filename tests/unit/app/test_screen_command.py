@@ -54,7 +54,7 @@ async def test_a_manifest_is_screened(world: World, called: Called, tmp_path: Pa
     code, (hit, row, summary), _ = await called(CUSCAR, bad)
     assert code == 1
     assert (hit["type"], hit["subject"], hit["revision"], hit["requested_actions"]) == ("hit", "SG-CUSTOMS/2026/000001", 1, ["HOLD"])
-    assert {each["kind"] for each in hit["evidence"]} >= {"CONTAINER", "LATIN", "HS"}
+    assert {each["kind"] for each in hit["evidence"]} >= {"CONTAINER", "NAME", "HS"}
     assert (row["type"], row["file"], row["line"], row["code"], bool(row["advice"])) == ("bad_row", str(bad), 2, "BAD_JSON", True)
     assert (summary["type"], summary["rows"], summary["hits"], summary["bad_rows"]) == ("summary", 4, 1, {"BAD_JSON": 1})
     other = tmp_path / "other.json"

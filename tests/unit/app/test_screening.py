@@ -151,7 +151,7 @@ def test_a_name_is_explained(kept: Kept) -> None:
     kept.take(put(sample_entity_watch()))
     listed = str(sample_entity_watch().sections["identity"]["names"][0]["name"])
     (hit,) = hits(kept, shipment(parties=({"role": "CONSIGNEE", "name": " ".join(reversed(listed.split()))},)))
-    (evidence,) = (each for each in hit.evidence if each.kind == keys.LATIN)
+    (evidence,) = (each for each in hit.evidence if each.kind == keys.NAME)
     assert evidence.parts
     assert {part.how for part in evidence.parts} == {"SAME"}
 
