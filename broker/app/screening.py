@@ -72,11 +72,12 @@ class RegisterView(Protocol):
 
 
 class StoredView:
-    """The register of an agency at ``now_ms`` (Unix ms), read through ``reader``; ``use`` says what may be used, None: everything.
+    """The register of an agency at ``now_ms`` (Unix ms), read through ``reader``; ``use`` says what may be used. None, everything, is for
+    registers without rules, such as a test's: an owner's consent may bind what came to some purposes even where none is asked.
 
     Names and patterns are read when it is made: make a new one when the register's ``as_of`` has moved on."""
 
-    def __init__(self, reader: RegisterReader, now_ms: int, use: Purposed | None = None) -> None:
+    def __init__(self, reader: RegisterReader, now_ms: int, use: Purposed | None) -> None:
         self.now_ms = now_ms
         self._reader, self._use = reader, use
         self.as_of = reader.as_of()

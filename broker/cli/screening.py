@@ -84,8 +84,7 @@ async def screen_files(
                         _tell(shown, file, each, findings=findings)
         about = {"files": len(files), "purpose": purpose} | freshness_json(looked.freshness)
         shown.result(tally.json() | about, _summary(tally, findings=findings))
-        if looked.use is not None:
-            note_withheld(shown, len(looked.use.withheld), looked.use.looked_at, purpose)
+        note_withheld(shown, len(looked.use.withheld), looked.use.looked_at, purpose)
         note_age(shown, looked.freshness)
     return 0 if tally.clean else 1
 

@@ -17,7 +17,6 @@ THRESHOLD: Final = 75
 SCREENING_FINDINGS: Final[dict[str, tuple[str, str]]] = {
     "LICENCE_UNKNOWN": ("INFO", "this register has no licence of this number: ask the authority, or look at its spelling"),
     "MISSING": ("WARN", "such papers always say this: ask the declarant for it"),
-    "RULE": ("WARN", "a rule of the format is broken: the declarant has to correct it"),
 }
 """Code of a finding on a shipment beside those on identifiers and codes: severity, and what to do."""
 

@@ -206,7 +206,7 @@ def run(*, long: bool, picture_to: Path | None = None) -> Report | None:
     report = Report()
     kept = filled(None, folder, watches=None if long else 500)
     begun = time.perf_counter()
-    screening = Screening(StoredView(kept.reader, NOW), CodeListFolder(folder / "codelists").poll())
+    screening = Screening(StoredView(kept.reader, NOW, None), CodeListFolder(folder / "codelists").poll())
     report.say(f"register: {len(screening.view.names):,} names indexed in {time.perf_counter() - begun:.1f} s")
     show_samples(report, screening, folder)
     show_rules(report, folder)

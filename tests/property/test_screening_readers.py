@@ -54,7 +54,7 @@ def check(rows: list[Row]) -> None:
         assert row.line >= 1
         assert not isinstance(row, BadRow) or row.code in BAD_ROWS
     kept = Kept()
-    assert len(list(screen(rows, StoredView(kept.reader, NOW)))) == len(rows)
+    assert len(list(screen(rows, StoredView(kept.reader, NOW, None)))) == len(rows)
     kept.close()
 
 

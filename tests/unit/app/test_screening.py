@@ -34,7 +34,7 @@ def shipment(**fields: Any) -> Shipment:
 
 
 def hits(kept: Kept, given: Shipment, *, now: int = NOW, threshold: int = 75) -> list[Hit]:
-    (found,) = screen([given], StoredView(kept.reader, now), threshold=threshold)
+    (found,) = screen([given], StoredView(kept.reader, now, None), threshold=threshold)
     assert isinstance(found, Screened)
     return list(found.hits)
 
@@ -118,7 +118,7 @@ def test_a_licence_that_is_stopped_is_a_hit(kept: Kept, decided: str) -> None:
     """A cited licence that is revoked, suspended or annulled is a hit with the authority's instruction; a valid one is none; one that the
     register does not know is a finding."""
     given = shipment(licence_refs=({"licence_no": "2026 0815"},))
-    (unknown,) = screen([given], StoredView(kept.reader, NOW))
+    (unknown,) = screen([given], StoredView(kept.reader, NOW, None))
     assert isinstance(unknown, Screened)
     assert [finding.code for finding in unknown.findings] == ["LICENCE_UNKNOWN"]
     kept.take(put(decision("GRANT", 1)))
@@ -167,7 +167,7 @@ def test_rows_keep_their_order(kept: Kept) -> None:
         )
         for n in range(700)
     ]
-    found = list(screen(rows, StoredView(kept.reader, NOW)))
+    found = list(screen(rows, StoredView(kept.reader, NOW, None)))
     assert [isinstance(each, BadRow) for each in found] == [n % 3 == 0 for n in range(700)]
     assert sum(len(each.hits) for each in found if isinstance(each, Screened)) == sum(n % 3 != 0 for n in range(700))
 
