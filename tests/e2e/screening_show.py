@@ -26,6 +26,7 @@ from broker.screening.shipment import Shipment
 from broker.storage.codelists import CodeListFolder
 from tests.e2e.altered_names import ALTERED, OTHERS, THRESHOLDS, measured
 from tests.e2e.report import Report
+from tests.e2e.screening_bad import bad_files, said_of
 from tests.e2e.screening_ground import SAMPLES, filled
 from tests.support.curves import picture
 from tests.support.records import DECLARATIONS, data_folder
@@ -193,6 +194,23 @@ def show_large(report: Report, screening: Screening, rows: int) -> None:
     report.check("memory stays bounded", holds=more < 100)
 
 
+def show_bad(report: Report) -> None:
+    """Bad files of every format."""
+    report.title("5. Bad files")
+    rows: list[tuple[object, ...]] = []
+    files = bad_files()
+    right, most = 0, 0.0
+    for name, (chunks, expected) in files.items():
+        before = peak_mb(anew=True)
+        said = said_of(chunks)
+        more = peak_mb() - before
+        right, most = right + (said == expected), max(most, more)
+        rows.append((name, said, "" if said == expected else f"expected {expected}", f"{more:.1f}"))
+    report.table(("file", "said of its rows, in order", "", "MB more"), rows)
+    report.check(f"each of {len(files)} gets the answer that it should", holds=right == len(files))
+    report.check("none of them costs over 40 MB", holds=most < 40)
+
+
 def _take(tally: Tally, found: Iterable[object]) -> None:
     for each in found:
         tally.take(each)  # pyright: ignore[reportArgumentType]
@@ -212,6 +230,7 @@ def run(*, long: bool, picture_to: Path | None = None) -> Report | None:
     show_rules(report, folder)
     show_names(report, folder, each=1000 if long else 100, to=picture_to)
     show_large(report, screening, 1_000_000 if long else 20_000)
+    show_bad(report)
     kept.close()
     return report
 

@@ -13,7 +13,7 @@ from broker.register import keys
 from broker.screening.hits import Hit, Screened
 from broker.screening.matching import ROUTE, STATUS, ZONE
 from broker.screening.shipment import BadRow, Shipment
-from broker.testing.sample_reports import sample_entity_watch, sample_fz_warning
+from broker.testing.sample_reports import sample_entity_watch, sample_fz_warning, sample_licit_movement, sample_seizure
 from broker.testing.samples import sample_alert
 from tests.support.deliveries import Kept
 from tests.unit.register.scene import DAY, NOW, changed, citing, decision, put
@@ -185,3 +185,14 @@ def test_who_carries_for_many_is_no_hit(kept: Kept) -> None:
     names = [{**name, "name": "Example Container Line", "transliteration": None} for name in watch.sections["identity"]["names"][:1]]
     kept.take(put(changed(watch, "identity", names=names)))
     assert [hit.family for hit in hits(kept, given)] == ["entity_watch"]
+
+
+def test_what_was_seized_before_is_a_hit(kept: Kept) -> None:
+    """A container of a seizure report is a hit, as declared and as found; one that is announced as a licit movement is none."""
+    seizure, movement = sample_seizure("SG-CUSTOMS/2026/S-1"), sample_licit_movement()
+    kept.take(put(seizure), put(movement))
+    (unit,) = seizure.sections["equipment"]["units"]
+    for number in filter(None, (unit["id"], unit.get("observed_raw"))):
+        assert [(hit.family, hit.actions) for hit in hits(kept, shipment(units=({"id": number},)))] == [("seizure", ("ASSESS_ONLY",))]
+    announced = [each["id"] for each in (movement.sections.get("equipment") or {}).get("units", ())]
+    assert all(hits(kept, shipment(units=({"id": number},))) == [] for number in announced)
