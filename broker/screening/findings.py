@@ -9,6 +9,7 @@ from broker.errors import Finding
 from broker.families.code_findings import bounded
 from broker.families.coded import check_codes
 from broker.families.codelists import CodeLists
+from broker.screening import wco
 from broker.screening.hits import screening_finding
 from broker.screening.shipment import LISTS, Shipment
 
@@ -18,8 +19,8 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Lists that papers of a form always fill. The import control system has rules of its own; in files of ours it is for their makers."""
 _ROOT: Final = "shipment"
-ANSWER: Final = "/Response"
-"""What customs say of a declaration names it and no more."""
+PARTIAL: Final = (wco.RESPONSE, wco.AMENDMENT)
+"""What customs say of a declaration, and what changes one, names it and not all that is in it."""
 
 
 def findings(shipment: Shipment, lists: CodeLists) -> tuple[Finding, ...]:
@@ -28,7 +29,7 @@ def findings(shipment: Shipment, lists: CodeLists) -> tuple[Finding, ...]:
 
 
 def _missing(shipment: Shipment) -> Iterator[Finding]:
-    if shipment.position != ANSWER:
+    if shipment.position not in PARTIAL:
         for name in NEEDED.get(shipment.form, ()):
             if not getattr(shipment, name):
                 yield screening_finding("MISSING", name, f"no {name.replace('_', ' ')} are named; such papers always name them")

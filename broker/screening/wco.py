@@ -10,6 +10,8 @@ from broker.screening.shipment import HS_EDITION, BadRow, Row, Shipment, distinc
 from broker.screening.xml_tree import Element
 
 RECORDS: Final = frozenset({"Declaration", "Response"})
+AMENDMENT: Final = "/Declaration/Amendment"
+RESPONSE: Final = "/Response"
 ROLES: Final[Mapping[str, str]] = {
     "Declarant": "DECLARANT", "Exporter": "EXPORTER", "Agent": "AGENT", "Consignee": "CONSIGNEE", "Consignor": "CONSIGNOR",
     "Importer": "CONSIGNEE", "Buyer": "OTHER", "Seller": "OTHER", "NotifyParty": "NOTIFY", "Carrier": "CARRIER", "EndUser": "END_USER",
@@ -34,7 +36,7 @@ def of_wco(document: Element) -> Row:
     shipment = Shipment(
         "wco",
         document.line,
-        f"/{document.name}",
+        AMENDMENT if declaration.first("Amendment") is not None else f"/{document.name}",
         reference=declaration.value("FunctionalReferenceID") or document.value("FunctionalReferenceID") or "",
         mrn=declaration.value("ID"),
         ucr=next((ucr for holder in holders if (ucr := holder.value("UCR/ID") or holder.value("UCR/TraderAssignedReferenceID"))), None),

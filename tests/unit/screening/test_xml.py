@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from broker.families.codelists import NO_LISTS
+from broker.screening.findings import findings
 from broker.screening.reading import read_rows
 from broker.screening.shipment import BadRow, Row, Shipment
 from broker.screening.xml_tree import DEPTH, TEXT_LIMIT
@@ -119,3 +121,14 @@ def test_encodings_are_the_documents_own() -> None:
     for encoding in ("utf-16", "iso-8859-1"):
         text = f"<?xml version='1.0' encoding='{encoding}'?><Declaration><Exporter><Name>Müller</Name></Exporter></Declaration>"
         assert one(text.encode(encoding)).parties[0]["name"] == "Müller"
+
+
+def test_what_papers_always_name() -> None:
+    """A declaration without goods is told of; a response to one, and an amendment, name less and are not."""
+    party = "<Declarant><ID>GB123456789000</ID></Declarant>"
+    for text, missing in (
+        (f"<Declaration>{party}</Declaration>", ["goods"]),
+        ("<Response><Declaration><ID>22SI001015200500J3</ID></Declaration></Response>", []),
+        ("<Declaration><ID>22SI001015200500J3</ID><Amendment><ChangeReasonCode>1</ChangeReasonCode></Amendment></Declaration>", []),
+    ):
+        assert [each.path for each in findings(one(text), NO_LISTS) if each.code == "MISSING"] == missing
