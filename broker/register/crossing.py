@@ -61,7 +61,7 @@ def licence_flag(licence: LicenceRow, decided: Standing, citing: Standing) -> Fl
     A licence whose authority is cited by another agency's id is another licence of the same number; a name as on the paper may be
     anybody's, so the number counts. A licence that will end by itself gives a flag that begins then.
     """
-    if _is_agency(citing.cited) and citing.cited != licence.authority:
+    if of_another_authority(citing.cited, licence.authority):
         return None
     since, starts_at = max(decided.admitted_at, citing.admitted_at), AT_ONCE
     if licence.status in STOPPED:
@@ -88,12 +88,12 @@ def licence_flag(licence: LicenceRow, decided: Standing, citing: Standing) -> Fl
     )
 
 
-def _is_agency(text: str) -> bool:
+def of_another_authority(cited: str, authority: str) -> bool:
+    """Whether papers that cite a licence name another agency than its authority by its id; a name as on the paper may be anybody's."""
     try:
-        ids.agency_id(text)
+        return ids.agency_id(cited) != authority
     except ids.InvalidId:
         return False
-    return True
 
 
 def quantity_flags(licence: LicenceRow, decided: Standing, used: Used, last_usage_at: int) -> list[Flag]:

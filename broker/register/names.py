@@ -25,7 +25,7 @@ NAME_LIMIT: Final = 512
 """Characters of a name that are compared; a name on papers has 70."""
 
 _INITIALS: Final = re.compile(r"\b(?:\w\.){2,}")
-_LEGAL: Final = frozenset((
+LEGAL: Final = frozenset((
     "ab", "ag", "ao", "aps", "as", "asa", "bhd", "bv", "bvba", "cjsc", "co", "company", "corp", "corporation", "cv", "dmcc", "doo", "eood",
     "fzc", "fzco", "fze", "gmbh", "inc", "incorporated", "jsc", "kft", "kg", "kk", "limited", "llc", "llp", "lp", "ltd", "ltda", "mbh",
     "nv", "oao", "ohg", "ojsc", "ooo", "oy", "oyj", "pao", "pjsc", "plc", "private", "pte", "pty", "pvt", "rt", "sa", "sae", "sal", "sarl",
@@ -83,8 +83,8 @@ def _words(text: str) -> str:
 def _without_legal(words: list[str]) -> tuple[list[str], tuple[str, ...]]:
     """Words without the run of legal forms at the end and at the beginning. A name of nothing else keeps its last word."""
     begin, end = 0, len(words)
-    while end - begin > 1 and words[end - 1] in _LEGAL:
+    while end - begin > 1 and words[end - 1] in LEGAL:
         end -= 1
-    while end - begin > 1 and words[begin] in _LEGAL:
+    while end - begin > 1 and words[begin] in LEGAL:
         begin += 1
     return words[begin:end], (*words[:begin], *words[end:])

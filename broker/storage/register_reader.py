@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -69,6 +69,23 @@ _STAYS: Final = (
     "AND instr(' ' || left_in || ' ', ' ' || :value || ' ')) ORDER BY m.zone, m.container, m.at"
 )
 _PREFIXED: Final = frozenset({keys.HS, keys.CONTROL})
+_SCREENED: Final = (
+    "s.state = 'LIVE' AND s.family IN ('alert', 'entity_watch', 'fz_warning', 'seizure') AND (s.valid_until IS NULL OR s.valid_until > ?)"
+)
+"""Subjects that shipments are screened against, at a moment."""
+# A cross join keeps the order: SQLite would walk all keys of a kind otherwise.
+_CANDIDATES: Final = (
+    "SELECT l.kind, l.value, l.subject, l.detail FROM json_each(?) AS asked CROSS JOIN look AS l ON l.kind = asked.value ->> 0 "  # noqa: S608
+    f"AND l.value = asked.value ->> 1 CROSS JOIN subject AS s ON s.subject = l.subject WHERE {_SCREENED}"
+)
+_NAMES: Final = (
+    f"SELECT l.subject, l.detail, l.value FROM look AS l CROSS JOIN subject AS s ON s.subject = l.subject WHERE l.kind = ? AND {_SCREENED}"  # noqa: S608
+)
+_PATTERNS: Final = (
+    "SELECT s.subject FROM subject AS s CROSS JOIN content AS c ON c.subject = s.subject "  # noqa: S608
+    f"WHERE {_SCREENED} AND (s.family = 'fz_warning' OR c.body ->> '$.core.alert_type' IN ('ROUTE', 'COMMODITY')) "
+    "ORDER BY s.subject LIMIT ?"
+)
 
 Condition = Sequence[tuple[str, str]]
 """Alternatives of (kind, comparable value): one of them has to fit."""
@@ -182,6 +199,20 @@ class RegisterReader:
         )
         rows = self._sql.execute(query, (*values, family, ended, now_ms, LIMIT)).fetchall()
         return [self._answer(SubjectRow(*row), now_ms) for row in rows]
+
+    def candidates(self, asked: Iterable[tuple[str, str]], now_ms: int) -> list[tuple[Key, str]]:
+        """Keys of these kinds and comparable values that live alerts, watches, warnings and seizures have, each with its subject: one query
+        for as many as are asked."""
+        text = json.dumps([list(pair) for pair in asked])
+        return [(Key(kind, value, detail), subject) for kind, value, subject, detail in self._sql.execute(_CANDIDATES, (text, now_ms))]
+
+    def names(self, now_ms: int) -> Iterator[tuple[str, str, str]]:
+        """Subject, detail and romanised form of every name in live alerts, watches, warnings and seizures."""
+        return iter(self._sql.execute(_NAMES, (keys.LATIN, now_ms)))
+
+    def patterns(self, now_ms: int, limit: int = LIMIT) -> list[str]:
+        """Live subjects that no single number finds: alerts about a route or a commodity, and warnings about a free zone."""
+        return [subject for (subject,) in self._sql.execute(_PATTERNS, (now_ms, limit))]
 
     def row(self, subject: str) -> SubjectRow | None:
         """What is kept of a subject beside its content; None where it never came."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PURE = ("exchange", "register", "policy", "families", "trust", "schema", "envelope")
+PURE = ("exchange", "screening", "register", "policy", "families", "trust", "schema", "envelope")
 MODULES = sorted(path for path in (ROOT / "broker").rglob("*.py"))
 
 _BLOCKED = """

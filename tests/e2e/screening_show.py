@@ -1,0 +1,253 @@
+"""Manifests and declarations screened: ``python -m tests.e2e.screening_show [--long] [--picture NAMES.svg]``.
+
+All declarations and sample messages of the public records against a register of the public party list; entry-summary rule cases; names
+as papers write them, with a curve as a picture; files that are large, and files that are bad. The short form takes fewer of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from broker.app.screening import StoredView, screen
+from broker.app.screening_json import Tally
+from broker.families.codelists import CodeLists
+from broker.screening.hits import Screened
+from broker.screening.mapping import ColumnMapping, read_mapping
+from broker.screening.reading import read_rows
+from broker.screening.shipment import Shipment
+from broker.storage.codelists import CodeListFolder
+from tests.e2e.altered_names import ALTERED, OTHERS, THRESHOLDS, measured
+from tests.e2e.report import Report
+from tests.e2e.screening_bad import bad_files, said_of
+from tests.e2e.screening_ground import SAMPLES, filled
+from tests.support.curves import picture
+from tests.support.records import DECLARATIONS, data_folder
+from tests.support.records import read_rows as records
+from tests.unit.register.scene import NOW
+
+KOREAN: Final = """
+[translate."Mode of Transport"]
+10 = "SEA"
+20 = "RAIL"
+30 = "ROAD"
+40 = "AIR"
+50 = "MAIL"
+[shipment]
+reference = "{Declaration ID}"
+conveyances = [{ mode = "{Mode of Transport}" }]
+goods = [{ hs_code = "{HS6 Code:06}", gross_mass_kg = "{Net Mass}" }]
+countries = [
+  { country = "{Country of Origin}", role = "ORIGIN" }, { country = "{Country of Departure}", role = "EXPORT" },
+]
+parties = [
+  { role = "DECLARANT", id = "{Declarant ID}", id_scheme = "TAX" }, { role = "CONSIGNEE", id = "{Importer ID}", id_scheme = "TAX" },
+  { role = "CONSIGNOR", id = "{Seller ID}", id_scheme = "TAX" }, { role = "CARRIER", id = "{Courier ID}", id_scheme = "TAX" },
+]
+"""
+"""What the columns of the Korean import declarations mean."""
+LARGE: Final = """
+[shipment]
+reference = "{No}"
+units = [{ id = "{Container}" }]
+goods = [{ hs_code = "{HS}" }]
+parties = [{ role = "CONSIGNEE", name = "{Buyer}" }]
+"""
+GROUPS: Final = (
+    ("Korean import declarations (CSV)", DECLARATIONS), ("WCO declarations and responses (XML)", "shipments/wco-declarations/*.xml"),
+    ("entry summaries (XML)", "shipments/ens/*.xml"), ("entry summaries (JSON)", "shipments/ens/*.json"),
+    ("EDIFACT", "shipments/edifact/*"), ("air waybills (XML)", "shipments/air/*.xml"),
+)  # fmt: skip
+PIECE: Final = 65_536
+
+
+@dataclass
+class Screening:
+    """The register to screen against, and what is screened with it."""
+
+    view: StoredView
+    lists: CodeLists
+    found: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    subjects: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    """Subjects that each file hit."""
+
+    def file(self, path: Path, tally: Tally, columns: ColumnMapping | None) -> None:
+        """Screen a file."""
+        with path.open("rb") as opened:
+            for each in screen(read_rows(iter(lambda: opened.read(PIECE), b""), mapping=columns), self.view, self.lists):
+                tally.take(each)
+                if isinstance(each, Screened):
+                    self.subjects.setdefault(f"{path.parent.name}/{path.name}", set()).update(hit.subject for hit in each.hits)
+
+
+def peak_mb(*, anew: bool = False) -> float:
+    """The most memory that this process had (since it was asked ``anew``), in MB."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def show_samples(report: Report, screening: Screening, folder: Path) -> None:
+    """Every sample of every format."""
+    report.title("1. Samples of every format against the register")
+    rows: list[tuple[object, ...]] = []
+    for name, pattern in GROUPS:
+        tally, files = screening.found.setdefault(name, Tally()), sorted(folder.glob(pattern))
+        begun, before = time.perf_counter(), peak_mb(anew=True)
+        for path in files:
+            screening.file(path, tally, read_mapping(KOREAN) if pattern == DECLARATIONS else None)
+        seconds = time.perf_counter() - begun
+        rate = f"{tally.rows / seconds:.0f}"
+        more = f"{peak_mb() - before:.1f}"
+        rows.append((name, len(files), tally.shipments, sum(tally.bad_rows.values()), sum(tally.findings.values()), tally.hit_shipments,
+                     tally.hits, rate, more))  # fmt: skip
+    report.table(("format", "files", "shipments", "bad rows", "findings", "with hits", "hits", "rows/s", "MB more"), rows)
+    for name, tally in screening.found.items():
+        told = {**tally.bad_rows, **tally.findings}
+        if told:
+            report.say(f"  {name}: " + ", ".join(f"{code} {count:,}" for code, count in sorted(told.items(), key=lambda each: -each[1])))
+    alerts = {
+        f"KR-CUSTOMS/{row['Date'][:4]}/{row['Declaration ID']}" for row in records(folder, DECLARATIONS) if row["Critical Fraud"] == "2"
+    }
+    missed = alerts - screening.subjects[f"{Path(DECLARATIONS).parent.name}/{Path(DECLARATIONS).name}"]
+    report.check(f"each of the {len(alerts)} alerts about a declaration of critical fraud is hit ({len(missed)} missed)", holds=not missed)
+    for file, (kind, value) in SAMPLES.items():
+        report.check(f"{file}: its {kind} {value} is a hit", holds=bool(screening.subjects.get(file)))
+    declared = screening.found[GROUPS[0][0]]
+    report.check(f"all {declared.shipments:,} declarations were read", holds=declared.shipments == 8134 and not declared.bad_rows)
+
+
+def show_rules(report: Report, folder: Path) -> None:
+    """The published rule cases of entry summaries."""
+    report.title("2. Rule cases of entry summary declarations")
+    counts: Counter[str] = Counter()
+    for line in (folder / "shipments/ens/ens-rule-cases.jsonl").read_text(encoding="utf-8").splitlines():
+        case = json.loads(line)
+        (row,) = read_rows([case["xml"].encode()])
+        found = (
+            {(each.code.removeprefix("ENS_"), each.path) for each in row.remarks} if isinstance(row, Shipment) else set[tuple[str, str]]()
+        )
+        expected = {(each["number"], each["location"]) for each in case["expected_errors"]}
+        places = {place for _, place in expected} & {place for _, place in found}
+        counts.update({
+            "cases": 1, "with errors": bool(expected), "located": bool(places), "errors": len(expected),
+            "errors found with number and place": len(expected & found), "other findings": len(found - expected),
+            "valid": not expected, "valid and free of findings": not expected and not found,
+        })  # fmt: skip
+    report.table(("", "number"), [(name, count) for name, count in counts.items()])
+    report.say("the rules were written with these cases at hand: the figures say that they are understood, not how others would fare")
+    report.check("a finding points at an expected place in every case that has one", holds=counts["located"] == counts["with errors"])
+    report.check("valid cases stay free of findings", holds=counts["valid"] == counts["valid and free of findings"] == 37)
+
+
+def show_names(report: Report, folder: Path, *, each: int, to: Path | None) -> None:
+    """Names in other writings."""
+    report.title("3. Names as papers write them")
+    found = measured(folder, each=each, clock=time.perf_counter)
+    report.say(
+        f"{found.names:,} names of half of the list's parties in the index; {each:,} questions of each kind; {found.micros:.0f} us each"
+    )
+    rows = [(kind, *(f"{100 * found.share(kind, at):.1f}" for at in THRESHOLDS)) for kind in (*ALTERED, *OTHERS)]
+    report.table(("% found at a score of", *(str(at) for at in THRESHOLDS)), rows)
+    if to is not None:
+        curves = found.curves()
+        title = f"Listed names found in other writings, and other names found ({each:,} each)"
+        to.write_text(picture(title, "score from which a name is told", curves, dashed=frozenset(OTHERS)), encoding="utf-8")
+        report.say(f"the curve: {to}")
+    lowest, strict = THRESHOLDS[0], THRESHOLDS[-1]
+    report.check(f"words turned about are found at {strict}", holds=found.share("words turned about", strict) >= 0.99)
+    report.check(f"9 of 10 romanised otherwise or in Cyrillic are found at {lowest}",
+                 holds=min(found.share(kind, lowest) for kind in ("romanised otherwise", "in Cyrillic")) >= 0.9)  # fmt: skip
+    report.check(f"of ordinary names at most 1 of 100 is found at {lowest}", holds=found.share(OTHERS[1], lowest) <= 0.01)
+
+
+def large_csv(rows: int) -> Iterator[bytes]:
+    """A CSV file that is never whole in memory; every thousandth row is bad, every ten-thousandth names a watched container."""
+    yield b"No,Container,HS,Buyer\n"
+    for begin in range(0, rows, 1000):
+        lines = [f"{number},MSKU{number % 10_000_000:07d},847989,Buyer {number % 500}" for number in range(begin, begin + 1000)]
+        lines[500] = "not a row"
+        if begin % 10_000 == 0:
+            lines[7] = f"{begin + 7},CONU1234567,847989,Buyer"
+        yield ("\n".join(lines) + "\n").encode()
+
+
+def show_large(report: Report, screening: Screening, rows: int) -> None:
+    """A long file in bounded memory."""
+    report.title(f"4. A CSV file of {rows:,} rows")
+    tally, begun, before = Tally(), time.perf_counter(), peak_mb(anew=True)
+    columns = read_mapping(LARGE)
+    _take(tally, screen(read_rows(large_csv(rows), mapping=columns), screening.view, screening.lists))
+    seconds, more = time.perf_counter() - begun, peak_mb() - before
+    report.say(f"{tally.rows:,} rows in {seconds:.0f} s: {tally.rows / seconds:.0f} rows/s, {more:.0f} MB more than before at the most, "
+               f"{peak_mb():.0f} MB in all with the register")  # fmt: skip
+    bad, hits = tally.bad_rows["WRONG_COLUMNS"], tally.hits_by_family["alert"]
+    report.check(f"{bad:,} bad rows and {hits:,} hits: each that was put there", holds=bad == rows // 1000 and hits == -(-rows // 10_000))
+    report.check("memory stays bounded", holds=more < 100)
+
+
+def show_bad(report: Report) -> None:
+    """Bad files of every format."""
+    report.title("5. Bad files")
+    rows: list[tuple[object, ...]] = []
+    files = bad_files()
+    right, most = 0, 0.0
+    for name, (chunks, expected) in files.items():
+        before = peak_mb(anew=True)
+        said = said_of(chunks)
+        more = peak_mb() - before
+        right, most = right + (said == expected), max(most, more)
+        rows.append((name, said, "" if said == expected else f"expected {expected}", f"{more:.1f}"))
+    report.table(("file", "said of its rows, in order", "", "MB more"), rows)
+    report.check(f"each of {len(files)} gets the answer that it should", holds=right == len(files))
+    report.check("none of them costs over 40 MB", holds=most < 40)
+
+
+def _take(tally: Tally, found: Iterable[object]) -> None:
+    for each in found:
+        tally.take(each)  # pyright: ignore[reportArgumentType]
+
+
+def run(*, long: bool, picture_to: Path | None = None) -> Report | None:
+    """The whole show; None where the records are not here."""
+    folder = data_folder()
+    if folder is None:
+        return None
+    report = Report()
+    kept = filled(None, folder, watches=None if long else 500)
+    begun = time.perf_counter()
+    screening = Screening(StoredView(kept.reader, NOW, None), CodeListFolder(folder / "codelists").poll())
+    report.say(f"register: {len(screening.view.names):,} names indexed in {time.perf_counter() - begun:.1f} s")
+    show_samples(report, screening, folder)
+    show_rules(report, folder)
+    show_names(report, folder, each=1000 if long else 100, to=picture_to)
+    show_large(report, screening, 1_000_000 if long else 20_000)
+    show_bad(report)
+    kept.close()
+    return report
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.screening_show", description="manifests and declarations screened")
+    parser.add_argument("--long", action="store_true", help="all parties, more names, a million rows")
+    parser.add_argument("--picture", type=Path, default=None, metavar="FILE.svg", help="where the curve of the names is drawn")
+    given = parser.parse_args(arguments)
+    begun = time.monotonic()
+    report = run(long=given.long, picture_to=given.picture)
+    if report is None:
+        print("the records are not here: set BROKER_TEST_DATA to the data folder", file=sys.stderr)
+        return 2
+    return report.end(time.monotonic() - begun)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
