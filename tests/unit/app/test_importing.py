@@ -173,6 +173,22 @@ def test_a_licensing_systems_file_is_read_by_the_shipped_mapping(tmp_path: Path)
     assert {r.code for each in found for r in each.remarks if r.severity == "REJECT"} <= {"UNKNOWN_CODE", "BAD_FIELD", "BAD_LABELS"}
 
 
+def test_a_licensing_systems_denials_are_read_by_the_shipped_mapping() -> None:
+    """One denial for each line, its party in the place that its kind has; a line without reference, and countries that are not in the
+    translation, are told by column."""
+    data = need_data()
+    mapping = read_mapping((ROOT / "docs" / "mappings" / "lite-denials.toml").read_text(encoding="utf-8"))
+    file = data / "licences" / "lite-denials-example.csv"
+    with open_rows(file, mapping, Rows(mapping, load_catalogue(), "GB-LICENSING", SystemClock().now_ms)) as (_, rows):
+        found = list(rows)
+    good = [each.message for each in found if each.message is not None]
+    assert len(good) == 4
+    assert {next(iter(name for name, value in each.sections["parties"].items() if value)) for each in good} == {"consignee", "end_users"}
+    assert {(r.code, r.column) for each in found for r in each.remarks if r.severity == "REJECT"} == {
+        ("EMPTY_CELL", "reference"), ("UNKNOWN_CODE", "country"),
+    }  # fmt: skip
+
+
 def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
     """No traceback."""
     with pytest.raises(UsageError):
