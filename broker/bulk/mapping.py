@@ -43,6 +43,7 @@ import codecs
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from broker.errors import UsageError
@@ -58,6 +59,7 @@ _FILE: Final = frozenset({"encoding", "delimiter", "sheet", "header"})
 AGENCY: Final = "@agency"
 ROW: Final = "@row"
 WHEN: Final = "@when"
+_SOME_DAY: Final = datetime(2026, 11, 24, tzinfo=UTC)
 DEPTH: Final = 12
 """Deepest nesting of a mapping: far below what a reader of TOML lets through, above any schema."""
 
@@ -194,7 +196,7 @@ class _Reading:
             group=None if group is None else self._column(_text(group, "group")),
             required=tuple(self._column(each) for each in _texts(self._given.get("required", []), "required")),
             file=self._file(),
-            dates={self._column(name): _texts(forms, f"dates.{name}") for name, forms in self._named("dates").items()},
+            dates={self._column(name): self._date_forms(name, forms) for name, forms in self._named("dates").items()},
             numbers={self._column(name): self._sign(name, sign) for name, sign in self._named("numbers").items()},
             split={self._column(name): _text(sign, f"split.{name}") for name, sign in self._named("split").items()},
             tables=self._tables,
@@ -209,6 +211,15 @@ class _Reading:
         elif name not in (AGENCY, ROW):
             raise _Broken(f"there is no `{name[:40]}`; use {AGENCY} or {ROW}")
         return name
+
+    def _date_forms(self, name: str, forms: object) -> tuple[str, ...]:
+        found = _texts(forms, f"dates.{name}")
+        for form in found:
+            try:
+                datetime.strptime(_SOME_DAY.strftime(form), form)
+            except (ValueError, re.error) as error:
+                raise _Broken(f"dates.{name}: `{form[:40]}` is no form of a date, such as %d.%m.%Y") from error
+        return found
 
     def _sign(self, name: str, sign: object) -> str:
         if sign not in (".", ","):

@@ -6,8 +6,11 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import openpyxl
 import pytest
 
 from broker.app.importing import Checked, Import, Imported, Rows, file_digest, open_imports, open_rows
@@ -155,6 +158,23 @@ async def test_another_row_of_the_same_revision_is_refused(tmp_path: Path) -> No
         assert [(r.code, r.line) for r in done[2].checked.remarks if r.severity == "REJECT"] == [("SAME_SUBJECT", 4)]
         done = await all_of(bafa, table(tmp_path, line(1, what="pump"), line(1, rev=2, decision="AMEND", what="pump")))
         assert [each.outcome for each in done] == ["refused", "accepted"]
+
+
+def test_a_workbook_is_read_as_a_table(tmp_path: Path) -> None:
+    """Real dates, numbers and a formula: the first two as they are meant without a word in the mapping, the formula as text, and told."""
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    day = datetime(2026, 11, 24)
+    for row in (HEAD.strip().split(","), [4711, 1, "GRANT", day, "AE", "press"], [4712, 1, "GRANT", day, "AE", "=B2+1"]):
+        sheet.append(row)
+    book.save(tmp_path / "licences.xlsx")
+    first, second = checked(tmp_path / "licences.xlsx")
+    assert first.message is not None
+    assert second.message is not None
+    assert first.message.sections["core"]["licence_no"] == "4711"
+    assert first.message.sections["core"]["effective_at"] == datetime(2026, 11, 24, tzinfo=UTC)
+    assert second.message.sections["items"]["items"][0]["description"] == "=B2+1"
+    assert [(r.severity, r.line, r.column) for r in second.remarks if r.code == "FORMULA"] == [("WARN", 3, "what")]
 
 
 def test_a_licensing_systems_file_is_read_by_the_shipped_mapping(tmp_path: Path) -> None:

@@ -163,6 +163,8 @@ def test_a_group_without_end_is_refused_in_bounded_memory() -> None:
         ('family = "licence"\nsubject = "{a}"\nfile = { encoding = "base64" }\nsections = {}', "there is no encoding `base64`"),
         ('family = "licence"\nsubject = "{a}"\nfile = { delimiter = ";;" }\nsections = {}', "is one character"),
         ('family = "licence"\nsubject = "{a}"\nfile = { include = "/etc/passwd" }\nsections = {}', "there is no `include`"),
+        ('family = "licence"\nsubject = "{a}"\nsections = {}\n[dates]\na = "%Q"', "`%Q` is no form of a date"),
+        ('family = "licence"\nsubject = "{a}"\nsections = {}\n[dates]\na = "%"', "is no form of a date"),
         ("family = ", "this is no mapping"),
         ('family = "licence"\nsubject = "{a}"\n[sections.core]\nx = ' + "[" * 40 + "]" * 40, "nested too deep"),
     ],
