@@ -14,7 +14,7 @@ from typing import Any, Final
 from broker.envelope.header import CONTENT_TYPE as HEADER_TYPE
 from broker.envelope.receipt import CONTENT_TYPES as RECEIPT_TYPES
 from broker.envelope.section import SALT_BYTES
-from broker.envelope.slip import CONTENT_TYPE as SLIP_TYPE
+from broker.envelope.slip import CONTENT_TYPES as SLIP_TYPES
 from broker.exchange.notices import BUNDLE_TYPE, OPERATION_TYPE, POLICY_TYPE, SCHEMA_TYPE
 from broker.exchange.openings import OPENING_TYPE
 from broker.exchange.topology import (
@@ -108,7 +108,10 @@ def _parcel(catalogue: Catalogue, family: str, *, delivered: bool) -> Json:
     if not delivered:
         sections["audience"] = _body(catalogue, "audience", "audience", salted)
     header = _signed(HEADER_TYPE, _body(catalogue, "header", "header", "The signed header: who says what about which subject."))
-    slip = _signed(SLIP_TYPE, _body(catalogue, "slip", "slip", "What was given and withheld, by which rules; number of the delivery."))
+    slip = _signed(
+        " or ".join(SLIP_TYPES.values()),
+        _body(catalogue, "slip", "slip", "What was given and withheld, by which rules; number of the delivery."),
+    )
     held: Json = {"type": "object", "description": "Sections by name.", "properties": sections, "additionalProperties": False}
     if not delivered:
         held["required"] = sorted({*known.mandatory, "audience"} & sections.keys())

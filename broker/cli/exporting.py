@@ -86,7 +86,7 @@ async def export(
                     written.add(record)
                     count += 1
                     bar.advance(bar.task_ids[0])
-                withheld += looked.use.withheld.values() if looked.use is not None else ()
+                withheld += looked.use.withheld.values()
         written.finish()
     _tell(screen, about, count, withheld, purpose, output)
     return 0
@@ -98,13 +98,13 @@ def _held(looked: LookUp, member: Member, view: str, *, ended: bool) -> Iterator
     if view == "alerts":
         for subject in _pages(lambda last: reader.subjects_after(last, "alert", PAGE)):
             answer = reader.subject(subject, now_ms)
-            shown = answer if answer is None or use is None else use.subject(answer)
+            shown = None if answer is None else use.subject(answer)
             if shown is not None and (shown.live or ended):
                 yield subject_json(shown)
     elif view == "licences":
         for number in _pages(lambda last: reader.licences_after(last, PAGE)):
             for found in reader.licence(number, now_ms):
-                licence = found if use is None else use.licence(found)
+                licence = use.licence(found)
                 if licence is not None:
                     yield licence_json(licence)
     else:
@@ -112,7 +112,7 @@ def _held(looked: LookUp, member: Member, view: str, *, ended: bool) -> Iterator
         with closing(PublishedReader(member.files.publisher_store)) as published:
             for subject in _pages(lambda last: published.subjects_after(last, PAGE)):
                 for each in recalls.trace(reader, subject):
-                    yield trace_json(subject, each if use is None else use.trace(each))
+                    yield trace_json(subject, use.trace(each))
 
 
 def _pages(page: Callable[[str], list[str]]) -> Iterator[str]:
@@ -131,14 +131,13 @@ async def _inbox(screen: Screen, member: Member, add: Callable[[Record], None], 
 
         async def keep(delivery: Delivery) -> Outcome:
             nonlocal count
-            labels, shut = labels_held(delivery.header, agency), dict[str, str]()
-            if purpose is not None:
-                decider = subscriber.knowledge.decider
-                verdict = usable(decider, agency, "replay", labels, now_ms, purpose)
-                if not verdict.allowed:
-                    withheld.append(Withheld.of_header(delivery.header, delivery.slip.admitted_at, verdict))
-                    return DONE
-                shut = closed(decider, agency, labels, delivery.sections, now_ms)
+            labels, bound = labels_held(delivery.header, agency), dict(delivery.slip.bound)
+            decider = None if purpose is None else subscriber.knowledge.decider
+            verdict = usable(decider, agency, "replay", labels, now_ms, purpose, bound)
+            if not verdict.allowed:
+                withheld.append(Withheld.of_header(delivery.header, delivery.slip.admitted_at, verdict))
+                return DONE
+            shut = closed(decider, agency, labels, delivery.sections, now_ms, purpose, bound)
             record = delivery_json(delivery, catalogue)
             record["sections"] = {name: each for name, each in record["sections"].items() if name not in shut}
             record["withheld"] = sorted({*record["withheld"], *shut})
@@ -180,8 +179,9 @@ def _tell(screen: Screen, about: About, count: int, withheld: list[Withheld], pu
     """How many are in it, and what is not, on standard error; with --json and a file also as a line on standard output."""
     place = str(output) if output is not None else "standard output"
     if output is not None and screen.as_json:
-        told = [withheld_json(each, purpose or "") for each in withheld]
+        told = [withheld_json(each, purpose) for each in withheld]
         screen.result({"view": about.view, "records": count, "output": place, "withheld_here": told, "at": about.at})
     screen.note(f"[dim]{count:,} records of {about.view} to {place}[/]")
-    if purpose is not None and withheld:
-        screen.note(f"[yellow]{len(withheld):,} messages are not in it[/]: the rules do not open them for the purpose {purpose}")
+    if withheld:
+        why = f"the rules do not open them for the purpose {purpose}" if purpose else "the owner consented to them for some purposes alone"
+        screen.note(f"[yellow]{len(withheld):,} messages are not in it[/]: {why}")

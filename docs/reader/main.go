@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 )
 
@@ -56,7 +57,8 @@ type exchange struct {
 	Relay       []string            `json:"relay"`
 
 	agencies, relays map[string]owned
-	header, slip     any
+	header           any
+	slips            map[string]any
 }
 
 var sectionName = regexp.MustCompile(`^[a-z_]{1,32}$`)
@@ -105,9 +107,9 @@ func (x *exchange) delivery(extras map[int64][]byte, recipient string, leaf []by
 	slip := as("BAD_SLIP", func() map[string]any {
 		s := statement(decode(extras[1]))
 		by, ok := x.relays[string(s.kid)]
-		need(ok && s.contentType == "application/vnd.broker.slip+avro;v=1" && x.verifies(s, by.key, x.Environment),
-			"BAD_SIGNATURE", "no relay of this exchange signed it as a slip")
-		return record(x.slip, s.payload)
+		schema, isSlip := x.slips[s.contentType]
+		need(ok && isSlip && x.verifies(s, by.key, x.Environment), "BAD_SIGNATURE", "no relay of this exchange signed it as a slip")
+		return record(schema, s.payload)
 	})
 	need(slip["exchange_id"] == x.ID && slip["environment"] == x.Environment && slip["recipient"] == recipient,
 		"NOT_FOR_ME", "for "+fmt.Sprint(slip["recipient"]))
@@ -117,7 +119,21 @@ func (x *exchange) delivery(extras map[int64][]byte, recipient string, leaf []by
 	sort.Strings(all)
 	need(fmt.Sprint(given) == fmt.Sprint(carried) && fmt.Sprint(all) == fmt.Sprint(committed),
 		"BAD_SLIP", "the slip does not list exactly the sections carried and withheld")
+	for section, purposes := range bound(slip) {
+		need(slices.Contains(given, section) && len(purposes) > 0, "BAD_SLIP", "the slip binds what it does not give, or to nothing")
+	}
 	return slip
+}
+
+// bound is what the owner's consent alone gave, by section the purposes that it is for; nothing in a slip of version 1.
+func bound(slip map[string]any) map[string][]any {
+	found := map[string][]any{}
+	entries, _ := slip["bound"].([]any)
+	for _, each := range entries {
+		entry := each.(map[string]any)
+		found[entry["section"].(string)] = entry["purposes"].([]any)
+	}
+	return found
 }
 
 func named(entries any) []string {
@@ -186,6 +202,7 @@ func (x *exchange) verdict(file, recipient string, limit int64) (told map[string
 	}
 	if told["batch"] = s.batch; recipient != "" {
 		told["recipient"], told["counter"], told["rule"], told["withheld"] = recipient, slip["counter"], slip["rule"], named(slip["withheld"])
+		told["bound"] = bound(slip)
 	}
 	return told
 }
@@ -226,7 +243,12 @@ func main() {
 	x := exchange{}
 	load(*directory, &x)
 	load(filepath.Join(*schemas, "header", "v1", "header.avsc"), &x.header)
-	load(filepath.Join(*schemas, "slip", "v1", "slip.avsc"), &x.slip)
+	x.slips = map[string]any{}
+	for _, version := range []string{"1", "2"} {
+		var schema any
+		load(filepath.Join(*schemas, "slip", "v"+version, "slip.avsc"), &schema)
+		x.slips["application/vnd.broker.slip+avro;v="+version] = schema
+	}
 	x.agencies, x.relays = keys(x.Keys), keys(map[string][]string{"relay": x.Relay})
 	code := 0
 	for _, file := range flag.Args() {

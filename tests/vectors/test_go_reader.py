@@ -43,7 +43,9 @@ def test_every_golden_parcel_verifies(name: str, tmp_path: Path) -> None:
         assert line["sections"] == sorted(part["section"] for part in message["sections"] if part["carried"])
         assert line["batch"] == ("batch" in message["statement"])
         if "slip" in message:
-            assert line["withheld"] == sorted(part["section"] for part in message["slip"]["record"]["withheld"])
+            slip = message["slip"]["record"]
+            assert line["withheld"] == sorted(part["section"] for part in slip["withheld"])
+            assert line["bound"] == {part["section"]: part["purposes"] for part in slip.get("bound", ())}
 
 
 def test_every_bad_golden_value_is_refused_for_the_same_reason(tmp_path: Path) -> None:
