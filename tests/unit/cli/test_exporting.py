@@ -26,6 +26,7 @@ from broker.ports import Transport
 from broker.storage.home import TlsFiles
 from broker.testing.memory import MemoryTransport
 from broker.testing.sample_reports import sample_licence
+from tests.unit.app.test_purpose import consented
 from tests.unit.register.scene import NOW
 from tests.unit.service.world import World
 
@@ -99,6 +100,16 @@ async def test_nothing_leaves_for_another_purpose(world: World, exported: Export
     nothing = await exported(view, form, purpose="TRAINING")
     assert SECRET.encode() not in nothing
     assert f"{SG}/2026/".encode() not in nothing
+
+
+@pytest.mark.parametrize("view", ["alerts", "inbox"])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "stix", "cloudevents", "cloudevents-avro"])
+async def test_what_consent_gave_leaves_for_its_purposes_alone(world: World, exported: Exported, view: str, form: str) -> None:
+    """An alert that the agency has by consent for one purpose: in the export for that one, and in none for another or for none."""
+    await consented(world)
+    assert f"{SG}/2026/000001".encode() in await exported(view, form, agency="DE-BAFA", purpose="LICENSING")
+    for purpose in ("STC_ENFORCEMENT", None):
+        assert f"{SG}/2026/000001".encode() not in await exported(view, form, agency="DE-BAFA", purpose=purpose)
 
 
 async def test_json_lines_are_what_the_other_commands_show(world: World, exported: Exported) -> None:
