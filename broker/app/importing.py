@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from broker import ids
 from broker.app.parties import Member
-from broker.bulk.building import Built, build, grouped
+from broker.bulk.building import Built, Grouping, build
 from broker.bulk.mapping import ColumnMapping
 from broker.bulk.rows import BadRow, Remark, Row, remark
 from broker.envelope.receipt import Receipt
@@ -85,22 +85,20 @@ class Rows:
     """Rows up to this line are passed over: an earlier run has dealt with them."""
 
     def checked(self, rows: Iterable[Row | BadRow]) -> Iterator[Checked]:
-        """Each message of the table in order, and each row that is none."""
-        bad: deque[BadRow] = deque()
-        for group in grouped(self.mapping, self._good(rows, bad)):
-            if group[0].line > self.after:
-                yield self._check(build(self.mapping, group, self.catalogue, self.agency))
-            while bad:
-                yield self._unread(bad.popleft())
-        while bad:
-            yield self._unread(bad.popleft())
-
-    def _good(self, rows: Iterable[Row | BadRow], bad: deque[BadRow]) -> Iterator[Row]:
+        """Each message of the table in order, and each row that is none as it comes: before the group that it stands in."""
+        groups = Grouping(self.mapping)
         for row in rows:
-            if isinstance(row, Row):
-                yield row
-            elif row.remark.line > self.after:
-                bad.append(row)
+            if isinstance(row, BadRow):
+                if row.remark.line > self.after:
+                    yield self._unread(row)
+            elif group := groups.add(row):
+                yield from self._made(group)
+        if group := groups.rest():
+            yield from self._made(group)
+
+    def _made(self, group: list[Row]) -> Iterator[Checked]:
+        if group[0].line > self.after:
+            yield self._check(build(self.mapping, group, self.catalogue, self.agency))
 
     def _unread(self, row: BadRow) -> Checked:
         return Checked(row.remark.line, 1, None, None, None, (row.remark,), b"")
@@ -233,6 +231,8 @@ class Import:
 
     def _settle(self, answered: list[Imported]) -> None:
         """Keep what became of these rows, and that the file is dealt with up to the last of them."""
+        if not answered:
+            return
         made: list[Made] = []
         for each in answered:
             message = each.checked.message
@@ -240,7 +240,7 @@ class Import:
             if begun is not None and begun.line == each.checked.line:
                 made.append(begun._replace(state="accepted" if each.outcome == "accepted" else "refused"))
         self._messages += len(answered)
-        if answered:
-            last = answered[-1].checked
-            self._kept.keep(made, (self._digest, last.line, self._messages))
+        # A row that is none may be told before the group around it: how far the file got goes by messages.
+        last = next((each.checked.line for each in reversed(answered) if each.checked.digest), None)
+        self._kept.keep(made, None if last is None else (self._digest, last, self._messages))
         answered.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -70,17 +70,29 @@ class Built:
         return ""
 
 
-def grouped(mapping: ColumnMapping, rows: Iterator[Row]) -> Iterator[list[Row]]:
-    """Rows that are one message: each by itself, or those that follow each other with the same value of the group's column."""
-    some: list[Row] = []
-    for row in rows:
-        if some and (mapping.group is None or row.cells.get(mapping.group, "") != some[0].cells.get(mapping.group, "")):
-            yield some
-            some = []
-        if len(some) <= GROUP_LIMIT:  # one more than is allowed tells that there are too many
-            some.append(row)
-    if some:
-        yield some
+class Grouping:
+    """Rows that are one message: each by itself, or those that follow each other with the same value of the group's column. Of a group
+    that is too large one row more than is allowed is kept, which tells."""
+
+    def __init__(self, mapping: ColumnMapping) -> None:
+        self._column = mapping.group
+        self._rows: list[Row] = []
+
+    def add(self, row: Row) -> list[Row]:
+        """Take a row in; the group that is complete by that, or nothing."""
+        if self._column is None:
+            return [row]
+        ended: list[Row] = []
+        if self._rows and row.cells.get(self._column, "") != self._rows[0].cells.get(self._column, ""):
+            ended = self.rest()
+        if len(self._rows) <= GROUP_LIMIT:
+            self._rows.append(row)
+        return ended
+
+    def rest(self) -> list[Row]:
+        """The last group, behind the last row."""
+        ended, self._rows = self._rows, []
+        return ended
 
 
 def build(mapping: ColumnMapping, rows: Sequence[Row], catalogue: Catalogue, agency: str) -> Built:

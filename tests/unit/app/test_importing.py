@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, closing
@@ -111,6 +112,19 @@ def test_what_is_wrong_is_told_by_line_and_column(tmp_path: Path) -> None:
         ("BAD_FIELD", "decision"), ("BAD_FIELD", "from"), ("BAD_FIELD", "decision"), ("BAD_FIELD", "rev"), ("BAD_FIELD", "from")
     ]  # fmt: skip
     assert all(r.advice for r in told if r is not None)
+
+
+def test_bad_rows_by_the_thousand_are_told_as_they_come(tmp_path: Path) -> None:
+    """A file in another encoding than the mapping says: each row is told at once, none is held until a good one comes."""
+    path = tmp_path / "licences.csv"
+    path.write_bytes((HEAD + line(1)).encode() + "9,1,GRANT,,AE,é\n".encode("cp1252") * 30_000)
+    tracemalloc.start()
+    try:
+        with open_rows(path, READ, rows_of()) as (_, found):
+            assert Counter(each.rejected for each in found) == {False: 1, True: 30_000}
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_only_own_subjects(tmp_path: Path) -> None:

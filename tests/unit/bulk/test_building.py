@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.bulk.building import GROUP_LIMIT, Built, build, grouped
+from broker.bulk.building import GROUP_LIMIT, Built, Grouping, build
 from broker.bulk.mapping import read_mapping
 from broker.bulk.rows import ADVICE, Row
 from broker.errors import UsageError
@@ -143,9 +143,12 @@ def test_a_column_is_found_for_any_path() -> None:
 def test_a_group_without_end_is_refused_in_bounded_memory() -> None:
     """All rows with one number: only a thousand and one are held, and the message is refused."""
     mapping = read_mapping(MAPPING)
-    groups = list(grouped(mapping, iter([Row(line, CELLS) for line in range(2, 3 * GROUP_LIMIT)])))
-    assert [len(group) for group in groups] == [GROUP_LIMIT + 1]
-    assert "GROUP_TOO_LARGE" in {each.code for each in build(mapping, groups[0], CATALOGUE, "DE-BAFA").remarks}
+    groups = Grouping(mapping)
+    assert [groups.add(Row(line, CELLS)) for line in range(2, 3 * GROUP_LIMIT)] == [[]] * (3 * GROUP_LIMIT - 2)
+    group = groups.add(Row(9999, CELLS | {"number": "18"}))
+    assert len(group) == GROUP_LIMIT + 1
+    assert "GROUP_TOO_LARGE" in {each.code for each in build(mapping, group, CATALOGUE, "DE-BAFA").remarks}
+    assert [row.line for row in groups.rest()] == [9999]
 
 
 @pytest.mark.parametrize(
