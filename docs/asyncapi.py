@@ -213,7 +213,7 @@ def asyncapi(catalogue: Catalogue, sections: list[Section], released: Mapping[st
     )
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Exchange of customs alerts", "version": "1", "description": about},
+        "info": {"title": "Exchange of customs alerts", "version": "1.0.0", "description": about},
         "defaultContentType": PARCEL_TYPE,
         "servers": {"exchange": {
             "host": "{bootstrap}", "protocol": "kafka-secure", "description": "Apache Kafka 4, TLS with certificates on both sides.",
