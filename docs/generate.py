@@ -2,8 +2,9 @@
 
 ``messages.md`` comes from the schemas and the families, ``codes.md`` from the refusals and findings, ``identifiers.md`` from the kinds of
 identifiers, the coded fields and the code lists, ``dictionary.md`` from the schemas and from the cases that the tests run,
-``lifecycles.md`` from the transition tables and the clocks, ``policy-scenarios.md`` from the scenarios of the policies that ship. A test
-fails while a page is not what this program would write. New schemas are listed as drafts in ``schemas/released.json`` on the way.
+``lifecycles.md`` from the transition tables and the clocks, ``policy-scenarios.md`` from the scenarios of the policies that ship,
+``asyncapi.json`` from the topology, the families and the schemas. A test fails while a page is not what this program would write. New
+schemas are listed as drafts in ``schemas/released.json`` on the way.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from broker.schema.compatibility import CHANGES
 from broker.schema.json_form import WRITTEN
 from broker.schema.release import list_text, listed
 from broker.storage.schemas import RELEASED, load_catalogue, load_sections, read_released
+from docs.asyncapi import asyncapi_page
 from docs.dictionary import dictionary_page
 from docs.lifecycles import lifecycles_page
 from docs.scenarios import scenarios_page
@@ -252,6 +254,7 @@ def pages() -> dict[str, str]:
         "dictionary.md": f"{_NOTE}\n{dictionary_page(catalogue)}",
         "lifecycles.md": lifecycles_page(),
         "policy-scenarios.md": scenarios_page(_NOTE),
+        "asyncapi.json": asyncapi_page(catalogue, load_sections(), read_released()),
     }
 
 

@@ -113,6 +113,25 @@ class Member:
         kept = store or SqliteSubscriberStore(self.files.subscriber_store, agency)
         return Subscriber(agency, transport, self.knowledge(transport), kept, self.clock, families=families)
 
+    @contextlib.asynccontextmanager
+    async def publishing(self) -> AsyncGenerator[Publisher]:
+        """A publisher on a connection of its own, started; both are closed at the end. Raises as :meth:`publisher` and its start do."""
+        transport = self.transport()
+        try:
+            async with self.publisher(transport) as publisher:
+                yield publisher
+        finally:
+            await transport.close()
+
+    @contextlib.asynccontextmanager
+    async def subscribing(self, *, families: Sequence[str] | None = None) -> AsyncGenerator[Subscriber]:
+        """A subscriber on a connection of its own, which is closed at the end."""
+        transport = self.transport()
+        try:
+            yield self.subscriber(transport, families=families)
+        finally:
+            await transport.close()
+
     def register(self, transport: Transport) -> Register:
         """The agency's register: keeps itself up to date through this connection, and answers with or without it."""
         files = self.files

@@ -219,6 +219,11 @@ class PublishedReader:
         """The receipts of a subject's revisions, and of those who were sent them later, as notes."""
         return receipts_of(self._sql, subject)
 
+    def subjects_after(self, subject: str, limit: int) -> list[str]:
+        """The subjects that were published, behind this one in order."""
+        query = "SELECT DISTINCT subject FROM outbox WHERE subject > ? ORDER BY subject LIMIT ?"
+        return [found for (found,) in self._sql.execute(query, (subject, limit))]
+
     def last_revision(self, subject: str) -> int | None:
         """The highest revision that was stored for sending; None where there was none."""
         return max((revision for revision, _ in sent(self._sql, subject)), default=None)

@@ -270,3 +270,13 @@ class RegisterReader:
         """What agencies said about a subject, the oldest first."""
         rows = self._sql.execute(_ANSWERS, (target,))
         return [Answer(*row[:6], core=json.loads(row[6]).get("core", {}) if row[6] else {}) for row in rows]
+
+    def subjects_after(self, subject: str, family: str, limit: int) -> list[str]:
+        """The subjects of a family behind this one, in order, erased ones left out: page by page over a register of any size."""
+        query = "SELECT subject FROM subject WHERE subject > ? AND family = ? AND state = 'LIVE' ORDER BY subject LIMIT ?"
+        return [found for (found,) in self._sql.execute(query, (subject, family, limit))]
+
+    def licences_after(self, number: str, limit: int) -> list[str]:
+        """The numbers of licences behind this one, in their comparable form and order."""
+        query = "SELECT DISTINCT number FROM licence WHERE number > ? ORDER BY number LIMIT ?"
+        return [found for (found,) in self._sql.execute(query, (number, limit))]

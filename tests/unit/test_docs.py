@@ -16,7 +16,11 @@ from typing import Any
 import pytest
 
 import broker
+from broker.app.exporting import FORMATS
 from broker.app.watch import read_status
+from broker.bulk.cells import VIEWS
+from broker.bulk.mapping import read_mapping
+from broker.bulk.rows import ADVICE
 from broker.cli.members import entry_json
 from broker.exchange.topology import agency_specs, exchange_specs
 from broker.families.message import Audience
@@ -88,7 +92,8 @@ def test_nothing_of_one_machine(name: str) -> None:
 def test_pages_that_follow_from_the_code_are_up_to_date() -> None:
     """Run `python -m docs.generate` where this fails."""
     pages = generate.pages()
-    assert set(pages) == {"messages.md", "codes.md", "dictionary.md", "identifiers.md", "lifecycles.md", "policy-scenarios.md"}
+    written = {"messages.md", "codes.md", "dictionary.md", "identifiers.md", "lifecycles.md", "policy-scenarios.md", "asyncapi.json"}
+    assert set(pages) == written
     for file, text in pages.items():
         assert (ROOT / "docs" / file).read_text(encoding="utf-8") == text, f"{file} is old"
 
@@ -317,3 +322,19 @@ def test_the_makefile_has_the_readmes_targets() -> None:
         if name
     }
     assert {"demo", "test"} <= named <= targets
+
+
+# ── bulk ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_on_tables_tells_every_code_and_a_mapping_that_works() -> None:
+    """Its table of remarks is the program's, its mapping is read, and so are those that lie beside it."""
+    told = dict(TABLE_ROW.findall(text_of("docs/bulk.md").partition("### What is in the file")[2].partition("## Export")[0]))
+    assert told == ADVICE
+    (shown,) = blocks(ROOT / "docs" / "bulk.md", "toml")
+    for text in (shown.text, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "mappings").glob("*.toml"))):
+        assert read_mapping(text).family == "licence"
+    for view in VIEWS:
+        assert f"| `{view}` |" in text_of("docs/bulk.md")
+    for form in FORMATS:
+        assert f"| `{form}` |" in text_of("docs/bulk.md")

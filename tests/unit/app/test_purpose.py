@@ -138,9 +138,8 @@ async def test_an_inbox_is_read_for_a_purpose(world: World, called: Called, tmp_
     assert len((await read("beginning", None))[1]) == 2
 
 
-async def test_what_consent_gives_is_read_for_its_purposes_alone(world: World, called: Called) -> None:
-    """An agency that has an alert by the owner's consent for one purpose reads and finds it for that one, though the alert names others as
-    well; for another, and where none is given, nothing but that it is there is told, by inbox and register alike."""
+async def consented(world: World) -> None:
+    """DE-BAFA has an alert by the owner's consent for licensing, though the alert names another purpose as well."""
     await world.exchange.join("DE-BAFA", "licensing")
     sg = world.agency()
     await sg.publish(watched(world, 1, "STC_ENFORCEMENT", "LICENSING"))
@@ -156,6 +155,12 @@ async def test_what_consent_gives_is_read_for_its_purposes_alone(world: World, c
     ))  # fmt: skip
     world.clock.advance(10)
     await eventually(lambda: bool(world.inbox_values("DE-BAFA")))
+
+
+async def test_what_consent_gives_is_read_for_its_purposes_alone(world: World, called: Called) -> None:
+    """An agency that has an alert by the owner's consent for one purpose reads and finds it for that one, though the alert names others as
+    well; for another, and where none is given, nothing but that it is there is told, by inbox and register alike."""
+    await consented(world)
     for purpose, shown in (("LICENSING", True), ("STC_ENFORCEMENT", False), (None, False)):
         read = messages.subscribe(as_="DE-BAFA", from_="beginning", timeout=0.1, purpose=purpose, common=common(world))
         code, (delivered,), _ = await called(read)
