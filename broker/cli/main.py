@@ -31,7 +31,7 @@ _COMMANDS: Final = {
     "publish": "messages:publish", "subscribe": "messages:subscribe", "recall": "recall:app", "trace": "recall:trace",
     "licence": "register:licence", "alert": "register:alert", "register": "register:app", "duties": "duties:duties",
     "policy": "policy:app", "operation": "operation:app", "emergency": "emergency:app", "quarantine": "quarantine:app",
-    "inspect": "inspect:inspect", "schema": "schema:app",
+    "inspect": "inspect:inspect", "schema": "schema:app", "node": "node:app",
 }  # fmt: skip
 """Each command's module and name there, below this package."""
 for _name, _place in _COMMANDS.items():

@@ -1,0 +1,100 @@
+"""Two agencies' nodes over a real exchange: what is posted at one is read at the other, and an end loses nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.licence_life import NUMBER, Scene, alert, decision, licence_scene
+from tests.e2e.nodes import Node, add_user, node
+from tests.e2e.program import Json
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Generator[Scene]:
+    """`broker up` with two customs services and a licensing authority, and users of their nodes."""
+    with licence_scene(tmp_path_factory.mktemp("nodes")) as made:
+        for agency in ("SG-CUSTOMS", "MY-CUSTOMS", "DE-BAFA"):
+            add_user(made.program, made.exchange.home, agency, "targeting", "integrator")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def sg(scene: Scene) -> Generator[Node]:
+    """The node of SG-CUSTOMS."""
+    with node(scene.program, scene.exchange.home, "SG-CUSTOMS") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def my(scene: Scene) -> Generator[Node]:
+    """The node of MY-CUSTOMS."""
+    with node(scene.program, scene.exchange.home, "MY-CUSTOMS") as made:
+        yield made
+
+
+def first_event(client: httpx.Client, headers: dict[str, str]) -> tuple[str, str, Json]:
+    """The first event of a stream: id, kind, item."""
+    fields: dict[str, str] = {}
+    with client.stream("GET", "/inbox/events", headers=headers) as response:
+        assert response.status_code == 200, response.read()
+        for line in response.iter_lines():
+            name, _, value = line.partition(": ")
+            fields[name] = value
+            if name == "data":
+                return fields["id"], fields["event"], json.loads(value)
+    raise AssertionError("the stream ended")
+
+
+def test_posted_here_read_there(sg: Node, my: Node) -> None:
+    """An alert posted at one node comes as an event at the other, verified; its receipt names who got what; the register finds it."""
+    with sg.client() as here, my.client() as there:
+        kept = here.post("/messages", json=alert(), headers={"Idempotency-Key": "first"})
+        assert kept.status_code == 202, kept.text
+        status = here.get(kept.headers["location"], params={"wait": 30}).json()
+        assert (status["outcome"], [each["agency"] for each in status["recipients"]]) == ("accepted", ["MY-CUSTOMS"])
+        cursor, kind, item = first_event(there, {})
+        assert (kind, item["message_id"], item["verified"]) == ("delivery", kept.json()["message_id"], True)
+        assert item["sections"]["parties"]["parties"][0]["name"] == "ООО «Ромашка»"
+        assert there.get("/inbox").json()["items"][0]["cursor"] == cursor == item["cursor"]
+        second = here.post("/messages", json=alert(2))
+        assert first_event(there, {"Last-Event-ID": cursor})[2]["message_id"] == second.json()["message_id"]
+        assert there.get("/ready").json()["status"] == "ready"
+
+
+def test_a_revocation_reaches_the_register(sg: Node, scene: Scene) -> None:
+    """The authority's node publishes a decision; the customs node says the licence's status, one and many."""
+    with node(scene.program, scene.exchange.home, "DE-BAFA") as bafa, bafa.client() as there, sg.client() as here:
+        decisions = (decision("GRANT", 1), decision("REVOKE", 2, shipments_in_transit_instruction="HOLD"))
+        body = "".join(json.dumps(each) + "\n" for each in decisions)
+        kept = there.post("/messages", content=body, headers={"Content-Type": "application/jsonl"}).json()
+        assert (kept["accepted"], kept["refused"]) == (2, 0), kept
+        for each in kept["results"]:
+            assert there.get(f"/messages/{each['message_id']}", params={"wait": 30}).json()["outcome"] == "accepted"
+        with here.stream("GET", "/inbox/events") as response:
+            for line in response.iter_lines():
+                if line.startswith("data: ") and json.loads(line[6:])["revision"] == 2:
+                    break
+        headers = {"Broker-Purpose": "LICENSING"}
+        asked = {"numbers": [f"2026-{NUMBER}", "no such"]}
+        known, unknown = here.post("/licences/status", json=asked, headers=headers).json()["results"]
+        assert (known["licences"][0]["status"], known["licences"][0]["instruction"]) == ("REVOKED", "HOLD")
+        assert (unknown["known"], unknown["licences"]) == (False, [])
+
+
+def test_stopped_in_good_order(scene: Scene) -> None:
+    """SIGTERM while a stream is open: the stream ends, the process ends with 0 at once, and the next one goes on at the cursor."""
+    home: Path = scene.exchange.home
+    with node(scene.program, home, "DE-BAFA") as made, made.client() as client, client.stream("GET", "/inbox/events") as response:
+        lines = response.iter_lines()
+        assert next(lines) == "retry: 1000"
+        made.running.process.send_signal(signal.SIGTERM)
+        assert [line for line in lines if line.startswith("data")] == []
+        assert made.running.wait(30).code == 0
