@@ -26,6 +26,8 @@ from broker.storage.register_reader import RegisterReader
 
 LOOK_S: Final = 5.0
 """How often the exchange is asked whether it is there."""
+STOP_S: Final = 3.0
+"""How long a part may take to end by itself."""
 ANSWER_S: Final = 5.0
 """How long it may take to answer."""
 
@@ -86,7 +88,7 @@ class AgencyNode:
         return self.member.transport()
 
     async def __aenter__(self) -> AgencyNode:
-        parts = (self.outbox.run(), self.inbox.run(), self._keep_register(), self._look())
+        parts = (self.inbox.run(), self._keep_register(), self.outbox.run(), self._look())
         self._tasks = [asyncio.create_task(part) for part in parts]
         for task in self._tasks:
             task.add_done_callback(self._ended)
@@ -100,6 +102,11 @@ class AgencyNode:
 
     async def __aexit__(self, *_: object) -> None:
         self.stopping.set()
+        self.inbox.stop()
+        if self._register is not None:
+            self._register.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks[:2], timeout=STOP_S)  # a batch under way is committed rather than begun anew
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -112,7 +119,7 @@ class AgencyNode:
 
     async def _keep_register(self) -> None:
         wait_s = AGAIN_S[0]
-        while True:
+        while not self.stopping.is_set():
             transport = self._opened()
             began = asyncio.get_running_loop().time()
             try:
@@ -124,7 +131,8 @@ class AgencyNode:
                 await transport.close()
             lasted = asyncio.get_running_loop().time() - began > AGAIN_S[1]
             wait_s = AGAIN_S[0] if lasted else min(2 * wait_s, AGAIN_S[1])
-            await asyncio.sleep(wait_s)
+            if not self.stopping.is_set():
+                await asyncio.sleep(wait_s)
 
     def reader(self) -> RegisterReader:
         """Look-ups in the register. Raises StoreError while there is none."""

@@ -55,6 +55,7 @@ class Inbox:
         self._news = asyncio.Event()
         self._known: Knowledge | None = None
         self._past = Counts()
+        self._stopped = False
         self._running: Subscriber | None = None
 
     def _open(self) -> ArrivalStore:
@@ -78,9 +79,9 @@ class Inbox:
     # -- keeping ---------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep what comes while the exchange can be reached, until cancelled."""
+        """Keep what comes while the exchange can be reached, until :meth:`stop`."""
         wait_s = AGAIN_S[0]
-        while True:
+        while not self._stopped:
             began = asyncio.get_running_loop().time()
             try:
                 await self._keep_while_it_works()
@@ -88,7 +89,14 @@ class Inbox:
                 _log.warning("the inbox is not read", code=error.code, reason=str(error))
             lasted = asyncio.get_running_loop().time() - began > AGAIN_S[1]
             wait_s = AGAIN_S[0] if lasted else min(2 * wait_s, AGAIN_S[1])
-            await asyncio.sleep(wait_s)
+            if not self._stopped:
+                await asyncio.sleep(wait_s)
+
+    def stop(self) -> None:
+        """End :meth:`run` after the batch under way is committed."""
+        self._stopped = True
+        if self._running is not None:
+            self._running.stop()
 
     async def _keep_while_it_works(self) -> None:
         transport = self._transport()
@@ -114,13 +122,12 @@ class Inbox:
         finally:
             self._past, self._running = self.counts, None
             learning.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await learning
+            await asyncio.gather(learning, return_exceptions=True)
 
     async def _learn(self, knowledge: Knowledge) -> None:
         """Take the rules in once they were read; those of before stand till then."""
-        while not knowledge.loaded:
-            await knowledge.wait_for_change(LOOK_S)
+        while not knowledge.loaded:  # noqa: ASYNC110 - it has no event for that, and is loaded once
+            await asyncio.sleep(LOOK_S)
         self._known = knowledge
 
     def _ring(self) -> None:

@@ -164,9 +164,15 @@ class Outbox:
 
     async def run(self) -> None:
         """Keep what comes, and send it while the exchange can be reached, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_loop())
-            tasks.create_task(self._send_loop())
+        tasks = [asyncio.create_task(loop) for loop in (self._keep_loop(), self._send_loop())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep_loop(self) -> None:
         while True:
@@ -243,7 +249,8 @@ class Outbox:
                     task.add_done_callback(lambda _: self._news.set())
                 if not rows:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._news.wait(), LOOK_S)
+                        async with asyncio.timeout(LOOK_S):
+                            await self._news.wait()
         finally:
             for task in under_way:
                 task.cancel()

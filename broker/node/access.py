@@ -73,5 +73,5 @@ def purpose_of(request: Request[Any, Any, Any]) -> str:
 
 def check_family(user: User, family: object) -> None:
     """Whether the user may publish this family. Raises NotDone."""
-    if family in DECIDED and user.role not in DECIDING:
+    if isinstance(family, str) and family in DECIDED and user.role not in DECIDING:
         raise NotDone("ROLE_MAY_NOT", f"a {family} is for {' or '.join(sorted(DECIDING))}; your role is {user.role}")

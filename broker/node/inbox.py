@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 from litestar import Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from broker.app.agency_node import AgencyNode
@@ -32,8 +32,8 @@ STREAMS: Final = 64
 async def inbox(
     request: AnyRequest,
     state: State,
-    after: Annotated[str | None, Parameter(query="after", description="The cursor of the last item you have; `now` for the end.")] = None,
-    limit: Annotated[int, Parameter(query="limit", ge=1, le=LIMIT, description="Most items of the answer.")] = 100,
+    after: Annotated[str | None, QueryParameter(name="after", description="The cursor of the last item you have, or `now`.")] = None,
+    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=LIMIT, description="Most items of the answer.")] = 100,
 ) -> Response[bytes]:
     """What was delivered, in order. Ask again with `next` as `after`; `more` says whether there is more at once."""
     node = node_of(state)
@@ -49,8 +49,8 @@ async def inbox(
 async def events(
     request: AnyRequest,
     state: State,
-    after: Annotated[str | None, Parameter(query="after", description="Where to begin, as in `/inbox`.")] = None,
-    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID", description="Where to go on; it counts before `after`.")] = None,
+    after: Annotated[str | None, QueryParameter(name="after", description="Where to begin, as in `/inbox`.")] = None,
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID", description="Counts before `after`.")] = None,
 ) -> ServerSentEvent:
     """The same as a stream. Each event's id is its cursor; a client that was cut off goes on behind the last one it got."""
     node = node_of(state)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, cast
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from broker.app.agency_node import AgencyNode
 from broker.app.message_forms import findings_json, message_of, previewed_json, receipt_json, refused_json
@@ -27,6 +27,7 @@ from broker.node.problems import NotDone, answer, refused
 from broker.storage.intake import Answered, KeyTaken, Standing
 from broker.storage.node_folder import User
 
+KEY_TOLD: Final = "A key of your own for this request: the same bytes again under it cause nothing, and get the same answer."
 MANY: Final = 1000
 """Most messages of one request."""
 BODY: Final = 8 << 20
@@ -47,7 +48,9 @@ def node_of(state: State) -> AgencyNode:
 
 @post("/messages", status_code=202, opt={"roles": access.STAFF}, request_max_body_size=BODY, tags=["publish"], operation_id="publish")
 async def publish(
-    request: AnyRequest, state: State, idempotency_key: Annotated[str | None, Parameter(header="Idempotency-Key")] = None
+    request: AnyRequest,
+    state: State,
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", description=KEY_TOLD)] = None,
 ) -> Response[bytes]:
     """Publish a message, or many as JSON Lines. 202: it is kept, and will be sent."""
     node, user = node_of(state), access.user_of(request)
@@ -153,8 +156,8 @@ async def dry_run(request: AnyRequest, state: State) -> Response[bytes]:
 async def status(
     request: AnyRequest,
     state: State,
-    message_id: str,
-    wait: Annotated[float, Parameter(query="wait", ge=0, le=WAIT_S, description="Seconds to wait for the relay's answer.")] = 0.0,
+    message_id: FromPath[str],
+    wait: Annotated[float, QueryParameter(name="wait", ge=0, le=WAIT_S, description="Seconds to wait for the relay's answer.")] = 0.0,
 ) -> Response[bytes]:
     """Where a message is: kept, signed, accepted or quarantined with the relay's receipt, or refused before it was sent."""
     node = node_of(state)

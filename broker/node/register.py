@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from broker import ids
 from broker.app.agency_node import AgencyNode
@@ -45,14 +45,14 @@ def withheld_of(found: Iterable[Withheld], purpose: str) -> list[dict[str, Any]]
 async def alerts(
     request: AnyRequest,
     state: State,
-    container: Annotated[str | None, Parameter(query="container", max_length=200)] = None,
-    document: Annotated[str | None, Parameter(query="document", max_length=200)] = None,
-    conveyance: Annotated[str | None, Parameter(query="conveyance", max_length=200)] = None,
-    party: Annotated[str | None, Parameter(query="party", max_length=200)] = None,
-    licence: Annotated[str | None, Parameter(query="licence", max_length=200)] = None,
-    hs: Annotated[str | None, Parameter(query="hs", max_length=200)] = None,
-    control: Annotated[str | None, Parameter(query="control", max_length=200)] = None,
-    ended: Annotated[bool, Parameter(query="ended", description="Take in alerts past their time.")] = False,
+    container: Annotated[str | None, QueryParameter(name="container", max_length=200)] = None,
+    document: Annotated[str | None, QueryParameter(name="document", max_length=200)] = None,
+    conveyance: Annotated[str | None, QueryParameter(name="conveyance", max_length=200)] = None,
+    party: Annotated[str | None, QueryParameter(name="party", max_length=200)] = None,
+    licence: Annotated[str | None, QueryParameter(name="licence", max_length=200)] = None,
+    hs: Annotated[str | None, QueryParameter(name="hs", max_length=200)] = None,
+    control: Annotated[str | None, QueryParameter(name="control", max_length=200)] = None,
+    ended: Annotated[bool, QueryParameter(name="ended", description="Take in alerts past their time.")] = False,
 ) -> Response[bytes]:
     """The live alerts that fit everything that is given."""
     node, purpose = node_of(state), access.purpose_of(request)
@@ -66,7 +66,7 @@ async def alerts(
 
 
 @get("/licences/{number:str}", opt={"roles": access.STAFF, "content": True}, tags=["read"], operation_id="licence")
-async def licence(request: AnyRequest, state: State, number: str) -> Response[bytes]:
+async def licence(request: AnyRequest, state: State, number: FromPath[str]) -> Response[bytes]:
     """The licences of this number, one for each authority that has it: status, in-transit instruction, quantities, what cites it."""
     node, purpose = node_of(state), access.purpose_of(request)
     number = _checked(unquote(number))
@@ -121,7 +121,7 @@ def _checked(number: str) -> str:
 
 
 @get("/subjects/{subject:str}/trace", opt={"roles": access.ALL}, tags=["read"], operation_id="trace")
-async def trace(request: AnyRequest, state: State, subject: str) -> Response[bytes]:
+async def trace(request: AnyRequest, state: State, subject: FromPath[str]) -> Response[bytes]:
     """Who received a subject of this agency's own: which sections, when, under which rule, and what each answered. The slashes of the
     subject's id are written `%2F`. Answers are content: without Broker-Purpose they are left out."""
     node = node_of(state)
