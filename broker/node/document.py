@@ -60,7 +60,7 @@ to do. Every answer names the environment and the request's id in its headers.""
 @lru_cache(maxsize=4)
 def document(routes: Sequence[HTTPRouteHandler], environment: str) -> Json:
     """The document of these routes."""
-    config = OpenAPIConfig(title="broker node", version=version("broker"), description=_ABOUT)
+    config = OpenAPIConfig(title="broker node", version=version("broker"), description=_ABOUT, use_handler_docstrings=True)
     described = Litestar(route_handlers=list(routes), openapi_config=config, logging_config=None).openapi_schema.to_schema()
     opts = {route.operation_id: route.opt for route in routes}
     for path in described["paths"].values():

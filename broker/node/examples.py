@@ -14,6 +14,7 @@ _ALERT: Final[dict[str, Any]] = {
         "core": {
             "alert_type": "SHIPMENT", "risk_category": "DUAL_USE", "indicators": [{"code": "END_USE_UNCLEAR"}],
             "requested_actions": ["HOLD"], "transport_mode": "SEA", "documents": [{"type": "705", "id": "HLCUHAM2611004711"}],
+            "decision_deadline": "2099-12-10T00:00:00Z", "deadline_anchor": "ARRIVAL",
         },
         "equipment": {"units": [{"id": "CSQU3054383"}]},
         "parties": {"parties": [{"role": "CONSIGNEE", "name": "Example Trading FZE", "person_type": "2"}]},
@@ -50,7 +51,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "acknowledge taken-in": {"target": "MY-CUSTOMS/2026/77", "target_revision": 1, "core": {"level": "L3"}},
     "giveFeedback examined": {
         "target": "MY-CUSTOMS/2026/77", "target_revision": 1,
-        "core": {"result": "EXAMINED_NEGATIVE", "exam_type": "SCAN", "usefulness": 3},
+        "core": {"result": "EXAMINED_NEGATIVE", "exam_type": "SCAN", "examined_at": "2026-11-01T09:30:00Z"},
     },
     "askForInformation end-user": {
         "target": "MY-CUSTOMS/2026/77",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, select_autoescape
 from litestar import Response, get
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
@@ -17,7 +17,7 @@ from broker.node.answers import AnyRequest, tagged
 from broker.node.document import document
 
 FOLDER: Final = Path(__file__).with_name("documents")
-_PAGES: Final = Environment(loader=FileSystemLoader(FOLDER), autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True)
+_PAGES: Final = Environment(loader=FileSystemLoader(FOLDER), autoescape=select_autoescape(), trim_blocks=True)
 _TEXT: Final = msgspec.json.Encoder(order="deterministic")
 
 

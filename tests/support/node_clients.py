@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -90,3 +92,35 @@ async def in_process(
             made.add(role, role)
         await made.ready()
         yield made
+
+
+@dataclass
+class Served:
+    """A node on a port."""
+
+    made: InProcess
+    port: int
+    task: asyncio.Task[None]
+
+    def tls(self, user: str | None) -> ssl.SSLContext:
+        """What a client connects with."""
+        context = ssl.create_default_context(cafile=str(self.made.folder.ca))
+        if user is not None:
+            context.load_cert_chain(self.made.folder.path / "users" / f"{user}.pem")
+        return context
+
+    def client(self, user: str | None = "officer") -> httpx.AsyncClient:
+        """A client of a user's."""
+        url = f"https://127.0.0.1:{self.port}"
+        return httpx.AsyncClient(verify=self.tls(user), base_url=url, headers={"Broker-Purpose": PURPOSE}, timeout=20)
+
+    async def raw(self, sent: bytes, *, user: str | None = "officer") -> bytes:
+        """What the server says to these bytes, until it closes the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls(user))
+        writer.write(sent)
+        try:
+            return await asyncio.wait_for(reader.read(), 20)
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()

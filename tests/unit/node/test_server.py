@@ -7,66 +7,17 @@ import contextlib
 import json
 import ssl
 import time
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from broker.node import gate, protocol, server
 from broker.node.gate import SECURITY
 from broker.node.server import listening, serving
 from broker.storage.node_folder import NodeFolder
 from tests.support.eventually import eventually
-from tests.support.node_clients import PURPOSE, InProcess
+from tests.support.node_clients import PURPOSE, InProcess, Served
 from tests.unit.service.world import World
-
-
-@dataclass
-class Served:
-    """A node on a port."""
-
-    made: InProcess
-    port: int
-    task: asyncio.Task[None]
-
-    def tls(self, user: str | None) -> ssl.SSLContext:
-        """What a client connects with."""
-        context = ssl.create_default_context(cafile=str(self.made.folder.ca))
-        if user is not None:
-            context.load_cert_chain(self.made.folder.path / "users" / f"{user}.pem")
-        return context
-
-    def client(self, user: str | None = "officer") -> httpx.AsyncClient:
-        """A client of a user's."""
-        url = f"https://127.0.0.1:{self.port}"
-        return httpx.AsyncClient(verify=self.tls(user), base_url=url, headers={"Broker-Purpose": PURPOSE}, timeout=20)
-
-    async def raw(self, sent: bytes, *, user: str | None = "officer") -> bytes:
-        """What the server says to these bytes, until it closes the connection."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls(user))
-        writer.write(sent)
-        try:
-            return await asyncio.wait_for(reader.read(), 20)
-        except ConnectionError:
-            return b""
-        finally:
-            writer.close()
-
-
-@pytest_asyncio.fixture
-async def served(my: InProcess) -> AsyncGenerator[Served]:
-    """The node of MY-CUSTOMS on a port. Certificates are judged by the machine's clock."""
-    now_ms = time.time_ns() // 1_000_000
-    for file in (my.folder.server, my.folder.users_file, my.folder.ca):
-        file.unlink(missing_ok=True)
-    my.folder.prepare(now_ms)
-    for role in ("officer", "integrator"):
-        my.folder.add(role, role, ("TUAS",), now_ms)
-    where = listening("127.0.0.1", 0)
-    async with serving(my.node, my.gate, my.folder, where) as task:
-        yield Served(my, where.getsockname()[1], task)
 
 
 async def publish(world: World, *numbers: int) -> None:
