@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pytest
 from tests.e2e.licence_life import NUMBER, Scene, alert, decision, licence_scene
 from tests.e2e.nodes import Node, add_user, node
 from tests.e2e.program import Json
+from tests.support.documents import blocks
 
 pytestmark = pytest.mark.kafka
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,23 @@ def test_a_revocation_reaches_the_register(sg: Node, scene: Scene) -> None:
         known, unknown = here.post("/licences/status", json=asked, headers=headers).json()["results"]
         assert (known["licences"][0]["status"], known["licences"][0]["instruction"]) == ("REVOKED", "HOLD")
         assert (unknown["known"], unknown["licences"]) == (False, [])
+
+
+def test_the_page_is_true(sg: Node, scene: Scene) -> None:
+    """The shell examples of docs/node.md, one after the other, with curl as an integrator has it: each is answered as the page says."""
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl here")
+    text = "".join(block.text for block in blocks(ROOT / "docs" / "node.md", "sh") if "$NODE" in block.text or "ask()" in block.text)
+    lines = [line for line in text.splitlines() if not line.startswith(("NODE=", "HERE="))]
+    script = "\n".join(["set -euo pipefail", f"NODE={sg.url}", f"HERE={sg.folder}", *lines])
+    done = subprocess.run(["bash", "-c", script], cwd=scene.program.folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [each.get("status") for each in answers[:2]] == ["ok", "ready"]
+    assert answers[2]["recipients"][0]["agency"] == "MY-CUSTOMS"
+    assert answers[3] == answers[4]
+    assert answers[5]["outcome"] == "accepted"
+    assert [each["outcome"] for each in answers[-3:]] == ["kept"] * 3
 
 
 def test_stopped_in_good_order(scene: Scene) -> None:
