@@ -13,7 +13,7 @@ from litestar.handlers import BaseRouteHandler
 
 from broker.families.message import PURPOSES
 from broker.node.problems import NotDone
-from broker.node.scope import Connection, certificate_of, known, scope_of
+from broker.node.scope import PURPOSE, UNIT, Connection, certificate_of, known, scope_of
 from broker.storage.node_folder import ROLES, User
 
 ALL: Final = frozenset(ROLES)
@@ -24,8 +24,6 @@ DECIDING: Final = frozenset({"supervisor", "integrator"})
 """Those who may speak for the agency where it binds itself."""
 DECIDED: Final = frozenset({"recall", "consent_reply"})
 """Families that bind the agency, or take back what it said: by whichever route they come, for :data:`DECIDING` alone."""
-PURPOSE: Final = "broker-purpose"
-UNIT: Final = "broker-unit"
 
 
 def guard(connection: Connection, handler: BaseRouteHandler) -> None:

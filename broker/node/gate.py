@@ -19,9 +19,10 @@ import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.errors import UsageError
+from broker.families.message import PURPOSES
 from broker.node.problems import MEDIA, Problem, body_of, problem
 from broker.node.rates import Rates
-from broker.node.scope import certificate_of
+from broker.node.scope import PURPOSE, UNIT, certificate_of
 from broker.storage.node_folder import User
 
 BODY_S: Final = 30.0
@@ -86,7 +87,7 @@ class Gate:
             user = cast("User | None", whole.get("user"))
             _log.info(
                 "request", id=request_id, method=whole["method"], path=whole["path"], status=exchange.status,
-                ms=round(1000 * (time.monotonic() - began)), user=user.name if user else None,
+                ms=round(1000 * (time.monotonic() - began)), user=user.name if user else None, **_asked_for(whole, user),
             )  # fmt: skip
 
     def _judge(self, scope: dict[str, Any]) -> tuple[Problem | None, dict[str, str]]:
@@ -139,6 +140,14 @@ def _timed(receive: Receive) -> Receive:
         return message
 
     return timed
+
+
+def _asked_for(scope: dict[str, Any], user: User | None) -> dict[str, str]:
+    """Unit and purpose of a request, where it names good ones: for those who look afterwards who asked, for whom and what for."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    purpose, unit = headers.get(PURPOSE, ""), headers.get(UNIT, user.units[0] if user else "")
+    found = {"purpose": purpose if purpose in PURPOSES else "", "unit": unit if user and unit in user.units else ""}
+    return {name: value for name, value in found.items() if value}
 
 
 class _Exchange:

@@ -27,6 +27,7 @@ from broker.node import access
 from broker.node.answers import JSON, AnyRequest, form_of, tagged
 from broker.node.messages import node_of
 from broker.node.problems import NotDone
+from broker.node.scope import PURPOSE
 from broker.register.answers import LicenceAnswer
 from broker.register.keys import comparable
 
@@ -131,7 +132,7 @@ async def trace(request: AnyRequest, state: State, subject: FromPath[str]) -> Re
         raise UsageError(str(error), advice=error.advice) from error
     if ids.owner_of(subject) != node.agency:
         raise NotDone("NOT_FOUND", "only the owner of a subject sees who received it")
-    purpose = request.headers.get(access.PURPOSE)
+    purpose = request.headers.get(PURPOSE)
     found = node.recalls.trace(node.reader(), subject)
     use = None if purpose is None else node.purposed(purpose)
     recipients: list[dict[str, Any]] = []

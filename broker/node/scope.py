@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from litestar.connection import ASGIConnection
 
 from broker.storage.node_folder import User
+
+PURPOSE: Final = "broker-purpose"
+"""The header that says what a request is for."""
+UNIT: Final = "broker-unit"
+"""The header that says for which unit it is."""
 
 Scope = dict[str, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]

@@ -93,6 +93,36 @@ def test_a_revocation_reaches_the_register(sg: Node, scene: Scene) -> None:
         assert (unknown["known"], unknown["licences"]) == (False, [])
 
 
+def test_users_and_wrong_use(my: Node, scene: Scene) -> None:
+    """Who is added may ask at once, who is removed may not from the next request on. A second node of the agency, another environment, a
+    port that is taken or none, an agency that has not joined: said in one line, with the exit code of wrong use or refusal."""
+    program, home = scene.program, scene.exchange.home
+    add_user(program, home, "MY-CUSTOMS", "night-shift", "officer")
+    with my.client("night-shift") as client:
+        assert client.get("/inbox").status_code == 200
+        listed = scene.call("node", "user", "list", "--as", "MY-CUSTOMS", "--json").lines
+        assert [(each["name"], each["role"]) for each in listed] == [("night-shift", "officer"), ("targeting", "integrator")]
+        scene.call("node", "user", "remove", "night-shift", "--as", "MY-CUSTOMS")
+        assert client.get("/inbox").json()["code"] == "CERTIFICATE_UNKNOWN"
+    port = my.url.rpartition(":")[2]
+    for arguments, code, word in (
+        (("--as", "MY-CUSTOMS", "--port", "0"), 1, "another process"),
+        (("--as", "DE-BAFA", "--port", port), 2, "cannot be listened on"),
+        (("--as", "DE-BAFA", "--port", "70000"), 2, "out of range"),
+        (("--as", "DE-BAFA", "--environment", "production"), 2, "test"),
+        (
+            (
+                "--as",
+                "FR-CUSTOMS",
+            ),
+            2,
+            "has not joined",
+        ),
+    ):
+        ran = program.run("node", *arguments, "--home", home)
+        assert (ran.code, word in ran.err, "Traceback" in ran.err) == (code, True, False), ran.err
+
+
 def test_the_page_is_true(sg: Node, scene: Scene) -> None:
     """The shell examples of docs/node.md, one after the other, with curl as an integrator has it: each is answered as the page says."""
     if shutil.which("curl") is None:
