@@ -7,7 +7,7 @@ from dataclasses import replace
 from broker.families.message import Audience
 from broker.testing.sample_reports import sample_licence
 from tests.support.eventually import eventually
-from tests.support.node_clients import InProcess
+from tests.support.node_clients import InProcess, Json
 from tests.unit.service.world import COMMUNITY, World
 
 
@@ -87,7 +87,8 @@ async def test_licences(my: InProcess, world: World) -> None:
         assert many["results"][1]["licences"][0]["status"] == one["licences"][0]["status"]
         thousand = await client.post("/licences/status", json={"numbers": ["2026-0815"] * 1000})
         assert len(thousand.json()["results"]) == 1000
-        for bad in ({"numbers": ["1"] * 1001}, {"numbers": []}, {"numbers": [1]}, {"numbers": "1"}, {}, {"numbers": ["1"], "x": 1}):
+        wrong: list[Json] = [{"numbers": ["1"] * 1001}, {"numbers": []}, {"numbers": [1]}, {"numbers": "1"}, {}, {"numbers": ["1"], "x": 1}]
+        for bad in wrong:
             assert (await client.post("/licences/status", json=bad)).status_code == 400, str(bad)[:40]
 
 
