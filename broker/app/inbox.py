@@ -17,7 +17,7 @@ import structlog
 from broker.app.message_forms import delivery_json, withheld_json
 from broker.app.parties import Member
 from broker.errors import BrokerError, UsageError
-from broker.exchange.use import Withheld, closed, labels_kept, labels_text, usable
+from broker.exchange.use import Withheld, bound_kept, closed, labels_kept, labels_text, usable
 from broker.policy.decide import Decider
 from broker.ports import Transport
 from broker.register.rows import SubjectRow
@@ -175,14 +175,14 @@ class Inbox:
                 "kind": "erased", "message_id": row.message_id, "family": row.family, "originator": row.originator, "subject": row.subject,
                 "revision": row.revision, "issued_at": iso(row.issued_at), "admitted_at": iso(row.admitted_at), "reason": row.reason,
             }  # fmt: skip
-        labels, now_ms = labels_kept(row, self.agency), self._clock.now_ms()
-        verdict = usable(self.decider, self.agency, "replay", labels, now_ms, purpose)
+        labels, bound, now_ms = labels_kept(row, self.agency), bound_kept(row), self._clock.now_ms()
+        verdict = usable(self.decider, self.agency, "replay", labels, now_ms, purpose, bound)
         taken_back = bool(arrival.body.get("taken_back"))
         if not verdict.allowed:
             told = withheld_json(Withheld.of_row(row, verdict), purpose)
             return {"kind": "withheld", "revision": row.revision} | told | {"taken_back": taken_back}
         body = dict(arrival.body)
-        shut = closed(self.decider, self.agency, labels, body["sections"], now_ms)
+        shut = closed(self.decider, self.agency, labels, body["sections"], now_ms, purpose, bound)
         if shut:
             body["sections"] = {name: value for name, value in body["sections"].items() if name not in shut}
             body["withheld_by"] = {**body["withheld_by"], **shut}
@@ -212,5 +212,5 @@ def row_of(delivery: Delivery) -> SubjectRow:
         subject=delivery.subject, family=delivery.family, originator=delivery.originator, revision=delivery.revision, counter=slip.counter,
         leaf=slip.leaf, message_id=delivery.message_id, issued_at=header.issued_at, admitted_at=slip.admitted_at,
         valid_until=header.valid_until, urgency=header.urgency, tlp=header.tlp, handling=header.handling,
-        withheld=" ".join(sorted(delivery.withheld)), labels=labels_text(header),
+        withheld=" ".join(sorted(delivery.withheld)), labels=labels_text(header, dict(slip.bound)),
     )  # fmt: skip

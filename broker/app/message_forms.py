@@ -120,7 +120,7 @@ def delivery_json(delivery: Delivery, catalogue: Catalogue) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def withheld_json(withheld: Withheld, purpose: str) -> dict[str, Any]:
+def withheld_json(withheld: Withheld, purpose: str | None) -> dict[str, Any]:
     """A message that is not shown for this purpose, as ``--json`` tells it."""
     return {
         "message_id": withheld.message_id, "family": withheld.family, "originator": withheld.originator, "subject": withheld.subject,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from broker.app import inbox as module
-from broker.app.inbox import CursorLost, Inbox
+from broker.app.inbox import CursorLost, Inbox, row_of
 from broker.errors import StoreInUse, UsageError
 from broker.testing.sample_answers import sample_recall
 from tests.support.deliveries import bytes_of
@@ -135,3 +136,18 @@ async def test_rows_end(world: World) -> None:
         await world.agency().publish(world.alert(2))
         await eventually(lambda: inbox.after(0, 1), what="the next")
         assert inbox.after(0, 1)[0].number == 2
+
+
+async def test_what_consent_binds_to_purposes(world: World) -> None:
+    """What is here by the owner's consent for one purpose is shown for that one: a section of it, or, with the core, all of it."""
+    async with running(world) as inbox:
+        await world.agency().publish(world.alert(1))
+        (delivery,) = await world.agency("MY-CUSTOMS").deliveries(1)
+        await arrived(inbox, 1)
+        (arrival,) = inbox.after(0, 1)
+        for bound, kind, parties in ((("core", ("LICENSING",)), "withheld", False), (("parties", ("LICENSING",)), "delivery", False)):
+            row = row_of(replace(delivery, slip=replace(delivery.slip, bound=(bound,))))
+            (item,) = inbox.shown([replace(arrival, row=row)], PURPOSE)
+            assert (item["kind"], "parties" in item.get("sections", {})) == (kind, parties)
+        (item,) = inbox.shown([arrival], PURPOSE)
+        assert "parties" in item["sections"]
