@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +26,7 @@ from broker.testing.local import LocalAgency
 from tests.support.eventually import eventually
 
 PURPOSE: Final = "STC_ENFORCEMENT"
+PIECE: Final = 64 << 10
 Json = dict[str, Any]
 _CATALOGUE = load_catalogue()
 
@@ -115,11 +117,18 @@ class Served:
         return httpx.AsyncClient(verify=self.tls(user), base_url=url, headers={"Broker-Purpose": PURPOSE}, timeout=20)
 
     async def raw(self, sent: bytes, *, user: str | None = "officer") -> bytes:
-        """What the server says to these bytes, until it closes the connection."""
+        """The first line that the server says to these bytes; it may say it, and close, before all are sent. Empty: it closed silently."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls(user))
-        writer.write(sent)
+        line = asyncio.create_task(reader.readline())
+        with contextlib.suppress(ConnectionError):
+            for at in range(0, len(sent), PIECE):
+                if line.done():
+                    break
+                writer.write(sent[at : at + PIECE])
+                await writer.drain()
         try:
-            return await asyncio.wait_for(reader.read(), 20)
+            async with asyncio.timeout(20):
+                return await line
         except ConnectionError:
             return b""
         finally:
