@@ -8,6 +8,7 @@ project runs in strict mode, and not a second time while the program runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -17,3 +18,10 @@ T = TypeVar("T")
 def immutable(kind: type[T]) -> type[T]:
     """A dataclass with slots, equality and hash, whose fields are set once, when it is made."""
     return dataclass(slots=True, unsafe_hash=True)(kind)
+
+
+def iso(ms: int | None) -> str | None:
+    """Unix milliseconds as ISO 8601 UTC."""
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -209,8 +209,7 @@ class Register:
             return await subscriber.run(keep, until_end=until_end)
         finally:
             looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await looking
+            await asyncio.gather(looking, return_exceptions=True)  # its cancellation is awaited, ours goes on
 
     async def catch_up(self, wait_s: float = WAIT_S, *, tell: Tell | None = None) -> Freshness:
         """Read what is new, for ``wait_s`` seconds at most; where that cannot be, what is stored is all there is. ``tell`` as

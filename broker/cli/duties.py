@@ -9,8 +9,9 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from broker.app.register import WAIT_S
+from broker.app.register_forms import freshness_json
 from broker.cli.register import As, checked_wait, note_age, opened_register
-from broker.cli.register_forms import duty_fields, escalation_told, freshness_json
+from broker.cli.register_forms import duty_fields, escalation_told
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.families.clocks.duty import KINDS, Duty
 from broker.register.answers import OpenDuty

@@ -15,13 +15,12 @@ from cyclopts import Parameter
 from broker.app import Member, process
 from broker.app.connect import connect
 from broker.app.exporting import About, export_to
+from broker.app.message_forms import delivery_json, withheld_json
 from broker.app.register import WAIT_S
-from broker.cli.messages import delivery_json
-from broker.cli.recall_forms import trace_json
+from broker.app.register_forms import licence_json, subject_json, trace_json
 from broker.cli.register import LookUp, looked_up
-from broker.cli.register_forms import licence_json, subject_json
 from broker.cli.screen import COMMON, STDIN, Common, Screen, iso
-from broker.cli.withholding import Purpose, checked_purpose, withheld_json
+from broker.cli.withholding import Purpose, checked_purpose
 from broker.errors import UsageError
 from broker.exchange.use import Withheld, closed, labels_held, usable
 from broker.service.subscriber import DONE, Delivery, Outcome

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from broker import ids
-from broker.cli.messages import header_json
+from broker.app.message_forms import header_json
 from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
 from broker.cli.trustfile import read_trust, trust_folders
 from broker.cli.withholding import Purpose, checked_purpose

@@ -32,7 +32,7 @@ _COMMANDS: Final = {
     "licence": "register:licence", "alert": "register:alert", "register": "register:app", "duties": "duties:duties",
     "policy": "policy:app", "operation": "operation:app", "emergency": "emergency:app", "quarantine": "quarantine:app",
     "inspect": "inspect:inspect", "schema": "schema:app", "screen": "screening:screen_files", "import": "importing:import_table",
-    "export": "exporting:export",
+    "export": "exporting:export", "node": "node:app",
 }  # fmt: skip
 """Each command's module and name there, below this package."""
 for _name, _place in _COMMANDS.items():

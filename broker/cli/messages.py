@@ -16,90 +16,23 @@ from rich.markup import escape
 from broker.app import Member, process
 from broker.app.acknowledging import Acknowledger
 from broker.app.connect import connect
+from broker.app.message_forms import answered_json, delivery_json, message_of, previewed_json, refused_json
 from broker.cli.reading import ReadAhead
-from broker.cli.screen import COMMON, Common, Screen, iso, printable
+from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.cli.stopping import stop_signal
 from broker.cli.trustfile import keep_trust
 from broker.cli.withholding import Purpose, Screening, checked_purpose
-from broker.envelope.header import Header
-from broker.envelope.receipt import Receipt
-from broker.errors import Finding, Refusal, RefusedError, UsageError
+from broker.errors import Refusal, RefusedError, UsageError
 from broker.families.ack import AckLevel
 from broker.families.catalogue import FAMILIES
-from broker.families.message import Message
-from broker.families.message_json import message_from_json
-from broker.policy.model import Distribution, Verdict
 from broker.ports import Transport
-from broker.schema import json_form
 from broker.schema.catalogue import Catalogue
-from broker.service.publisher import Handle, Publisher
+from broker.service.publisher import Publisher
 from broker.service.subscriber import DONE, Counts, Delivery, Handler, Outcome, Subscriber
 from broker.storage.schemas import load_catalogue
 
 AT_ONCE = 2000
 """Messages on their way at a time."""
-
-
-def message_of(value: object, catalogue: Catalogue) -> Message | Refusal:
-    """A message from its JSON form, its sections as records of the current schemas."""
-
-    def section(family: str, name: str, content: object) -> dict[str, Any] | Refusal:
-        schema = catalogue.current(family, name)
-        return {} if schema is None else json_form.from_json(schema, content)
-
-    return message_from_json(value, section)
-
-
-def _findings(*sources: Sequence[Finding]) -> list[dict[str, str]]:
-    """Findings of publisher and relay, each code and path once: the two may have other code lists, and mostly say the same."""
-    told: dict[tuple[str, str], Finding] = {}
-    for finding in (finding for source in sources for finding in source):
-        told.setdefault((finding.code, finding.path), finding)
-    return [{"severity": each.severity, "code": each.code, "path": each.path, "reason": each.reason} for each in told.values()]
-
-
-def refused_json(message: Message | None, refusal: Refusal) -> dict[str, Any]:
-    """The outcome of a message that was refused before it was sent."""
-    return {
-        "message_id": None, "subject": message.subject if message else None, "revision": message.revision if message else None,
-        "outcome": "refused", "code": refusal.code, "step": refusal.step, "path": refusal.path, "reason": refusal.reason,
-        "advice": refusal.advice, "findings": [], "recipients": [],
-    }  # fmt: skip
-
-
-def answered_json(handle: Handle, receipt: Receipt) -> dict[str, Any]:
-    """The outcome of a message that the relay answered."""
-    accepted = receipt.outcome == "ACCEPTED"
-    return {
-        "message_id": handle.message_id, "subject": receipt.subject, "revision": receipt.revision,
-        "outcome": "accepted" if accepted else "quarantined", "code": receipt.code or None, "step": receipt.step or None,
-        "path": receipt.path, "reason": receipt.reason, "advice": receipt.advice, "admitted_at": iso(receipt.admitted_at),
-        "findings": _findings(handle.findings, receipt.findings),
-        "recipients": [
-            {"agency": r.agency, "rule": r.rule, "sections": list(r.sections), "withheld": list(r.withheld), "withdrawn": r.withdrawn}
-            for r in receipt.recipients
-        ],
-    }  # fmt: skip
-
-
-def previewed_json(message: Message, verdict: Verdict, distribution: Distribution, findings: Sequence[Finding]) -> dict[str, Any]:
-    """What a dry run has to say."""
-    recipients = [
-        {
-            "agency": release.agency, "rule": release.rule, "sections": [name for name, _ in release.given],
-            "withheld": [name for name, _ in release.withheld], "withdrawn": not release.given,
-            "rules": dict((*release.given, *release.withheld)),
-        }
-        for release in distribution.releases
-    ]  # fmt: skip
-    return {
-        "message_id": None, "subject": message.subject, "revision": message.revision,
-        "outcome": "would be accepted" if verdict.allowed else "refused", "code": None if verdict.allowed else "MAY_NOT_PUBLISH",
-        "step": None if verdict.allowed else 9, "reason": "" if verdict.allowed else verdict.reason, "advice": "",
-        "rule": verdict.rules[0] if verdict.rules else None, "findings": _findings(findings),
-        "recipients": recipients if verdict.allowed else [],
-        "denied": [{"agency": d.agency, "rule": d.rule, "reason": d.reason} for d in distribution.denials] if verdict.allowed else [],
-    }  # fmt: skip
 
 
 def outcome_told(record: dict[str, Any]) -> str:
@@ -226,40 +159,6 @@ async def _one(publisher: Publisher, value: object, catalogue: Catalogue, *, dry
     except RefusedError as error:
         return refused_json(message, error.refusal)
     return answered_json(handle, await handle.receipt(timeout))
-
-
-def header_json(header: Header) -> dict[str, Any]:
-    """The labels of a delivered message as ``--json`` shows them."""
-    routing, grades = header.routing, header.evaluation
-    return {
-        "urgency": header.urgency, "tlp": header.tlp.replace("_", "+"), "handling": header.handling,
-        "handling_caveat": header.handling_caveat, "pap": header.pap,
-        "evaluation": {"source": grades.source, "information": grades.information} if grades else None,
-        "purposes": list(header.purposes), "legal_basis": header.legal_basis, "onward": header.onward,
-        "evidential_use": header.evidential_use, "retention": header.retention, "valid_from": iso(header.valid_from),
-        "valid_until": iso(header.valid_until), "embargo_until": iso(header.embargo_until), "language": header.language,
-        "routing": {
-            "countries": [{"country": country, "role": role} for country, role in routing.countries],
-            "hs_chapters": list(routing.hs_chapters), "category": routing.category, "free_zone": routing.free_zone,
-        },
-        "stream": header.stream.hex(), "seq": header.seq,
-    }  # fmt: skip
-
-
-def delivery_json(delivery: Delivery, catalogue: Catalogue) -> dict[str, Any]:
-    """A delivery as ``--json`` shows it."""
-    sections: dict[str, Any] = {}
-    for name, record in delivery.sections.items():
-        schema = catalogue.current(delivery.family, name)
-        if schema is not None:
-            sections[name] = json_form.to_json(schema, record)
-    return {
-        "message_id": delivery.message_id, "family": delivery.family, "originator": delivery.originator, "subject": delivery.subject,
-        "revision": delivery.revision, "issued_at": iso(delivery.issued_at_ms), "header": header_json(delivery.header),
-        "sections": sections, "withheld": sorted(delivery.withheld), "withheld_by": delivery.withheld, "rule": delivery.slip.rule,
-        "admitted_at": iso(delivery.slip.admitted_at), "redelivered": delivery.redelivered, "taken_back": delivery.taken_back,
-        "verified": True,
-    }  # fmt: skip
 
 
 async def subscribe(

@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 
 from rich.markup import escape
 
+from broker.app.message_forms import message_of
 from broker.cli.members import known
-from broker.cli.messages import message_of
 from broker.cli.reading import read_values
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.errors import Refusal, RefusedError, UsageError

@@ -13,10 +13,12 @@ from rich.markup import escape
 from broker import ids
 from broker.app import Member
 from broker.app.connect import connect
+from broker.app.message_forms import answered_json, previewed_json, refused_json
 from broker.app.recall import Recalls
 from broker.app.register import WAIT_S, Freshness
-from broker.cli.messages import answered_json, outcome_told, previewed_json, publisher_of, refused_json
-from broker.cli.recall_forms import status_json, status_told, trace_json, trace_told
+from broker.app.register_forms import trace_json
+from broker.cli.messages import outcome_told, publisher_of
+from broker.cli.recall_forms import status_json, status_told, trace_told
 from broker.cli.register import checked_wait, looked_up, note_age
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.cli.withholding import Purpose

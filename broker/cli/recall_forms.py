@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from broker.cli.screen import iso, printable
 from broker.exchange.recall_status import Holder, RecallStatus
-from broker.exchange.trace import ACK, FEEDBACK, RECALL_REPLY, Said, Sent, Trace
+from broker.exchange.trace import ACK, FEEDBACK, RECALL_REPLY, Sent, Trace
 
 
 def status_json(status: RecallStatus) -> dict[str, Any]:
@@ -55,29 +55,6 @@ def status_told(status: RecallStatus) -> str:
     if status.next_ms is not None:
         lines.append(f"  [dim]next: {escape(printable(str(status.next_to)))} at {iso(status.next_ms)}[/dim]")
     return "\n".join(lines)
-
-
-def trace_json(subject: str, trace: Trace) -> dict[str, Any]:
-    """One recipient of a subject."""
-    return {
-        "subject": subject, "agency": trace.agency, "deliveries": [_sent_json(sent) for sent in trace.sent],
-        "acks": [_said_json(each) for each in trace.said if each.kind == ACK],
-        "feedback": [_said_json(each) for each in trace.said if each.kind == FEEDBACK],
-        "recall_answers": [_said_json(each) for each in trace.said if each.kind == RECALL_REPLY],
-        "other": [_said_json(each) | {"kind": each.kind} for each in trace.said if each.kind not in (ACK, FEEDBACK, RECALL_REPLY)],
-    }  # fmt: skip
-
-
-def _sent_json(sent: Sent) -> dict[str, Any]:
-    return {
-        "revision": sent.revision, "admitted_at": iso(sent.admitted_at), "sections": list(sent.sections), "withheld": list(sent.withheld),
-        "withdrawn": sent.withdrawn, "rule": sent.rule, "withheld_by": dict(zip(sent.withheld, sent.withheld_by, strict=False)),
-        "policy_version": sent.policy_version, "directory_version": sent.directory_version,
-    }  # fmt: skip
-
-
-def _said_json(said: Said) -> dict[str, Any]:
-    return {"code": said.code, "revision": said.revision, "at": iso(said.at_ms), "reason": said.reason, "subject": said.subject}
 
 
 def trace_told(trace: Trace) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -18,19 +18,11 @@ from rich.markup import escape
 
 from broker.app import Member
 from broker.app.connect import connect
+from broker.app.look_up import conditions_of
 from broker.app.purpose import Purposed
 from broker.app.register import WAIT_S, Freshness, Register
-from broker.cli.register_forms import (
-    escalation_json,
-    escalation_told,
-    flag_json,
-    flag_told,
-    freshness_json,
-    licence_json,
-    licence_told,
-    subject_json,
-    subject_told,
-)
+from broker.app.register_forms import flag_json, freshness_json, licence_json, subject_json
+from broker.cli.register_forms import escalation_json, escalation_told, flag_told, licence_told, subject_told
 from broker.cli.screen import COMMON, Common, Screen, iso, printable
 from broker.cli.stopping import stop_signal
 from broker.cli.withholding import Purpose, checked_purpose, note_withheld, show_withheld
@@ -146,14 +138,7 @@ class Keys:
 
     def conditions(self) -> list[look.Condition]:
         """As the register takes them. Raises UsageError where there are none, or where one has no letter and no digit."""
-        given = (
-            (self.container, look.container_is), (self.document, look.document_is), (self.conveyance, look.conveyance_is),
-            (self.party, look.party_is), (self.licence, look.cites_licence), (self.hs, look.hs_is), (self.control, look.control_is),
-        )  # fmt: skip
-        found = [form(text) for text, form in given if text is not None]
-        if not found or not all(any(value for _, value in condition) for condition in found):
-            raise UsageError("nothing to look for was given", advice="give --container, --document, --party, --licence or another key")
-        return found
+        return conditions_of(asdict(self), advice="give --container, --document, --party, --licence or another key")
 
 
 NO_KEYS = Keys()

@@ -6,47 +6,11 @@ from typing import Any
 
 from rich.markup import escape
 
-from broker.app.register import Freshness
 from broker.cli.screen import iso, printable
 from broker.families.clocks.duty import Duty, Escalation
 from broker.register.answers import LicenceAnswer, SubjectAnswer
 from broker.register.licences import CURRENT, Balance, quantity_text
 from broker.register.rows import Flag
-
-
-def freshness_json(freshness: Freshness) -> dict[str, Any]:
-    """How old an answer is."""
-    return {"as_of": iso(freshness.as_of), "reachable": freshness.reachable, "note": freshness.note or None}
-
-
-def flag_json(flag: Flag) -> dict[str, Any]:
-    """A flag as ``--json`` shows it."""
-    return {
-        "code": flag.code, "about": flag.about, "subjects": [flag.subject, *flag.others], "tell": list(flag.addressees), "text": flag.text,
-        "instruction": flag.instruction, "since": iso(flag.since), "until": iso(flag.ends_at),
-    }  # fmt: skip
-
-
-def _item_json(balance: Balance) -> dict[str, Any]:
-    item = balance.item
-    return {
-        "line": item.line, "unit": item.unit, "granted": quantity_text(item.granted), "used": quantity_text(balance.used),
-        "remaining": quantity_text(balance.remaining), "control_codes": list(item.control_codes), "hs_codes": list(item.hs_codes),
-        "description": item.description,
-    }  # fmt: skip
-
-
-def licence_json(answer: LicenceAnswer) -> dict[str, Any]:
-    """A licence as ``--json`` shows it."""
-    row = answer.licence
-    return {
-        "licence_no": row.licence_no, "authority": row.authority, "licence_type": row.licence_type, "status": answer.status,
-        "in_force": answer.in_force, "decision": row.decision, "instruction": row.instruction, "effective_at": iso(row.effective_at),
-        "published_at": iso(row.published_at), "expires_at": iso(row.expires_at), "destinations": list(row.destinations),
-        "items": None if answer.items is None else [_item_json(each) for each in answer.items],
-        "subject": answer.subject, "revision": answer.revision, "admitted_at": iso(answer.admitted_at),
-        "flags": [flag_json(flag) for flag in answer.flags], "withheld": list(answer.withheld),
-    }  # fmt: skip
 
 
 def moment(ms: int | None) -> str:
@@ -81,18 +45,6 @@ def _left(balance: Balance) -> str:
     left, granted, used = (quantity_text(value) for value in (balance.remaining, balance.item.granted, balance.used))
     written_off = f", {used} written off" if balance.used else ""
     return f"not limited{written_off}" if left is None else f"{left} of {granted or '?'} {balance.item.unit or ''} left{written_off}"
-
-
-def subject_json(answer: SubjectAnswer) -> dict[str, Any]:
-    """A subject as ``--json`` shows it."""
-    row = answer.row
-    return {
-        "subject": row.subject, "revision": row.revision, "family": row.family, "originator": row.originator, "message_id": row.message_id,
-        "live": answer.live, "issued_at": iso(row.issued_at), "admitted_at": iso(row.admitted_at), "valid_until": iso(row.valid_until),
-        "urgency": row.urgency, "tlp": row.tlp.replace("_", "+"), "handling": row.handling, "sections": answer.content,
-        "withheld": row.withheld.split(), "flags": [flag_json(flag) for flag in answer.flags],
-        "links": [{"kind": kind, "subject": subject, "code": note or None} for kind, subject, note in answer.links],
-    }  # fmt: skip
 
 
 def subject_told(answer: SubjectAnswer) -> str:

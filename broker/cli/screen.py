@@ -12,7 +12,6 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,6 +22,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from broker.errors import BrokerError
+from broker.values import iso as iso
 
 
 @Parameter(name="*")
@@ -51,13 +51,6 @@ STDIN: Final = "<standard input>"
 def printable(text: str) -> str:
     """The text with everything that a terminal would obey written as an escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def iso(ms: int | None) -> str | None:
-    """Unix milliseconds as ISO 8601 UTC."""
-    if ms is None:
-        return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Screen:

@@ -11,11 +11,11 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from broker.app.register import WAIT_S
+from broker.app.register_forms import freshness_json
 from broker.app.screening import StoredView, screen
 from broker.app.screening_json import Tally, bad_row_json, finding_json, hit_json
 from broker.cli.named_files import read_text, unreadable
 from broker.cli.register import As, looked_up, note_age
-from broker.cli.register_forms import freshness_json
 from broker.cli.screen import COMMON, STDIN, Common, Screen, printable
 from broker.cli.withholding import Purpose, note_withheld
 from broker.errors import UsageError

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.markup import escape
 
+from broker.app.message_forms import withheld_json
 from broker.cli.screen import Screen, iso, printable
 from broker.errors import UsageError
 from broker.exchange.use import Withheld, closed, labels_held, usable
@@ -23,15 +24,6 @@ def checked_purpose(purpose: str | None) -> str | None:
     if purpose is not None and purpose not in PURPOSES:
         raise UsageError(f"there is no purpose `{printable(purpose)}`", advice=f"use one of {', '.join(PURPOSES)}")
     return purpose
-
-
-def withheld_json(withheld: Withheld, purpose: str | None) -> dict[str, Any]:
-    """A message that is not shown for this purpose, as ``--json`` tells it."""
-    return {
-        "message_id": withheld.message_id, "family": withheld.family, "originator": withheld.originator, "subject": withheld.subject,
-        "issued_at": iso(withheld.issued_at), "admitted_at": iso(withheld.admitted_at), "valid_until": iso(withheld.valid_until),
-        "withheld_here": withheld.rule, "purpose": purpose, "reason": withheld.reason,
-    }  # fmt: skip
 
 
 def withheld_told(withheld: Withheld, purpose: str | None) -> str:

@@ -36,6 +36,7 @@ from broker.families.message import Message
 from broker.policy.model import Distribution, Verdict
 from broker.ports import Clock, Inlet, Outgoing, Outlet, OwnCopies, Position, PublisherStore, Randomness, Signer, Stored, Transport
 from broker.service.answers import Answers, look_at
+from broker.service.handle import Handle as Handle
 from broker.service.knowledge import Knowledge
 from broker.service.streams import Streams
 
@@ -60,38 +61,14 @@ HEAL_RECORDS: Final = 2000
 _log = structlog.get_logger("publisher")
 
 
-class Handle:
-    """A published message: its ids, what the publisher remarks on it, and the way to the relay's answer."""
-
-    def __init__(self, stored: Stored, answer: asyncio.Future[Receipt], findings: tuple[Finding, ...] = ()) -> None:
-        self.message_id = ids.uuid_text(stored.message_id)
-        self.subject = stored.subject
-        self.revision = stored.revision
-        self.leaf = stored.leaf
-        self.findings = findings
-        self._answer = answer
-
-    async def receipt(self, timeout: float | None = None) -> Receipt:
-        """The relay's signed answer, accepted or refused. Raises ExchangeUnreachable after ``timeout`` seconds.
-
-        A receipt that comes later is still stored; nothing has to be published again.
-        """
-        try:
-            return await asyncio.wait_for(asyncio.shield(self._answer), timeout)
-        except TimeoutError:
-            raise ExchangeUnreachable(
-                f"no receipt for {self.subject} revision {self.revision} within {timeout:g} s",
-                advice="the message is stored and sent; see that a relay runs (`broker status`)",
-            ) from None
-
-
 class _Waiting:
     """A message between ``publish`` and Kafka's acknowledgement."""
 
-    __slots__ = ("acked", "answer", "encoded", "message", "stored")
+    __slots__ = ("acked", "answer", "encoded", "issued_ms", "message", "message_id", "stored")
 
-    def __init__(self, message: Message, encoded: Encoded) -> None:
+    def __init__(self, message: Message, encoded: Encoded, message_id: bytes | None, issued_ms: int | None) -> None:
         self.message, self.encoded = message, encoded
+        self.message_id, self.issued_ms = message_id, issued_ms
         self.stored: Stored | None = None
         self.answer: asyncio.Future[Receipt] | None = None
         self.acked: asyncio.Future[Handle] = asyncio.get_running_loop().create_future()
@@ -179,10 +156,13 @@ class Publisher:
             failure = error if isinstance(error, BrokerError) else BrokerError(f"the publisher has failed: {error!r}")
             self._give_up(failure, failure)
 
-    async def publish(self, message: Message) -> Handle:
+    async def publish(self, message: Message, *, message_id: bytes | None = None, issued_ms: int | None = None) -> Handle:
         """Store, sign and send one message; returns when Kafka has it. Raises RefusedError before anything is stored or sent
-        if the message is not right, NotAuthorised, or ExchangeUnreachable (then it is stored and will be sent)."""
-        waiting = _Waiting(message, self._checked(message))
+        if the message is not right, NotAuthorised, or ExchangeUnreachable (then it is stored and will be sent).
+
+        ``message_id`` (16 bytes) and ``issued_ms`` are those of a message that was accepted earlier, and whose id was told then; by
+        default a new id, and now."""
+        waiting = _Waiting(message, self._checked(message, issued_ms), message_id, issued_ms)
         await self._queue.put(waiting)
         if message.urgency in URGENT or self._queue.qsize() >= BATCH - 1:
             self._flush.set()
@@ -202,6 +182,15 @@ class Publisher:
         """What would be remarked on a message, without sending it; the first answer of a run begins with remarks on the code lists
         themselves, the last say which members are not shown. Raises RefusedError."""
         return (*self._remarked(self._encoded(message)).findings, *self.knowledge.not_shown(message))
+
+    def check(self, message: Message) -> tuple[Finding, ...]:
+        """What :meth:`publish` would remark on a message that it would take. Raises RefusedError for one that it would not."""
+        return self._checked(message).findings
+
+    @property
+    def failure(self) -> BrokerError | None:
+        """What ended this publisher, if anything did: nothing is sent by it any more."""
+        return self._failure
 
     def acknowledged(self, subject: str) -> bool:
         """Whether the acknowledgement of this subject was published through this store: it is stored, and sent until it is answered."""
@@ -237,8 +226,9 @@ class Publisher:
         if self._copies is not None:
             self._copies.close()
 
-    def _encoded(self, message: Message) -> Encoded:
-        encoded = encode_sections(message, self.agency, self.knowledge.rules, issued_ms=self._clock.now_ms())
+    def _encoded(self, message: Message, issued_ms: int | None = None) -> Encoded:
+        now_ms = self._clock.now_ms() if issued_ms is None else issued_ms
+        encoded = encode_sections(message, self.agency, self.knowledge.rules, issued_ms=now_ms)
         if isinstance(encoded, Refusal):
             raise RefusedError(encoded)
         return encoded
@@ -248,13 +238,13 @@ class Publisher:
         remarks = self.knowledge.list_remarks()
         return replace(encoded, findings=(*remarks, *encoded.findings)) if remarks else encoded
 
-    def _checked(self, message: Message) -> Encoded:
+    def _checked(self, message: Message, issued_ms: int | None = None) -> Encoded:
         """Everything that can be refused here rather than at the relay."""
         if not self._tasks:
             raise UsageError("the publisher is not started, or closed", advice="use `async with publisher:`")
         if self._failure is not None:
             raise self._failure
-        encoded = self._encoded(message)
+        encoded = self._encoded(message, issued_ms)
         now_ms = self._clock.now_ms()
         labels = preview(message, encoded, originator=self.agency, now_ms=now_ms)
         verdict = self.knowledge.decider.may_publish(labels, now_ms)
@@ -293,14 +283,14 @@ class Publisher:
         stream, seq, prev = self._store.stream()
         drafts: list[tuple[_Waiting, Draft]] = []
         for waiting in batch:
-            now_ms = self._clock.now_ms()
+            now_ms = self._clock.now_ms() if waiting.issued_ms is None else waiting.issued_ms
             draft = prepare(
                 waiting.message,
                 waiting.encoded,
                 self.knowledge.rules,
                 originator=self.agency,
                 seat=Seat(stream, seq + 1, prev),
-                message_id=ids.message_id(now_ms, self._randomness.take(10)),
+                message_id=waiting.message_id or ids.message_id(now_ms, self._randomness.take(10)),
                 salts=self._randomness.take,
                 now_ms=now_ms,
                 alg=self._signer.alg,

@@ -8,6 +8,7 @@
                      publisher.sqlite subscriber.sqlite    stores of publisher and subscriber
                      register.sqlite own.sqlite            what is true now, and own messages on their way into it
                      contacts.json                         who is told of silence; written by hand
+                     inbox.sqlite node/                    the node's inbox; its own certificates and its users
     exchange/        exchange.json ca.pem ca-key.pem registrar.pem relay.pem
                      tls/<name>.pem tls/<name>-key.pem     node, relay, registrar
                      kafka/                                the embedded node's data
@@ -88,6 +89,8 @@ class AgencyHome:
         self.register_store = self.folder / "register.sqlite"
         self.own_copies = self.folder / "own.sqlite"
         self.answers_store = self.folder / "answers.sqlite"
+        self.inbox_store = self.folder / "inbox.sqlite"
+        self.node_folder = self.folder / "node"
         self.contacts_file = self.folder / "contacts.json"
 
     @property

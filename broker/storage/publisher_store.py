@@ -6,6 +6,9 @@ numbers twice; the relay finds that (EQUIVOCATION), and the publisher then begin
 In the table ``outbox``, ``seq`` counts the records of the store over all its streams, ``number`` within the record's stream. A record
 may be signed anew more than once: ``formers`` has the digest of each of its earlier forms. Where one of those is accepted, the record
 has its receipt, but keeps its bytes until they are answered too: its number has to be consumed, or the stream would stand still.
+
+A node's messages come by way of ``intake`` (:mod:`broker.storage.intake`): storing one for sending takes it out of there, in the same
+transaction, so that it is in exactly one of the two.
 """
 
 from __future__ import annotations
@@ -29,11 +32,23 @@ DROP INDEX IF EXISTS outbox_waiting;
 CREATE INDEX IF NOT EXISTS outbox_acks ON outbox (subject) WHERE subject GLOB '*/ack/*';
 CREATE INDEX IF NOT EXISTS outbox_unanswered ON outbox (seq) WHERE value IS NOT NULL;
 CREATE INDEX IF NOT EXISTS outbox_subject ON outbox (subject);
+CREATE INDEX IF NOT EXISTS outbox_message ON outbox (message_id);
 CREATE TABLE IF NOT EXISTS inbox (position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS holes (stream BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS formers (digest BLOB PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS formers_seq ON formers (seq);
 CREATE TABLE IF NOT EXISTS later (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, note BLOB NOT NULL, UNIQUE (seq, note));
+CREATE TABLE IF NOT EXISTS intake (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, message_id BLOB NOT NULL UNIQUE, subject TEXT NOT NULL, revision INTEGER NOT NULL,
+    accepted INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS intake_subject ON intake (subject);
+CREATE TABLE IF NOT EXISTS unsent (
+    message_id BLOB PRIMARY KEY, subject TEXT NOT NULL, revision INTEGER NOT NULL, accepted INTEGER NOT NULL, code TEXT NOT NULL,
+    path TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked (
+    client TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, answer TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (client, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS asked_at ON asked (at);
 """
 _ADDED: Final = (("stream", "base", "INTEGER NOT NULL DEFAULT 0"), ("outbox", "stream", "BLOB"), ("outbox", "number", "INTEGER"))
 """Columns that stores of earlier versions lack."""
@@ -97,6 +112,8 @@ class SqlitePublisherStore:
             stream, base = self._sql.execute("SELECT id, base FROM stream").fetchone()
             rows = [(base + m.seq, stream, m.seq, m.message_id, m.subject, m.revision, m.leaf, m.digest, m.value) for m in messages]
             self._sql.executemany(_INSERT, rows)
+            if self._sql.execute("SELECT 1 FROM intake LIMIT 1").fetchone() is not None:
+                self._sql.executemany("DELETE FROM intake WHERE message_id = ?", [(m.message_id,) for m in messages])
             self._sql.execute("UPDATE stream SET seq = ?, leaf = ?", (messages[-1].seq, messages[-1].leaf))
 
     def unanswered(self, limit: int | None = None) -> Sequence[Stored]:

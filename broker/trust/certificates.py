@@ -84,6 +84,11 @@ class Authority:
         names = [_host(host) for host in dict.fromkeys([*LOCAL_HOSTS, *hosts])]
         return self._issue(spki, NODE, names, serial, validity, serves=True)
 
+    def user(self, spki: bytes, agency: str, name: str, *, serial: int, validity: Validity) -> str:
+        """A client certificate for a user of an agency's own node, as PEM. What the user may do is kept at the node, not in here."""
+        urn = f"urn:xb:user:{ids.agency_id(agency)}:{name}"
+        return self._issue(spki, name, [x509.UniformResourceIdentifier(urn)], serial, validity)
+
     def holds(self, certificate_pem: str, spki: bytes, *, at_ms: int, hosts: Sequence[str] = ()) -> bool:
         """Whether a stored certificate is this authority's, for this key and these hosts, and lasts beyond ``at_ms``."""
         try:
@@ -114,7 +119,16 @@ class Authority:
 
 def exchange_ca(key: ec.EllipticCurvePrivateKey, exchange_id: str, *, serial: int, validity: Validity) -> str:
     """The self-signed certificate of an exchange's authority as PEM: CA:TRUE with path length 0, so it issues no further CA."""
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "exchange authority"), _common_name(ids.exchange_id(exchange_id))])
+    return _authority(key, "exchange authority", ids.exchange_id(exchange_id), serial, validity)
+
+
+def node_ca(key: ec.EllipticCurvePrivateKey, agency: str, *, serial: int, validity: Validity) -> str:
+    """The same for the node of an agency, which it issues its own users with. The exchange knows nothing of it."""
+    return _authority(key, "node authority", ids.agency_id(agency), serial, validity)
+
+
+def _authority(key: ec.EllipticCurvePrivateKey, organisation: str, common_name: str, serial: int, validity: Validity) -> str:
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation), _common_name(common_name)])
     public = key.public_key()
     builder = (
         _builder(name, name, public, serial, validity)

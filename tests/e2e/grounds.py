@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from broker.cli.messages import message_of
+from broker.app.message_forms import message_of
 from broker.errors import Refusal, RefusedError
 from broker.service.publisher import Handle
 from broker.storage.clock import SystemClock

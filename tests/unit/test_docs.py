@@ -26,6 +26,7 @@ from broker.exchange.topology import agency_specs, exchange_specs
 from broker.families.message import Audience
 from broker.families.message_json import message_from_json
 from broker.kafka.properties import read_properties, render_properties
+from broker.node import application, gate, inbox, messages, problems, protocol, register, server
 from broker.schema import json_form
 from broker.shipped import shipped
 from broker.storage.clock import SystemClock
@@ -338,3 +339,25 @@ def test_the_page_on_tables_tells_every_code_and_a_mapping_that_works() -> None:
         assert f"| `{view}` |" in text_of("docs/bulk.md")
     for form in FORMATS:
         assert f"| `{form}` |" in text_of("docs/bulk.md")
+
+
+# ── node ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_nodes_codes_are_all_there() -> None:
+    """Each problem that is not a refusal of the exchange's: its status, and what to do."""
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\d+ \| .*) \|$", text_of("docs/node.md"), re.M))
+    assert rows == {code: f"{status} | {advice}" for code, (status, advice) in problems.CODES.items()}
+
+
+def test_the_nodes_limits_are_those() -> None:
+    """The figures of the table are the program's."""
+    text = text_of("docs/node.md")
+    figures = {
+        f"{protocol.HEAD_LIMIT >> 10} KiB, within {protocol.HEAD_S:g} s", f"{messages.BODY >> 20} MiB for messages",
+        f"{messages.ONE >> 20} MiB for a dry run", f"{application.BODY >> 20} MiB otherwise; within {gate.BODY_S:g} s",
+        f"{gate.Limits().rate:g} a second, {gate.Limits().burst} at once", f"{inbox.STREAMS}, of one user {inbox.STREAMS // 4}",
+        f"under way have {server.GRACE_S} s",
+    }  # fmt: skip
+    assert {figure for figure in figures if figure not in text} == set()
+    assert {messages.MANY, inbox.LIMIT, register.NUMBERS} == {1000}

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from broker.app.message_forms import previewed_json
 from broker.cli import members, operation
-from broker.cli.messages import outcome_told, previewed_json
+from broker.cli.messages import outcome_told
 from broker.cli.screen import Common
 from broker.errors import RefusedError, UsageError
 from broker.testing.local import LocalExchange

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from broker.cli.recall_forms import trace_json, trace_told
+from broker.app.register_forms import trace_json
+from broker.cli.recall_forms import trace_told
 from broker.exchange.trace import Sent, Trace
 
 NOW = 1_795_478_400_000

@@ -1,0 +1,204 @@
+"""An agency's node, without its HTTP: outbox, inbox and register of one agency in one process, and how they are.
+
+The keys stay where they are, in the agency's home. Every part goes on by itself when the exchange comes back, and answers without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from broker import ids
+from broker.app.inbox import AGAIN_S, Inbox
+from broker.app.outbox import Outbox
+from broker.app.parties import Member
+from broker.app.purpose import Purposed
+from broker.app.recall import Recalls
+from broker.app.register import Freshness, Register
+from broker.errors import BrokerError, StoreError
+from broker.families.clocks.duty import Escalation
+from broker.ports import Inlet, Transport
+from broker.storage.register_reader import RegisterReader
+
+LOOK_S: Final = 5.0
+"""How often the exchange is asked whether it is there."""
+STOP_S: Final = 3.0
+"""How long a part may take to end by itself."""
+ANSWER_S: Final = 5.0
+"""How long it may take to answer."""
+
+_log = structlog.get_logger("node")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a node is. ``reachable`` None: not known yet. ``behind``: records of the inbox that are not taken in. Times in Unix ms."""
+
+    reachable: bool | None
+    rules_known: bool
+    as_of: int | None
+    behind: int | None
+    waiting: int
+    unanswered: int
+    oldest: int | None
+    refused: int
+    gaps: int
+    stopping: bool
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can do its work, with the exchange or for a while without: the rules were read once, and it is not being stopped."""
+        return self.rules_known and not self.stopping
+
+    @property
+    def word(self) -> str:
+        """``ready``, ``degraded`` (answers are as old as :attr:`as_of`, what is accepted waits) or ``not-ready``."""
+        if not self.ready:
+            return "not-ready"
+        return "ready" if self.reachable else "degraded"
+
+
+class AgencyNode:
+    """All that a node does for one agency. Use as ``async with``."""
+
+    def __init__(self, member: Member) -> None:
+        """Raises StoreInUse where another process has one of its stores, UsageError where the agency has not joined."""
+        self.member = member
+        self.agency = member.files.agency
+        self.settings = member.files.settings()
+        self.recalls: Recalls = member.recalls()
+        self.recalls.remember_own()
+        self.outbox = Outbox(member, self._opened)
+        self.inbox = Inbox(member, self._opened)
+        self._reader: RegisterReader | None = None
+        self._register: Register | None = None
+        self._reachable: bool | None = None
+        self._end: int | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.stopping = asyncio.Event()
+        """Set when the node is to stop: what streams ends then by itself."""
+        self.failed = asyncio.Event()
+        """Set where one of its parts ended by a bug: the process should end, and be started again."""
+
+    def _opened(self) -> Transport:
+        return self.member.transport()
+
+    async def __aenter__(self) -> AgencyNode:
+        parts = (self.inbox.run(), self._keep_register(), self.outbox.run(), self._look())
+        self._tasks = [asyncio.create_task(part) for part in parts]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+        return self
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("a part of the node has failed", exc_info=error)
+            self.failed.set()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stopping.set()
+        self.inbox.stop()
+        if self._register is not None:
+            self._register.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks[:2], timeout=STOP_S)  # a batch under way is committed rather than begun anew
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.outbox.close()
+        self.inbox.close()
+        if self._reader is not None:
+            self._reader.close()
+
+    # -- the register ----------------------------------------------------------------------------------------------------
+
+    async def _keep_register(self) -> None:
+        wait_s = AGAIN_S[0]
+        while not self.stopping.is_set():
+            transport = self._opened()
+            began = asyncio.get_running_loop().time()
+            try:
+                self._register = self.member.register(transport)
+                await self._register.follow(tell=_told)
+            except BrokerError as error:
+                _log.warning("the register is not kept", code=error.code, reason=str(error))
+            finally:
+                await transport.close()
+            lasted = asyncio.get_running_loop().time() - began > AGAIN_S[1]
+            wait_s = AGAIN_S[0] if lasted else min(2 * wait_s, AGAIN_S[1])
+            if not self.stopping.is_set():
+                await asyncio.sleep(wait_s)
+
+    def reader(self) -> RegisterReader:
+        """Look-ups in the register. Raises StoreError while there is none."""
+        if self._reader is None:
+            self._reader = RegisterReader.open(self.member.files.register_store)
+        return self._reader
+
+    def purposed(self, purpose: str) -> Purposed:
+        """What of the register may be shown for a purpose, now."""
+        return Purposed(self.reader(), self.agency, self.inbox.decider, purpose, self.now_ms())
+
+    def freshness(self) -> Freshness:
+        """How old what the register says is."""
+        note = "" if self._reachable else "the exchange cannot be reached: this is what was known then"
+        return Freshness(self._as_of(), self._reachable, note)
+
+    def _as_of(self) -> int | None:
+        try:
+            return self.reader().as_of()
+        except StoreError:
+            return None
+
+    def now_ms(self) -> int:
+        """The time, in Unix milliseconds."""
+        return self.member.clock.now_ms()
+
+    # -- how it is -------------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Ask the exchange again and again where the inbox ends: that it answers, and how far this node is behind."""
+        source = (ids.inbox(self.agency), 0)
+        while True:
+            transport, inlet = self._opened(), None
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    inlet = await transport.inlet()
+                    await inlet.assign({source: "end"})
+                while True:
+                    await self._ask(inlet, source)
+                    await asyncio.sleep(LOOK_S)
+            except (BrokerError, TimeoutError):
+                self._reachable = False
+            finally:
+                with contextlib.suppress(BrokerError):
+                    await transport.close()
+            await asyncio.sleep(1.0)
+
+    async def _ask(self, inlet: Inlet, source: tuple[str, int]) -> None:
+        async with asyncio.timeout(ANSWER_S):
+            self._end = (await inlet.ends())[source]
+        self._reachable = True
+
+    def condition(self) -> Condition:
+        """How the node is, now."""
+        depth, counts = self.outbox.depth(), self.inbox.counts
+        behind = None if self._end is None else max(0, self._end - self.inbox.position())
+        return Condition(
+            reachable=self._reachable, rules_known=self.inbox.decider is not None, as_of=self._as_of(), behind=behind,
+            waiting=depth.waiting, unanswered=depth.unanswered, oldest=depth.oldest, refused=counts.refused, gaps=counts.gaps,
+            stopping=self.stopping.is_set(),
+        )  # fmt: skip
+
+    def environment(self) -> dict[str, Any]:
+        """Which exchange this is."""
+        return {"exchange": self.settings.exchange_id, "environment": self.settings.environment, "agency": self.agency}
+
+
+def _told(step: Escalation) -> None:
+    """The register writes who is to be told of silence into the log; mail and consoles are added by those who have them."""

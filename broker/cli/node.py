@@ -1,0 +1,173 @@
+"""``broker node``: the agency's node, and who may use it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.markup import escape
+
+from broker.cli.named_files import read_text
+from broker.cli.screen import COMMON, Common, Screen, printable
+from broker.cli.stopping import stop_signal
+from broker.errors import UsageError
+from broker.storage.clock import SystemClock
+from broker.storage.home import AgencyHome
+from broker.storage.node_folder import NodeFolder, User
+
+app = App(name="node", help="The agency's node: HTTP for its systems and officers.")
+user = App(name="user", help="Who may use the node.")
+app.command(user)
+
+As = Annotated[str, Parameter(name="--as")]
+
+
+@app.default
+async def node(
+    *,
+    as_: As,
+    port: int = 8443,
+    listen: str = "127.0.0.1",
+    name: Annotated[list[str] | None, Parameter(negative="")] = None,
+    rate: float = 200.0,
+    environment: str | None = None,
+    common: Common = COMMON,
+) -> int:
+    """Run the node of an agency until it is told to stop: it keeps register and inbox, signs and sends, and offers HTTP.
+
+    Example: broker node --as SG-CUSTOMS --port 8443
+
+    Parameters
+    ----------
+    as_
+        The agency of this home.
+    port
+        Where it listens; 0 takes a free port, which the ready line names.
+    listen
+        The address it listens on.
+    name
+        A host name or address by which clients reach it, for its certificate; may be given several times.
+    rate
+        Requests per second that one client may make.
+    environment
+        Refuse to start unless the exchange is of this kind: production, test or exercise.
+    """
+    from broker.app import Member, process
+    from broker.app.agency_node import AgencyNode
+    from broker.app.connect import connect
+    from broker.node.application import node_application
+    from broker.node.gate import Limits
+    from broker.node.server import listening, serving
+
+    screen = Screen(as_json=common.json)
+    if not 0 <= port < 65_536 or rate <= 0:
+        raise UsageError("--port or --rate is out of range", advice="give a port up to 65535, and more than 0 requests per second")
+    member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
+    settings = member.files.settings()
+    if environment is not None and environment != settings.environment:
+        raise UsageError(f"this exchange is for {settings.environment}", advice=f"leave --environment out, or give {settings.environment}")
+    folder = _folder(common, as_)
+    folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
+    where = listening(listen, port)
+    stop = stop_signal()
+    async with AgencyNode(member) as running:
+        gate = node_application(running, folder, limits=Limits(rate, int(2 * rate)))
+        async with serving(running, gate, folder, where) as server:
+            process.settle()
+            chosen = where.getsockname()[1]
+            url = f"https://{f'[{listen}]' if ':' in listen else listen}:{chosen}"
+            record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()
+            screen.result(record, f"ready: {url} for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]")
+            waits = [asyncio.create_task(each) for each in (stop.wait(), running.failed.wait())]
+            await asyncio.wait([*waits, server], return_when=asyncio.FIRST_COMPLETED)
+            for each in waits:
+                each.cancel()
+    return 0 if stop.is_set() else 1
+
+
+@user.command
+def add(
+    name: str,
+    *,
+    as_: As,
+    role: str,
+    unit: Annotated[list[str], Parameter(negative="")],
+    certificate: Path | None = None,
+    common: Common = COMMON,
+) -> int:
+    """Let somebody use the node: an officer, or a system. Makes a key and a client certificate, in one file to hand over.
+
+    Example: broker node user add targeting --as SG-CUSTOMS --role integrator --unit TUAS
+
+    Parameters
+    ----------
+    name
+        A name of lower case letters, digits, dot and hyphen.
+    as_
+        The agency of this home.
+    role
+        officer, supervisor, integrator or auditor.
+    unit
+        The unit it belongs to, such as TUAS; may be given several times, the first is the usual one.
+    certificate
+        A client certificate (PEM) of another authority that is let in, instead of making one.
+    """
+    screen = Screen(as_json=common.json)
+    given = None if certificate is None else read_text(str(certificate))
+    made, file = _folder(common, as_).add(name, role, tuple(unit), SystemClock().now_ms(), given)
+    record = _user_json(made) | {"file": None if file is None else str(file)}
+    hand = "" if file is None else f", certificate and key in {escape(printable(str(file)))}"
+    screen.result(record, f"[green]added[/] {made.name}, {made.role} of {', '.join(made.units)}{hand}")
+    return 0
+
+
+@user.command(name="list")
+def list_users(*, as_: As, common: Common = COMMON) -> int:
+    """List who may use the node.
+
+    Example: broker node user list --as SG-CUSTOMS
+
+    Parameters
+    ----------
+    as_
+        The agency of this home.
+    """
+    screen = Screen(as_json=common.json)
+    for each in _folder(common, as_).users():
+        screen.result(_user_json(each), f"{each.name:<20} {each.role:<11} {', '.join(each.units)}  [dim]{each.sha256[:16]}…[/dim]")
+    return 0
+
+
+@user.command
+def remove(name: str, *, as_: As, common: Common = COMMON) -> int:
+    """Let a user in no longer, from its next request on.
+
+    Example: broker node user remove targeting --as SG-CUSTOMS
+
+    Parameters
+    ----------
+    name
+        The user.
+    as_
+        The agency of this home.
+    """
+    screen = Screen(as_json=common.json)
+    gone = _folder(common, as_).remove(name)
+    screen.result(_user_json(gone) | {"removed": True}, f"[yellow]removed[/] {gone.name}")
+    return 0
+
+
+def _folder(common: Common, agency: str) -> NodeFolder:
+    files = AgencyHome(common.home, agency)
+    files.settings()  # an agency that has not joined has no node
+    return NodeFolder(files.node_folder, files.agency)
+
+
+def _user_json(found: User) -> dict[str, Any]:
+    return {
+        "name": found.name, "role": found.role, "units": list(found.units), "sha256": found.sha256, "added": found.added,
+        "own_certificate": found.certificate is not None,
+    }  # fmt: skip

@@ -1,0 +1,51 @@
+"""The application: routes, guards, problems, and the gate around them. Other packages add their routers here, under the same guards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ControllerRouterHandler
+
+from broker.app.agency_node import AgencyNode
+from broker.errors import BrokerError
+from broker.node import access, inbox, messages, problems, reference, register, service, statements
+from broker.node.gate import Gate, Limits
+from broker.storage.node_folder import NodeFolder
+
+BODY: Final = 1 << 20
+"""Longest body where a route says nothing else, in bytes."""
+ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
+    messages.publish, messages.dry_run, messages.status, statements.acks, statements.feedback, statements.rfis, statements.consents,
+    statements.recalls, inbox.inbox, inbox.events, register.alerts, register.licence,
+    register.licence_status, register.trace, service.health, service.ready,
+)  # fmt: skip
+
+
+def application(node: AgencyNode, *, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    """The routes over a node; ``more`` are further routers. Each of their routes names its roles in ``opt``, or is open to nobody."""
+    return Litestar(
+        route_handlers=[*ROUTES, reference.openapi, reference.docs, reference.style, *more],
+        guards=[access.guard],
+        state=State({"node": node, "streams": dict[str, int](), "described": ROUTES}),
+        exception_handlers={
+            problems.NotDone: problems.on_not_done, HTTPException: problems.on_http, BrokerError: problems.on_broker,
+            TimeoutError: problems.on_late, Exception: problems.on_bug,
+        },
+        request_max_body_size=BODY,
+        openapi_config=None,
+        logging_config=None,
+    )  # fmt: skip
+
+
+def node_application(
+    node: AgencyNode, folder: NodeFolder, *, limits: Limits | None = None, more: Sequence[ControllerRouterHandler] = ()
+) -> Gate:
+    """The whole ASGI application of a node."""
+    return Gate(
+        application(node, more=more), environment=node.settings.environment, user_of=folder.user_of, limits=limits or Limits()
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""The OpenAPI 3.1 document of the node: paths and parameters from the routes themselves, shapes and examples beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, Final, NamedTuple
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+
+from broker.node.answers import JSON
+from broker.node.examples import EXAMPLES
+from broker.node.problems import MEDIA
+from broker.node.shapes import PURPOSE, SHAPES, ref
+
+Json = dict[str, Any]
+JSONL: Final = "application/jsonl"
+COMMON: Final = (401, 403, 429)
+"""What every route may answer that asks for a certificate."""
+
+
+class Operation(NamedTuple):
+    """What a route takes, what it answers, and how else it may end."""
+
+    answer: str
+    body: str | None = None
+    also: tuple[int, ...] = ()
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "publish": Operation("Kept", "Message", (400, 408, 413, 415, 422, 503)),
+    "dryRun": Operation("DryRun", "Message", (400, 408, 413, 415, 422, 503)),
+    "messageStatus": Operation("Status", None, (400, 404)),
+    "acknowledge": Operation("Kept", "Acknowledgement", (400, 408, 413, 415, 422, 503)),
+    "giveFeedback": Operation("Kept", "Feedback", (400, 408, 413, 415, 422, 503)),
+    "askForInformation": Operation("Kept", "Rfi", (400, 408, 413, 415, 422, 503)),
+    "consent": Operation("Kept", "Consent", (400, 408, 413, 415, 422, 503)),
+    "recall": Operation("Kept", "Recall", (400, 408, 413, 415, 422, 503)),
+    "inbox": Operation("Inbox", None, (400, 410)),
+    "inboxEvents": Operation("Item", None, (400, 410)),
+    "findAlerts": Operation("Alerts", None, (400, 503)),
+    "licence": Operation("Licence", None, (400, 503)),
+    "licenceStatus": Operation("LicenceStatus", "Numbers", (400, 408, 413, 415, 503)),
+    "trace": Operation("Trace", None, (400, 404, 503)),
+    "health": Operation("Health", None, ()),
+    "ready": Operation("Ready", None, ()),
+}
+TAGGED: Final = frozenset({"messageStatus", "inbox", "findAlerts", "licence", "trace"})
+"""Whose answers carry an ETag."""
+_ABOUT: Final = """The node of one agency, on its own premises: it holds the agency's keys, signs, verifies, keeps the register.
+
+Every request carries a client certificate (`broker node user add`). `Broker-Purpose` says what content is read for; `Broker-Unit` names one
+of the user's units where it has several. What is not done is answered with problem details (RFC 9457): `code` is stable, `advice` says what
+to do. Every answer names the environment and the request's id in its headers."""
+
+
+@lru_cache(maxsize=4)
+def document(routes: Sequence[HTTPRouteHandler], environment: str) -> Json:
+    """The document of these routes."""
+    config = OpenAPIConfig(title="broker node", version=version("broker"), description=_ABOUT, use_handler_docstrings=True)
+    described = Litestar(route_handlers=list(routes), openapi_config=config, logging_config=None).openapi_schema.to_schema()
+    opts = {route.operation_id: route.opt for route in routes}
+    for path in described["paths"].values():
+        for operation in path.values():
+            _complete(operation, opts[operation["operationId"]])
+    schemes = {"certificate": {"type": "mutualTLS", "description": "A client certificate that the node knows."}}
+    described["components"] = {"schemas": SHAPES, "securitySchemes": schemes}
+    described["security"] = [{"certificate": []}]
+    described["info"]["x-environment"] = environment
+    return described
+
+
+def _complete(operation: Json, opt: Mapping[str, Any]) -> None:
+    name = operation["operationId"]
+    known = OPERATIONS[name]
+    public = bool(opt.get("public"))
+    done = next(iter(operation["responses"]))
+    answers: Json = {done: _answer(name, known)}
+    if name in TAGGED:
+        operation.setdefault("parameters", []).append(_header("If-None-Match", "The ETag of the answer you have.", {"type": "string"}))
+        answers["304"] = {"description": "You have it already."}
+    if public:
+        operation["security"] = []
+        answers["503"] = {"description": "It is not.", "content": {JSON: {"schema": ref(known.answer)}}}
+    for status in sorted({*(() if public else COMMON), *known.also}):
+        answers[str(status)] = {"description": "Not done.", "content": {MEDIA: {"schema": ref("Problem")}}}
+    if public:
+        answers["429"] = {"description": "Not done.", "content": {MEDIA: {"schema": ref("Problem")}}}
+    operation["responses"] = answers
+    for each in operation.get("parameters", ()):
+        each["schema"] = _plain(each["schema"])
+    if known.body is not None:
+        operation["requestBody"] = {"required": True, "content": _body(name, known.body)}
+    operation["x-roles"] = ["everybody"] if public else sorted(opt.get("roles", ()))
+    if opt.get("content"):
+        operation.setdefault("parameters", []).append(_header("Broker-Purpose", "What it is read for.", PURPOSE, required=True))
+    if not public:
+        operation.setdefault("parameters", []).append(_header("Broker-Unit", "One of the user's units.", {"type": "string"}))
+
+
+def _plain(schema: Json) -> Json:
+    """A parameter that may be left out is not null where it is given."""
+    kinds = [each for each in schema.get("oneOf", ()) if each != {"type": "null"}]
+    return {**{name: value for name, value in schema.items() if name != "oneOf"}, **kinds[0]} if len(kinds) == 1 else schema
+
+
+def _header(name: str, description: str, schema: Json, *, required: bool = False) -> Json:
+    return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
+
+
+def _answer(name: str, known: Operation) -> Json:
+    if name == "inboxEvents":
+        text = "Server-sent events: `id` is the cursor, `event` the kind, `data` an Item."
+        return {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    schema: Json = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
+    content: Json = {"schema": schema}
+    example = EXAMPLES.get(f"{name} answer")
+    if example is not None:
+        content["example"] = example
+    headers = {"ETag": {"schema": {"type": "string"}}} if name in TAGGED else {}
+    if known.answer == "Kept":
+        headers = {"Location": {"schema": {"type": "string"}}, "Idempotency-Replayed": {"schema": {"type": "string"}}}
+    return {"description": "Done.", "content": {JSON: content}, "headers": headers}
+
+
+def _body(name: str, body: str) -> Json:
+    examples = {title.partition(" ")[2] or "example": {"value": value} for title, value in EXAMPLES.items() if title.split(" ")[0] == name}
+    examples.pop("answer", None)
+    content: Json = {JSON: {"schema": ref(body), "examples": examples}}
+    if name == "publish":
+        content[JSONL] = {"schema": {"type": "string", "description": "JSON Lines: up to 1,000 messages, one on each line."}}
+    return content

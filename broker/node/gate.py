@@ -1,0 +1,177 @@
+"""What every request passes before it reaches a route, and every answer on its way out, as one ASGI application around the other.
+
+In: request id, whose certificate it is, rate, origin, and a time for the body. Out: security headers, environment, a line in the log, and
+a time for the client to take its answer. Nothing here knows what a message is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from broker.errors import UsageError
+from broker.families.message import PURPOSES
+from broker.node.problems import MEDIA, Problem, body_of, problem
+from broker.node.rates import Rates
+from broker.node.scope import PURPOSE, UNIT, certificate_of
+from broker.storage.node_folder import User
+
+BODY_S: Final = 30.0
+"""How long a client may take for a body."""
+TAKE_S: Final = 30.0
+"""How long a client may take no byte of its answer before it is given up."""
+SECURITY: Final = {
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""Headers of every answer that does not set them itself."""
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_log = structlog.get_logger("request")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may ask for: requests per second, and at once."""
+
+    rate: float = 200.0
+    burst: int = 400
+
+
+class Gate:
+    """The application around the routes. ``user_of`` finds whose certificate (DER) a connection has."""
+
+    def __init__(self, inner: ASGIApp, *, environment: str, user_of: Callable[[bytes], User | None], limits: Limits) -> None:
+        self.inner = inner
+        self._environment, self._user_of = environment, user_of
+        self._rates = Rates(limits.rate, limits.burst)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":  # type: ignore[comparison-overlap]
+                await self.inner(scope, receive, send)
+            return
+        whole = cast("dict[str, Any]", scope)
+        request_id = secrets.token_hex(8)
+        whole.setdefault("state", {})["request_id"] = request_id
+        whole["path"] = kept_slashes(whole.get("raw_path"), whole["path"])
+        exchange = _Exchange(send, request_id, self._environment)
+        began = time.monotonic()
+        try:
+            found, headers = self._judge(whole)
+            if found is not None:
+                await exchange.problem(found, headers)
+            else:
+                await self.inner(scope, _timed(receive), exchange.send)
+        except TimeoutError:
+            if not exchange.begun:
+                await exchange.problem(problem("TOO_SLOW", "the request, or taking its answer, took too long"), {"connection": "close"})
+        finally:
+            user = cast("User | None", whole.get("user"))
+            _log.info(
+                "request", id=request_id, method=whole["method"], path=whole["path"], status=exchange.status,
+                ms=round(1000 * (time.monotonic() - began)), user=user.name if user else None, **_asked_for(whole, user),
+            )  # fmt: skip
+
+    def _judge(self, scope: dict[str, Any]) -> tuple[Problem | None, dict[str, str]]:
+        """Who it is, and whether the request may go on."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        certificate = certificate_of(scope)
+        try:
+            user = self._user_of(certificate) if certificate else None
+        except UsageError as error:
+            _log.error("the list of users cannot be read: nobody is let in", reason=str(error))
+            user = None
+        scope["user"], scope["auth"] = user, None
+        client = f"user {user.name}" if user else f"address {(scope.get('client') or ('', 0))[0]}"
+        wait = self._rates.wait_s(client, time.monotonic())
+        if wait:
+            return problem("TOO_MANY", "too many requests of this client"), {"retry-after": str(max(1, math.ceil(wait)))}
+        if scope["method"] not in _SAFE and not same_site(headers):
+            return problem("CROSS_SITE", "this was sent by a page of another site"), {}
+        return None, {}
+
+
+def kept_slashes(raw_path: bytes | None, path: str) -> str:
+    """The path with escaped slashes kept as ``%2F``: a subject's id is one segment."""
+    if raw_path is None or b"%2" not in raw_path:
+        return path
+    raw = raw_path.partition(b"?")[0].replace(b"%2f", b"%252F").replace(b"%2F", b"%252F")
+    return unquote_to_bytes(raw).decode("utf-8", "replace")
+
+
+def same_site(headers: dict[bytes, bytes]) -> bool:
+    """Whether a request that changes something comes from a program, or from a page of this node itself (RFC 6454, Fetch metadata)."""
+    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+        return False
+    origin = headers.get(b"origin")
+    return origin is None or origin == b"https://" + headers.get(b"host", b"")
+
+
+def _timed(receive: Receive) -> Receive:
+    """``receive`` that gives up where the whole body takes longer than its time. After it one may wait for the client's end for ever."""
+    deadline = asyncio.get_running_loop().time() + BODY_S
+    complete = False
+
+    async def timed() -> Any:
+        nonlocal complete
+        if complete:
+            return await receive()
+        async with asyncio.timeout_at(deadline):
+            message = await receive()
+        complete = not message.get("more_body", False)
+        return message
+
+    return timed
+
+
+def _asked_for(scope: dict[str, Any], user: User | None) -> dict[str, str]:
+    """Unit and purpose of a request, where it names good ones: for those who look afterwards who asked, for whom and what for."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    purpose, unit = headers.get(PURPOSE, ""), headers.get(UNIT, user.units[0] if user else "")
+    found = {"purpose": purpose if purpose in PURPOSES else "", "unit": unit if user and unit in user.units else ""}
+    return {name: value for name, value in found.items() if value}
+
+
+class _Exchange:
+    """The way out of one answer."""
+
+    def __init__(self, send: Send, request_id: str, environment: str) -> None:
+        self._send, self._request_id, self._environment = send, request_id, environment
+        self.begun = False
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun, self.status = True, message["status"]
+            headers = list(message.get("headers", []))
+            present = {name.lower() for name, _ in headers}
+            own = {**SECURITY, "broker-request-id": self._request_id, "broker-environment": self._environment}
+            headers += [(name.encode(), value.encode()) for name, value in own.items() if name.encode() not in present]
+            message["headers"] = headers
+        async with asyncio.timeout(TAKE_S):
+            await self._send(message)
+
+    async def problem(self, found: Problem, headers: dict[str, str]) -> None:
+        body = body_of(found, self._request_id)
+        own = {"content-type": MEDIA, "content-length": str(len(body)), **headers}
+        raw = [(name.encode(), value.encode()) for name, value in own.items()]
+        await self.send({"type": "http.response.start", "status": found.status, "headers": raw})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,94 @@
+"""The node's server: TLS with client certificates, uvicorn in this process's loop, and an end that finishes what is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import uvicorn
+
+from broker.app.agency_node import AgencyNode
+from broker.errors import UsageError
+from broker.node.gate import Gate
+from broker.node.protocol import NodeProtocol
+from broker.storage.node_folder import NodeFolder
+
+GRACE_S: Final = 10
+"""How long requests under way may take when the node is stopped."""
+IDLE_S: Final = 30
+"""How long a connection may lie idle between two requests."""
+CONNECTIONS: Final = 512
+"""Most connections; further ones are answered 503."""
+
+
+def tls_context(folder: NodeFolder) -> ssl.SSLContext:
+    """TLS 1.2 or newer. A client certificate is asked for; one that is given has to be good. Who gives none gets to what is public."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(folder.server, folder.server_key)
+    context.load_verify_locations(cadata=folder.anchors())
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a certificate that is let in by itself is its own anchor
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    return context
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. Raises UsageError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        found.listen(512)
+        found.setblocking(False)
+    except OSError as error:
+        found.close()
+        raise UsageError(f"`{host}` port {port} cannot be listened on: {error.strerror}", advice="give another --port") from error
+    return found
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the program has one way of being stopped. ``up`` is set when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+@asynccontextmanager
+async def serving(node: AgencyNode, app: Gate, folder: NodeFolder, where: socket.socket) -> AsyncGenerator[asyncio.Task[None]]:
+    """The server for as long as the block lasts, listening when it begins; the task ends early only where something is wrong.
+
+    At the end no new connection is taken, streams end, and what is under way is finished, for :data:`GRACE_S` seconds at most.
+    """
+    config = uvicorn.Config(
+        app, http=NodeProtocol, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=GRACE_S, limit_concurrency=CONNECTIONS,
+    )  # fmt: skip
+    config.load()
+    config.ssl = tls_context(folder)
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[where]))
+    try:
+        up = asyncio.create_task(server.up.wait())
+        await asyncio.wait({up, task}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        yield task
+    finally:
+        node.stopping.set()
+        server.should_exit = True
+        await task

@@ -1,0 +1,173 @@
+"""The node's own certificates and users: ``agencies/<ID>/node/``.
+
+::
+
+    ca.pem ca-key.pem            the authority that issues this node's users and the node itself; the exchange knows nothing of it
+    server.pem server-key.pem    what the node shows to its clients
+    users.json                   who may do what: name, role, units, and the SHA-256 of the client certificate
+    users/<name>.pem             certificate and key of a user whose key was made here, to be handed over
+
+A certificate alone opens nothing: its fingerprint has to be in ``users.json``, which is looked at for each request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from broker.errors import UsageError
+from broker.storage import atomic
+from broker.storage.keys import ensure_tls_key, load_tls_key
+from broker.trust.canonical import Flaw
+from broker.trust.certificates import Authority, Validity, node_ca, pem, read_certificate
+from broker.trust.keys import spki_of
+from broker.values import iso
+
+ROLES: Final = ("officer", "supervisor", "integrator", "auditor")
+"""What a user can be: works the watch floor; answers for it as well; is a system of the agency's; looks afterwards."""
+CA_DAYS: Final = 3650
+SERVER_DAYS: Final = 825
+USER_DAYS: Final = 365
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}", re.ASCII)
+_UNIT: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}", re.ASCII)
+
+
+class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody who may use the node. ``sha256`` is of the DER certificate, in hexadecimal digits; ``certificate`` is PEM where another
+    authority issued it."""
+
+    name: str
+    role: str
+    units: tuple[str, ...]
+    sha256: str
+    added: str
+    certificate: str | None = None
+
+
+class _Users(msgspec.Struct, forbid_unknown_fields=True):
+    users: list[User]
+
+
+class NodeFolder:
+    """The folder. Users are read again whenever the file changes."""
+
+    def __init__(self, path: Path, agency: str) -> None:
+        self.path, self.agency = path, agency
+        self.ca, self._ca_key = path / "ca.pem", path / "ca-key.pem"
+        self.server, self.server_key = path / "server.pem", path / "server-key.pem"
+        self.users_file = path / "users.json"
+        self._seen: tuple[int, int] | None = None
+        self._by_print: dict[str, User] = {}
+
+    def prepare(self, now_ms: int, hosts: tuple[str, ...] = ()) -> None:
+        """Make the authority and the node's certificate where they are missing, or do not fit these host names. Raises StoreError."""
+        atomic.private_folder(self.path)
+        authority = self._authority(now_ms)
+        key = ensure_tls_key(self.server_key)
+        spki = spki_of(key.public_key())
+        if self.server.exists() and authority.holds(self.server.read_text(), spki, at_ms=now_ms + 86_400_000, hosts=hosts):
+            return
+        validity = Validity.days(now_ms, SERVER_DAYS)
+        issued = authority.node(spki, hosts, serial=x509.random_serial_number(), validity=validity)
+        atomic.replace(self.server, issued.encode())
+
+    def _authority(self, now_ms: int) -> Authority:
+        key = ensure_tls_key(self._ca_key)
+        if not self.ca.exists():
+            text = node_ca(key, self.agency, serial=x509.random_serial_number(), validity=Validity.days(now_ms, CA_DAYS))
+            atomic.replace(self.ca, text.encode())
+        return Authority.load(self.ca.read_text(), load_tls_key(self._ca_key))
+
+    def users(self) -> list[User]:
+        """All users, by name. Raises UsageError for a file that is none."""
+        if not self.users_file.exists():
+            return []
+        try:
+            found = msgspec.json.decode(self.users_file.read_bytes(), type=_Users).users
+        except (msgspec.MsgspecError, OSError) as error:
+            raise UsageError(f"`{self.users_file}` is no list of users: {error}", advice="correct it, or restore it from a copy") from error
+        for each in found:
+            _check(each.name, each.role, each.units)
+        return sorted(found, key=lambda each: each.name)
+
+    def user_of(self, certificate: bytes) -> User | None:
+        """Whose certificate this is (DER); None for nobody's. A file that cannot be read lets nobody in."""
+        try:
+            status = self.users_file.stat()
+        except OSError:
+            return None
+        seen = (status.st_mtime_ns, status.st_size)
+        if seen != self._seen:
+            self._by_print = {each.sha256: each for each in self.users()}
+            self._seen = seen
+        return self._by_print.get(hashlib.sha256(certificate).hexdigest())
+
+    def add(
+        self, name: str, role: str, units: tuple[str, ...], now_ms: int, certificate_pem: str | None = None
+    ) -> tuple[User, Path | None]:
+        """Let somebody in: with a key and certificate made here, whose file is returned, or with a certificate of another authority.
+
+        Raises UsageError for a name that is taken, and for what is no name, role, unit or certificate.
+        """
+        _check(name, role, units)
+        before = self.users()
+        if any(each.name == name for each in before):
+            raise UsageError(f"there is a user `{name}` already", advice="remove it first: broker node user remove")
+        self.prepare(now_ms)
+        file: Path | None = None
+        if certificate_pem is None:
+            file = self.path / "users" / f"{name}.pem"
+            key = ensure_tls_key(self.path / "users" / f"{name}.key")
+            text = self._authority(now_ms).user(
+                spki_of(key.public_key()), self.agency, name, serial=x509.random_serial_number(), validity=Validity.days(now_ms, USER_DAYS)
+            )
+            secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            atomic.replace(file, text.encode() + secret, atomic.OWNER_ONLY)
+            (self.path / "users" / f"{name}.key").unlink()
+            certificate = read_certificate(text)
+        else:
+            try:
+                certificate = read_certificate(certificate_pem)
+            except Flaw as flaw:
+                raise UsageError(f"this is no certificate: {flaw}", advice="give one certificate as PEM") from flaw
+        print_ = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+        kept = None if certificate_pem is None else pem(certificate)
+        user = User(name, role, units, print_, iso(now_ms) or "", kept)
+        self._keep([*before, user])
+        return user, file
+
+    def remove(self, name: str) -> User:
+        """Let a user in no longer, from the next request on. Raises UsageError where there is none."""
+        before = self.users()
+        gone = next((each for each in before if each.name == name), None)
+        if gone is None:
+            raise UsageError(f"there is no user `{name}`", advice="see `broker node user list`")
+        self._keep([each for each in before if each.name != name])
+        (self.path / "users" / f"{name}.pem").unlink(missing_ok=True)
+        return gone
+
+    def anchors(self) -> str:
+        """What client certificates are verified against: the node's authority, and each certificate of another that is let in. PEM."""
+        return "".join([self.ca.read_text(), *(each.certificate for each in self.users() if each.certificate)])
+
+    def _keep(self, users: list[User]) -> None:
+        text = msgspec.json.format(msgspec.json.encode(_Users(sorted(users, key=lambda each: each.name))), indent=2)
+        atomic.replace(self.users_file, text + b"\n", atomic.OWNER_ONLY)
+
+
+def _check(name: str, role: str, units: tuple[str, ...]) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"`{ascii(name)[1:-1]}` is no user name", advice="use lower case letters, digits, dot and hyphen")
+    if role not in ROLES:
+        raise UsageError(f"there is no role `{ascii(role)[1:-1]}`", advice=f"use one of {', '.join(ROLES)}")
+    for unit in units:
+        if not _UNIT.fullmatch(unit):
+            raise UsageError(f"`{ascii(unit)[1:-1]}` is no unit", advice="use capitals, digits and hyphen: TUAS")
+    if not units:
+        raise UsageError("a user belongs to a unit", advice="give --unit TUAS")

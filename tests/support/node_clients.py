@@ -1,0 +1,135 @@
+"""A node's HTTP in this process: the application over a node of an exchange in memory, and clients with certificates in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from litestar.types import ControllerRouterHandler
+
+from broker.app.agency_node import AgencyNode
+from broker.app.statements import json_of
+from broker.families.message import Message
+from broker.node.application import node_application
+from broker.node.gate import Gate, Limits
+from broker.storage.node_folder import ROLES, NodeFolder
+from broker.storage.schemas import load_catalogue
+from broker.testing.local import LocalAgency
+from tests.support.eventually import eventually
+
+PURPOSE: Final = "STC_ENFORCEMENT"
+PIECE: Final = 64 << 10
+Json = dict[str, Any]
+_CATALOGUE = load_catalogue()
+
+
+def posted(message: Message) -> Json:
+    """A message as a client sends it."""
+    return json_of(message, _CATALOGUE)
+
+
+class _Behind:
+    """The gate as it lies behind TLS: with a client certificate in the scope, or none."""
+
+    def __init__(self, gate: Gate, certificate: bytes | None) -> None:
+        self._gate, self._certificate = gate, certificate
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["extensions"] = {"tls": {"client_cert": self._certificate}}
+        await self._gate(scope, receive, send)
+
+
+@dataclass
+class InProcess:
+    """A node and its application, without a port."""
+
+    node: AgencyNode
+    folder: NodeFolder
+    gate: Gate
+    certificates: dict[str, bytes] = field(default_factory=dict[str, bytes])
+
+    def add(self, name: str, role: str, units: Sequence[str] = ("TUAS",)) -> bytes:
+        """Let somebody in; the certificate (DER)."""
+        _, file = self.folder.add(name, role, tuple(units), self.node.now_ms())
+        assert file is not None
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        self.certificates[name] = certificate.public_bytes(Encoding.DER)
+        return self.certificates[name]
+
+    def app(self, user: str | None) -> _Behind:
+        """What a user's requests go to; None: somebody without a certificate."""
+        return _Behind(self.gate, None if user is None else self.certificates[user])
+
+    def client(
+        self, user: str | None = "integrator", *, purpose: str | None = PURPOSE, headers: Mapping[str, str] | None = None
+    ) -> httpx.AsyncClient:
+        """A client of a user's."""
+        own = {**({} if purpose is None else {"Broker-Purpose": purpose}), **(headers or {})}
+        transport = httpx.ASGITransport(self.app(user), raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="https://node", headers=own)
+
+    async def ready(self) -> None:
+        """Wait until the rules are known, and messages are judged by them."""
+        await eventually(lambda: self.node.condition().ready and self.node.outbox.publisher is not None, what="a node that is ready")
+
+
+@asynccontextmanager
+async def in_process(
+    agency: LocalAgency, *, limits: Limits | None = None, more: Sequence[ControllerRouterHandler] = ()
+) -> AsyncGenerator[InProcess]:
+    """A node of this agency, with a user of each role, named as the role."""
+    async with AsyncExitStack() as opened:
+        node = await opened.enter_async_context(AgencyNode(agency.member))
+        folder = NodeFolder(agency.member.files.node_folder, agency.agency)
+        made = InProcess(node, folder, node_application(node, folder, limits=limits or Limits(1e6, 10**6), more=more))
+        for role in ROLES:
+            made.add(role, role)
+        await made.ready()
+        yield made
+
+
+@dataclass
+class Served:
+    """A node on a port."""
+
+    made: InProcess
+    port: int
+    task: asyncio.Task[None]
+
+    def tls(self, user: str | None) -> ssl.SSLContext:
+        """What a client connects with."""
+        context = ssl.create_default_context(cafile=str(self.made.folder.ca))
+        if user is not None:
+            context.load_cert_chain(self.made.folder.path / "users" / f"{user}.pem")
+        return context
+
+    def client(self, user: str | None = "officer") -> httpx.AsyncClient:
+        """A client of a user's."""
+        url = f"https://127.0.0.1:{self.port}"
+        return httpx.AsyncClient(verify=self.tls(user), base_url=url, headers={"Broker-Purpose": PURPOSE}, timeout=20)
+
+    async def raw(self, sent: bytes, *, user: str | None = "officer") -> bytes:
+        """The first line that the server says to these bytes; it may say it, and close, before all are sent. Empty: it closed silently."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls(user))
+        line = asyncio.create_task(reader.readline())
+        with contextlib.suppress(ConnectionError):
+            for at in range(0, len(sent), PIECE):
+                if line.done():
+                    break
+                writer.write(sent[at : at + PIECE])
+                await writer.drain()
+        try:
+            async with asyncio.timeout(20):
+                return await line
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()

@@ -1,0 +1,51 @@
+"""Nodes over an exchange in memory: the fixtures of the service tests, and two nodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+
+import pytest_asyncio
+
+from broker.node.server import listening, serving
+from broker.testing.clock import FixedClock
+from broker.testing.local import LocalExchange
+from tests.support.node_clients import InProcess, Served, in_process
+from tests.unit.service.conftest import _no_pauses as _no_pauses  # pyright: ignore[reportPrivateUsage]
+from tests.unit.service.conftest import world as world
+from tests.unit.service.world import NOW, World
+
+
+@pytest_asyncio.fixture
+async def sg(world: World) -> AsyncGenerator[InProcess]:
+    """The node of SG-CUSTOMS."""
+    async with in_process(world.agency("SG-CUSTOMS")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def my(world: World) -> AsyncGenerator[InProcess]:
+    """The node of MY-CUSTOMS."""
+    async with in_process(world.agency("MY-CUSTOMS")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared() -> AsyncGenerator[InProcess]:
+    """A node for tests that change nothing at it."""
+    async with LocalExchange(clock=FixedClock(NOW)) as exchange, in_process(await exchange.join("SG-CUSTOMS", "customs")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def served(my: InProcess) -> AsyncGenerator[Served]:
+    """The node of MY-CUSTOMS on a port. Certificates are judged by the machine's clock."""
+    now_ms = time.time_ns() // 1_000_000
+    for file in (my.folder.server, my.folder.users_file, my.folder.ca):
+        file.unlink(missing_ok=True)
+    my.folder.prepare(now_ms)
+    for role in ("officer", "integrator"):
+        my.folder.add(role, role, ("TUAS",), now_ms)
+    where = listening("127.0.0.1", 0)
+    async with serving(my.node, my.gate, my.folder, where) as task:
+        yield Served(my, where.getsockname()[1], task)

@@ -1,0 +1,53 @@
+"""How the node says it is: health, readiness, the log of requests."""
+
+from __future__ import annotations
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from tests.support.node_clients import InProcess
+
+
+async def test_ready_degraded_not_ready(my: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ready while all is well; degraded where the exchange is away, and still 200, for it answers and keeps; not ready, 503, while rules
+    are not known and while it is being stopped. Figures are for those whose certificate is known."""
+    async with my.client("officer") as client, my.client(None) as balancer:
+        ready = await client.get("/ready")
+        assert (ready.status_code, ready.json()["status"], ready.json()["outbox"]["waiting"]) == (200, "ready", 0)
+        assert "outbox" not in (await balancer.get("/ready")).json()
+        monkeypatch.setattr(my.node, "_reachable", False)
+        away = await balancer.get("/ready")
+        assert (away.status_code, away.json()["status"], away.json()["exchange_reachable"]) == (200, "degraded", False)
+        assert "cannot be reached" in (await client.get("/licences/1")).json()["note"]
+        known = my.node.inbox.knowledge
+        monkeypatch.setattr(my.node.inbox, "_known", None)
+        assert (await balancer.get("/ready")).status_code == 503
+        monkeypatch.setattr(my.node.inbox, "_known", known)
+        my.node.stopping.set()
+        assert ((await balancer.get("/ready")).status_code, (await balancer.get("/health")).status_code) == (503, 200)
+
+
+async def test_health_ends_with_its_parts(my: InProcess) -> None:
+    """A part of the node ended by a bug: 503, so that somebody starts it again."""
+    async with my.client(None) as client:
+        assert (await client.get("/health")).json()["status"] == "ok"
+        my.node.failed.set()
+        failed = await client.get("/health")
+        assert (failed.status_code, failed.json()["status"]) == (503, "failed")
+
+
+async def test_the_log_has_no_content(my: InProcess) -> None:
+    """A line for each request: id, path, status, user, unit, purpose; not what was searched for, no header that somebody made up."""
+    structlog.reset_defaults()
+    with capture_logs() as lines:
+        async with my.client("officer") as client:
+            answer = await client.get("/alerts", params={"party": "Secret Name"}, headers={"X-Forged": "evil"})
+            await client.get("/alerts", headers={"Broker-Purpose": "made up", "Broker-Unit": "made up"})
+    one, two = (line for line in lines if line["event"] == "request")
+    assert (one["id"], one["path"], one["status"], one["user"]) == (answer.headers["broker-request-id"], "/alerts", 200, "officer")
+    assert (one["purpose"], one["unit"]) == ("STC_ENFORCEMENT", "TUAS")
+    assert "purpose" not in two
+    assert "Secret" not in str(lines)
+    assert "evil" not in str(lines)
+    assert "made up" not in str(lines)
