@@ -140,6 +140,10 @@ class AgencyNode:
             self._reader = RegisterReader.open(self.member.files.register_store)
         return self._reader
 
+    def own_reader(self) -> RegisterReader:
+        """A connection to the register for one piece of work in another thread; who asked closes it. Raises StoreError."""
+        return RegisterReader.open(self.member.files.register_store)
+
     def purposed(self, purpose: str) -> Purposed:
         """What of the register may be shown for a purpose, now."""
         return Purposed(self.reader(), self.agency, self.inbox.decider, purpose, self.now_ms())

@@ -44,6 +44,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "findAlerts": Operation("Alerts", None, (400, 503)),
     "licence": Operation("Licence", None, (400, 503)),
     "licenceStatus": Operation("LicenceStatus", "Numbers", (400, 408, 413, 415, 503)),
+    "screen": Operation("Screened", "Shipments", (400, 408, 413, 503)),
     "trace": Operation("Trace", None, (400, 404, 503)),
     "health": Operation("Health", None, ()),
     "ready": Operation("Ready", None, ()),
@@ -130,6 +131,13 @@ def _body(name: str, body: str) -> Json:
     examples = {title.partition(" ")[2] or "example": {"value": value} for title, value in EXAMPLES.items() if title.split(" ")[0] == name}
     examples.pop("answer", None)
     content: Json = {JSON: {"schema": ref(body), "examples": examples}}
+    if name == "screen":
+        for media, what in (
+            ("application/xml", "A declaration or waybill."),
+            ("application/edifact", "An interchange."),
+            (JSONL, "Lines."),
+        ):
+            content[media] = {"schema": {"type": "string", "description": what}}
     if name == "publish":
         content[JSONL] = {"schema": {"type": "string", "description": "JSON Lines: up to 1,000 messages, one on each line."}}
     return content

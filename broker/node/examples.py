@@ -62,6 +62,10 @@ EXAMPLES: Final[dict[str, Any]] = {
         "core": {"recipients": ["AE-CUSTOMS"], "evidential_use": False, "period_until": "2099-12-01T00:00:00Z"},
     },
     "recall error": {"subject": "SG-CUSTOMS/2026/000123", "reason": "ERROR", "action": "DELETE", "revision": 2},
+    "screen shipment": {
+        "reference": "MRN-1", "units": [{"id": "CSQU3054383"}], "parties": [{"role": "CONSIGNEE", "name": "Example Trading FZE"}],
+        "goods": [{"hs_code": "847989"}],
+    },
     "licenceStatus three": {"numbers": ["2026-0815", "2026-0816", "2026-0817"]},
     "licenceStatus answer": {
         "results": [{"licence_no": "2026-0815", "known": False, "licences": []}], "withheld": [], "as_of": "2026-12-01T08:00:00.000Z",

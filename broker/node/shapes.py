@@ -104,6 +104,11 @@ SHAPES: Final[dict[str, Schema]] = {
     "LicenceStatus": shape(
         "results withheld as_of", results=many(shape("licence_no known licences", licences=many(OPEN))), **_AGE, **_WHERE
     ),
+    "Shipments": {"description": "a shipment, or a list of them, as docs/screening.md has it; other formats under their own media types"},
+    "Screened": shape(
+        "results more counts withheld as_of", results=many(shape("type", type={"enum": ["hit", "bad_row", "finding"]})), more=FLAG,
+        counts=shape("rows shipments hits", rows=WHOLE, shipments=WHOLE, hits=WHOLE), withheld=many(ref("Withheld")), **_AGE, **_WHERE,
+    ),
     "Trace": shape(
         "subject recipients withheld as_of", subject=TEXT, recipients=many(OPEN), withheld=many(ref("Withheld")), **_AGE, **_WHERE
     ),

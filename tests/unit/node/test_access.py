@@ -20,7 +20,8 @@ ALLOWED = {
     ("POST", "/messages"): STAFF, ("POST", "/messages/dry-run"): STAFF, ("GET", "/messages/{message_id}"): EVERYBODY,
     ("POST", "/acks"): STAFF, ("POST", "/feedback"): STAFF, ("POST", "/rfis"): STAFF, ("POST", "/consents"): STAFF,
     ("POST", "/recalls"): DECIDING, ("GET", "/inbox"): STAFF, ("GET", "/inbox/events"): STAFF, ("GET", "/alerts"): STAFF,
-    ("GET", "/licences/{number}"): STAFF, ("POST", "/licences/status"): STAFF, ("GET", "/subjects/{subject}/trace"): EVERYBODY,
+    ("GET", "/licences/{number}"): STAFF, ("POST", "/licences/status"): STAFF, ("POST", "/screen"): STAFF,
+    ("GET", "/subjects/{subject}/trace"): EVERYBODY,
     ("GET", "/openapi.json"): EVERYBODY, ("GET", "/docs"): EVERYBODY, ("GET", "/docs/reference.css"): EVERYBODY,
 }  # fmt: skip
 PUBLIC = {("GET", "/health"), ("GET", "/ready")}
@@ -107,7 +108,7 @@ async def test_content_is_read_for_a_purpose(sg: InProcess) -> None:
             assert (wrong.status_code, wrong.json()["code"]) == (400, "BAD_PURPOSE"), path
 
 
-CONTENT = {"/inbox", "/inbox/events", "/alerts", "/licences/{number:str}", "/licences/status"}
+CONTENT = {"/inbox", "/inbox/events", "/alerts", "/licences/{number:str}", "/licences/status", "/screen"}
 
 
 async def test_units(sg: InProcess) -> None:

@@ -99,3 +99,27 @@ async def test_traces_are_the_owners(my: InProcess) -> None:
         assert (await client.get("/subjects/MY-CUSTOMS%2F2026%2F1/trace")).json()["recipients"] == []
         assert (await client.get("/subjects/..%2F..%2Fetc/trace")).status_code == 400
         assert (await client.get("/subjects/MY-CUSTOMS/2026/1/trace")).status_code == 404
+
+
+async def test_shipments_are_screened(my: InProcess, world: World) -> None:
+    """A shipment in the container of an alert is a hit with reason and requested action, whatever lies beside it; a line that is none is
+    told with its number; for a purpose that the alert does not name nothing is told but that something is there; any bytes are answered."""
+    await world.agency().publish(world.alert(1))
+    await eventually(lambda: my.node.reader().row(world.alert(1).subject), what="the alert in the register")
+    lines = b'{"reference": "A", "units": [{"id": "CSQU3054383"}]}\n{"reference": \n{"reference": "B", "units": [{"id": "CSQU3054384"}]}\n'
+    lined = {"Content-Type": "application/jsonl"}
+    async with my.client("integrator") as client:
+        found = (await client.post("/screen", content=lines, headers=lined)).json()
+        hit, bad = found["results"]
+        assert (hit["type"], hit["subject"], hit["reference"], hit["requested_actions"]) == ("hit", world.alert(1).subject, "A", ["HOLD"])
+        assert (bad["type"], bad["line"]) == ("bad_row", 2)
+        assert (found["counts"]["rows"], found["counts"]["hits"], found["more"], found["withheld"]) == (3, 1, False, [])
+        other = (await client.post("/screen", content=lines, headers=lined | {"Broker-Purpose": "STATISTICS"})).json()
+        assert [each["type"] for each in other["results"]] == ["bad_row"]
+        told = (await client.post("/screen?findings=true", content=lines, headers=lined)).json()
+        assert "finding" in {each["type"] for each in told["results"]}
+        for body in (b"", b"\x00\xff" * 50, b"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>", b"UNB+", b"[" * 100_000):
+            answer = await client.post("/screen", content=body, headers={"Content-Type": "application/xml"})
+            assert (answer.status_code, answer.json()["counts"]["hits"]) == (200, 0), body[:20]
+        for bad_threshold in ("0", "101", "x"):
+            assert (await client.post(f"/screen?threshold={bad_threshold}", content=lines, headers=lined)).status_code == 400
