@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 
+from broker.app.delivery_proof import proof_json
 from broker.app.message_forms import delivery_json, withheld_json
 from broker.app.parties import Member
 from broker.errors import BrokerError, UsageError
@@ -111,7 +112,7 @@ class Inbox:
 
     async def _follow(self, subscriber: Subscriber, store: ArrivalStore) -> None:
         async def keep(delivery: Delivery) -> Outcome:
-            body = delivery_json(delivery, self._catalogue)
+            body = delivery_json(delivery, self._catalogue) | {"proof": proof_json(delivery)}
             store.arrive(row_of(delivery), body, taken_back=delivery.taken_back, again=delivery.slip.redelivery)
             return DONE
 
@@ -159,6 +160,10 @@ class Inbox:
     def after(self, number: int, limit: int) -> list[Arrival]:
         """The arrivals behind a number, in order."""
         return self._reader.after(number, limit)
+
+    def about(self, subject: str) -> list[Arrival]:
+        """The arrivals of one subject, in order."""
+        return self._reader.about(subject)
 
     def position(self) -> int:
         """The offset in the inbox up to which everything is here."""

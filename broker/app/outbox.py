@@ -150,6 +150,10 @@ class Outbox:
         except ValueError:
             return None
 
+    def recent(self, limit: int) -> list[str]:
+        """The ids of the messages that came last, the newest first."""
+        return [ids.uuid_text(each) for each in self._store.recent(limit)]
+
     def receipt(self, standing: Standing) -> Receipt | None:
         """The relay's answer to a message that was answered."""
         return None if standing.receipt is None else stored_receipt(standing.receipt, self.catalogue)

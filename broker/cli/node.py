@@ -34,6 +34,7 @@ async def node(
     name: Annotated[list[str] | None, Parameter(negative="")] = None,
     rate: float = 200.0,
     environment: str | None = None,
+    approve: Annotated[list[str] | None, Parameter(negative="")] = None,
     common: Common = COMMON,
 ) -> int:
     """Run the node of an agency until it is told to stop: it keeps register and inbox, signs and sends, and offers HTTP.
@@ -54,17 +55,23 @@ async def node(
         Requests per second that one client may make.
     environment
         Refuse to start unless the exchange is of this kind: production, test or exercise.
+    approve
+        A family whose messages, where an officer writes them in the console, a supervisor approves; may be given several times.
     """
     from broker.app import Member, process
     from broker.app.agency_node import AgencyNode
     from broker.app.connect import connect
+    from broker.families.catalogue import FAMILIES
     from broker.node.application import node_application
+    from broker.node.console.router import beside, console_router
     from broker.node.gate import Limits
     from broker.node.server import listening, serving
 
     screen = Screen(as_json=common.json)
     if not 0 <= port < 65_536 or rate <= 0:
         raise UsageError("--port or --rate is out of range", advice="give a port up to 65535, and more than 0 requests per second")
+    if unknown := sorted(set(approve or ()) - set(FAMILIES)):
+        raise UsageError(f"there is no family `{unknown[0]}`", advice="see `broker schema list` for the families")
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
     settings = member.files.settings()
     if environment is not None and environment != settings.environment:
@@ -74,7 +81,7 @@ async def node(
     where = listening(listen, port)
     stop = stop_signal()
     async with AgencyNode(member) as running:
-        gate = node_application(running, folder, limits=Limits(rate, int(2 * rate)))
+        gate = node_application(running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=beside(approve or ()))
         async with serving(running, gate, folder, where) as server:
             process.settle()
             chosen = where.getsockname()[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from litestar import Litestar
@@ -26,12 +26,13 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
 )  # fmt: skip
 
 
-def application(node: AgencyNode, *, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
-    """The routes over a node; ``more`` are further routers. Each of their routes names its roles in ``opt``, or is open to nobody."""
+def application(node: AgencyNode, *, more: Sequence[ControllerRouterHandler] = (), beside: Mapping[str, object] | None = None) -> Litestar:
+    """The routes over a node; ``more`` are further routers, with what they keep ``beside`` the node in the application's state. Each of
+    their routes names its roles in ``opt``, or is open to nobody."""
     return Litestar(
         route_handlers=[*ROUTES, reference.openapi, reference.docs, reference.style, *more],
         guards=[access.guard],
-        state=State({"node": node, "streams": dict[str, int](), "described": ROUTES}),
+        state=State({"node": node, "streams": dict[str, int](), "described": ROUTES, **(beside or {})}),
         exception_handlers={
             problems.NotDone: problems.on_not_done, HTTPException: problems.on_http, BrokerError: problems.on_broker,
             TimeoutError: problems.on_late, Exception: problems.on_bug,
@@ -43,9 +44,13 @@ def application(node: AgencyNode, *, more: Sequence[ControllerRouterHandler] = (
 
 
 def node_application(
-    node: AgencyNode, folder: NodeFolder, *, limits: Limits | None = None, more: Sequence[ControllerRouterHandler] = ()
+    node: AgencyNode,
+    folder: NodeFolder,
+    *,
+    limits: Limits | None = None,
+    more: Sequence[ControllerRouterHandler] = (),
+    beside: Mapping[str, object] | None = None,
 ) -> Gate:
     """The whole ASGI application of a node."""
-    return Gate(
-        application(node, more=more), environment=node.settings.environment, user_of=folder.user_of, limits=limits or Limits()
-    )  # fmt: skip
+    inner = application(node, more=more, beside=beside)
+    return Gate(inner, environment=node.settings.environment, user_of=folder.user_of, limits=limits or Limits())

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS epoch (epoch TEXT NOT NULL);
 _INSERT: Final = f"INSERT INTO arrived ({', '.join(_COLUMNS)}, body) VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"  # noqa: S608
 _ROW: Final = attrgetter(*_COLUMNS)
 _READ: Final = f"SELECT number, body, {', '.join(_COLUMNS)} FROM arrived WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
+_ABOUT: Final = f"SELECT number, body, {', '.join(_COLUMNS)} FROM arrived WHERE subject = ? ORDER BY number"  # noqa: S608
 _ERASE: Final = (
     "UPDATE arrived SET body = NULL, labels = '', withheld = '', state = 'ERASED', reason = ?, erased_at = ? "
     "WHERE subject = ? AND state = 'LIVE'"
@@ -109,8 +110,11 @@ class ArrivalReader:
 
     def after(self, number: int, limit: int) -> list[Arrival]:
         """The rows behind a number, in order."""
-        found = self._sql.execute(_READ, (number, limit)).fetchall()
-        return [Arrival(each[0], SubjectRow(*each[2:]), None if each[1] is None else json.loads(each[1])) for each in found]
+        return _arrivals(self._sql.execute(_READ, (number, limit)).fetchall())
+
+    def about(self, subject: str) -> list[Arrival]:
+        """The rows of one subject, in order."""
+        return _arrivals(self._sql.execute(_ABOUT, (subject,)).fetchall())
 
     def last(self) -> int:
         """The number of the last row that ever came; 0 where none did."""
@@ -124,3 +128,7 @@ class ArrivalReader:
     def close(self) -> None:
         """Let go of the file."""
         self._sql.close()
+
+
+def _arrivals(found: list[Any]) -> list[Arrival]:
+    return [Arrival(each[0], SubjectRow(*each[2:]), None if each[1] is None else json.loads(each[1])) for each in found]

@@ -26,6 +26,11 @@ _WAITING: Final = "SELECT number, message_id, subject, revision, accepted, body 
 _DEPTH: Final = (
     "SELECT (SELECT COUNT(*) FROM intake), (SELECT COUNT(*) FROM outbox WHERE value IS NOT NULL), (SELECT MIN(accepted) FROM intake)"
 )
+_NEWEST: Final = (
+    "SELECT message_id FROM (SELECT message_id FROM intake ORDER BY number DESC LIMIT ?) "
+    "UNION SELECT message_id FROM (SELECT message_id FROM outbox ORDER BY seq DESC LIMIT ?) "
+    "UNION SELECT message_id FROM (SELECT message_id FROM unsent ORDER BY message_id DESC LIMIT ?) ORDER BY message_id DESC LIMIT ?"
+)
 _LAST: Final = (
     "SELECT MAX(revision) FROM (SELECT revision FROM intake WHERE subject = ? UNION SELECT revision FROM outbox WHERE subject = ?)"
 )
@@ -144,6 +149,10 @@ class SqliteIntake:
         # Between the first look and the second it may have been signed: it is in exactly one of them, but the looks are two.
         row = self._read.execute("SELECT subject, revision, receipt FROM outbox WHERE message_id = ?", (message_id,)).fetchone()
         return None if row is None else Standing("answered" if row[2] is not None else "signed", *row)
+
+    def recent(self, limit: int) -> list[bytes]:
+        """The ids of the messages that came last, the newest first: ids begin with the time at which they were given (RFC 9562)."""
+        return [message_id for (message_id,) in self._read.execute(_NEWEST, (limit, limit, limit, limit))]
 
     def last_revision(self, subject: str) -> int | None:
         """The highest revision of a subject that was accepted or stored for sending."""

@@ -60,6 +60,10 @@ _TOLD: Final = (
     "SELECT rung, name, at FROM told WHERE subject = ? AND revision = ? AND kind = ? AND debtor = ? AND about = ? AND due = ? "
     "ORDER BY rung, name"
 )
+_RECENT: Final = (
+    "SELECT * FROM subject WHERE family = ? AND state = 'LIVE' AND (valid_until IS NULL OR valid_until > ?) "
+    "ORDER BY admitted_at DESC LIMIT ?"
+)
 _FOR_ALL: Final = 2**62
 """A time after every due time."""
 _STAYS: Final = (
@@ -213,6 +217,15 @@ class RegisterReader:
     def patterns(self, now_ms: int, limit: int = LIMIT) -> list[str]:
         """Live subjects that no single number finds: alerts about a route or a commodity, and warnings about a free zone."""
         return [subject for (subject,) in self._sql.execute(_PATTERNS, (now_ms, limit))]
+
+    def recent(self, family: str, now_ms: int, limit: int) -> list[SubjectAnswer]:
+        """The live subjects of a family that were admitted last, the newest first."""
+        rows = self._sql.execute(_RECENT, (family, now_ms, limit)).fetchall()
+        return [self._answer(SubjectRow(*row), now_ms) for row in rows]
+
+    def changes(self) -> int:
+        """A number that is another one after something was committed by whoever keeps the register; between two calls of one reader."""
+        return self._sql.execute("PRAGMA data_version").fetchone()[0]
 
     def row(self, subject: str) -> SubjectRow | None:
         """What is kept of a subject beside its content; None where it never came."""

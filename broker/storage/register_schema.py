@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS subject (
     leaf BLOB NOT NULL, message_id TEXT NOT NULL, issued_at INTEGER NOT NULL, admitted_at INTEGER NOT NULL, valid_until INTEGER,
     urgency TEXT NOT NULL, tlp TEXT NOT NULL, handling TEXT NOT NULL, withheld TEXT NOT NULL, state TEXT NOT NULL, reason TEXT,
     erased_at INTEGER, labels TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS subject_recent ON subject (family, admitted_at);
 CREATE TABLE IF NOT EXISTS content (subject TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS look (
     kind TEXT NOT NULL, value TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,

@@ -104,11 +104,14 @@ async def open_browser() -> AsyncGenerator[Browser]:
 
 
 @asynccontextmanager
-async def visit(browser: Browser, url: str, sight: Sight = SIGHTS[0], *, allowed: Sequence[str] = ()) -> AsyncGenerator[Visit]:
-    """A page in a window of its own, without cookies of others. It may fetch itself and what begins with one of ``allowed``."""
+async def visit(
+    browser: Browser, url: str, sight: Sight = SIGHTS[0], *, allowed: Sequence[str] = (), how: Mapping[str, Any] | None = None
+) -> AsyncGenerator[Visit]:
+    """A page in a window of its own, without cookies of others. It may fetch itself and what begins with one of ``allowed``. ``how``: what
+    else the window has, such as a client certificate."""
     context = await browser.new_context(
         viewport={"width": sight.width, "height": sight.height}, color_scheme=sight.scheme, device_scale_factor=sight.zoom,
-        service_workers="block", locale="en-GB", timezone_id="UTC",
+        service_workers="block", locale="en-GB", timezone_id="UTC", **(how or {}),
     )  # fmt: skip
     try:
         page = await context.new_page()

@@ -83,13 +83,17 @@ class InProcess:
 
 @asynccontextmanager
 async def in_process(
-    agency: LocalAgency, *, limits: Limits | None = None, more: Sequence[ControllerRouterHandler] = ()
+    agency: LocalAgency,
+    *,
+    limits: Limits | None = None,
+    more: Sequence[ControllerRouterHandler] = (),
+    beside: Mapping[str, object] | None = None,
 ) -> AsyncGenerator[InProcess]:
     """A node of this agency, with a user of each role, named as the role."""
     async with AsyncExitStack() as opened:
         node = await opened.enter_async_context(AgencyNode(agency.member))
         folder = NodeFolder(agency.member.files.node_folder, agency.agency)
-        made = InProcess(node, folder, node_application(node, folder, limits=limits or Limits(1e6, 10**6), more=more))
+        made = InProcess(node, folder, node_application(node, folder, limits=limits or Limits(1e6, 10**6), more=more, beside=beside))
         for role in ROLES:
             made.add(role, role)
         await made.ready()

@@ -1,0 +1,176 @@
+"""The live feed: what others sent and is live, by urgency, with what is due on it and when. ``GET /console/feed``, and as events."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from litestar import Response, get
+from litestar.datastructures import State
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from broker.app.agency_node import AgencyNode
+from broker.errors import StoreError
+from broker.node import access
+from broker.node.answers import AnyRequest
+from broker.node.console.pages import page, text_of
+from broker.node.inbox import BEAT_S, STREAMS
+from broker.node.messages import node_of
+from broker.node.problems import NotDone
+from broker.register.answers import OpenDuty, SubjectAnswer
+
+FAMILIES: Final = ("alert", "licence")
+EACH: Final = 100
+"""Most of each family, the newest; with them comes whatever this agency still owes something on."""
+OWED: Final = 200
+LOOK_S: Final = 0.2
+"""How often a stream looks whether the register has changed."""
+_RANK: Final = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
+_FOR_EVER: Final = 2**62
+_MARKS: Final = 3
+"""Most numbers that a row names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is due on a subject: ``at`` in Unix ms."""
+
+    kind: str
+    at: int
+    debtor: str
+    creditor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A subject in a list. ``marks``: by what the goods are known; ``shut``: sections that are not shown."""
+
+    subject: str
+    family: str
+    originator: str
+    urgency: str
+    admitted_at: int
+    category: str
+    decision: str
+    licence_no: str
+    marks: tuple[str, ...]
+    actions: tuple[str, ...]
+    flags: tuple[str, ...]
+    shut: tuple[str, ...]
+    duties: tuple[Due, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The rows, and how many messages are here and not shown for the purpose."""
+
+    rows: tuple[Row, ...]
+    withheld: int
+
+
+def part_of(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section or record; empty where it is not there."""
+    return cast("Mapping[str, Any]", content.get(name) or {})
+
+
+def _texts(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def marks_of(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Containers and documents by which a shipment is known."""
+    units = _texts(part_of(content, "equipment").get("units"))
+    documents = _texts(part_of(content, "core").get("documents"))
+    found = [str(each.get("id", "")) for each in (*units, *documents)]
+    return tuple(dict.fromkeys(each for each in found if each))
+
+
+def row_of(answer: SubjectAnswer, duties: Iterable[OpenDuty] = ()) -> Row:
+    """A subject that may be shown, as a row."""
+    row, core = answer.row, part_of(answer.content, "core")
+    licence = row.family == "licence"
+    return Row(
+        subject=row.subject, family=row.family, originator=row.originator, urgency=row.urgency, admitted_at=row.admitted_at,
+        category=str(core.get("risk_category") or ""), decision=str(core.get("decision_type") or "") if licence else "",
+        licence_no=str(core.get("licence_no") or "") if licence else "", marks=marks_of(answer.content)[:_MARKS],
+        actions=tuple(str(each) for each in _texts(core.get("requested_actions"))),
+        flags=tuple(dict.fromkeys(flag.code for flag in answer.flags)), shut=tuple(sorted(set(row.withheld.split()))),
+        duties=tuple(Due(each.duty.kind, each.duty.due_ms, each.duty.debtor, each.duty.creditor) for each in duties),
+    )  # fmt: skip
+
+
+def feed_of(node: AgencyNode, purpose: str) -> Feed:
+    """The feed now, for a purpose."""
+    try:
+        reader = node.reader()
+    except StoreError:
+        return Feed((), 0)  # the register is made when the exchange is reached for the first time
+    now_ms, use = node.now_ms(), node.purposed(purpose)
+    owed: dict[str, list[OpenDuty]] = {}
+    for each in reader.duties(now_ms, OWED):
+        if each.duty.debtor == node.agency:
+            owed.setdefault(each.duty.subject, []).append(each)
+    found = {answer.row.subject: answer for family in FAMILIES for answer in reader.recent(family, now_ms, EACH)}
+    for subject in owed:
+        answer = None if subject in found else reader.subject(subject, now_ms)
+        if answer is not None and answer.live and answer.row.family in FAMILIES:
+            found[subject] = answer
+    others = [answer for answer in found.values() if answer.row.originator != node.agency]
+    shown = [each for answer in others if (each := use.subject(answer)) is not None]
+    withheld = sum(answer.row.subject in use.withheld for answer in others)
+    rows = [row_of(answer, owed.get(answer.row.subject, ())) for answer in shown]
+    return Feed(tuple(sorted(rows, key=_order)), withheld)
+
+
+def _order(row: Row) -> tuple[int, int, int, str]:
+    due = min((each.at for each in row.duties), default=_FOR_EVER)
+    return _RANK.get(row.urgency, len(_RANK)), due, -row.admitted_at, row.subject
+
+
+@get("/feed", opt={"roles": access.STAFF, "content": True}, operation_id="consoleFeed")
+async def feed(request: AnyRequest, state: State) -> Response[str]:
+    """The page."""
+    return page(request, state, "feed.html", feed=feed_of(node_of(state), access.purpose_of(request)))
+
+
+@get("/feed/events", opt={"roles": access.STAFF, "content": True}, operation_id="consoleFeedEvents")
+async def events(request: AnyRequest, state: State) -> ServerSentEvent:
+    """The part of the page that changes, whenever it has changed."""
+    slots: dict[str, int] = state["streams"]
+    name = access.user_of(request).name
+    if sum(slots.values()) >= STREAMS or slots.get(name, 0) >= STREAMS // 4:
+        raise NotDone("TOO_MANY", "too many streams are open", {"Retry-After": "30"})
+    return ServerSentEvent(_stream(request, state, slots, name), retry_duration=1000)
+
+
+async def _stream(request: AnyRequest, state: State, slots: dict[str, int], name: str) -> AsyncGenerator[ServerSentEventMessage, None]:
+    node, purpose = node_of(state), access.purpose_of(request)
+    slots[name] = slots.get(name, 0) + 1
+    shown, seen, said, looked = "", -1, 0.0, 0.0
+    loop = asyncio.get_running_loop()
+    try:
+        yield ServerSentEventMessage(data=None, comment="open")
+        while not node.stopping.is_set():
+            changes = _changes(node)
+            if changes != seen or loop.time() - looked > BEAT_S:  # what ends by itself, and rules that change, leave no mark there
+                seen, looked, now = changes, loop.time(), feed_of(node, purpose)
+                digest = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
+                if digest != shown:
+                    shown, said = digest, loop.time()
+                    yield ServerSentEventMessage(data=text_of(request, state, "feed_rows.html", {"feed": now}), event="feed", id=digest)
+            if loop.time() - said > BEAT_S:
+                said = loop.time()
+                yield ServerSentEventMessage(data=None, comment="nothing new")
+            await asyncio.sleep(LOOK_S)
+    finally:
+        slots[name] -= 1
+
+
+def _changes(node: AgencyNode) -> int:
+    try:
+        return node.reader().changes()
+    except StoreError:
+        return 0

@@ -1,0 +1,89 @@
+"""The console as one router: its pages, its files, and how its pages say that something is not done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from litestar import Request, Response, Router, get
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath
+from litestar.types import ControllerRouterHandler
+
+from broker.errors import BrokerError
+from broker.node import problems
+from broker.node.console import choosing, feed, sent_messages, subject
+from broker.node.console.pages import page, see
+from broker.node.console.session import Tokens, purpose_as_header
+from broker.node.problems import NotDone, Problem
+from broker.node.scope import known, request_id_of
+
+FILES: Final = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_FOLDER: Final = Path(__file__).with_name("static")
+AnyRequest = Request[Any, Any, Any]
+
+
+@get("/static/{name:str}", opt={"public": True}, operation_id="consoleFile")
+async def file(name: FromPath[str]) -> Response[bytes]:
+    """A file of :data:`FILES`. They say nothing about anybody, so they are open and may be kept for an hour."""
+    if name not in FILES:
+        raise NotDone("NOT_FOUND", "there is no such file")
+    return Response(
+        (_FOLDER / name).read_bytes(), media_type=f"{FILES[name]}; charset=utf-8", headers={"cache-control": "max-age=3600"}
+    )  # fmt: skip
+
+
+@get("/", opt={"public": True}, operation_id="consoleStart")
+async def start() -> Response[None]:
+    """The first page."""
+    return see(choosing.START)
+
+
+def _not_done(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Problems as pages. Without a purpose one is chosen first."""
+    state = request.app.state
+    if isinstance(error, NotDone) and error.code == "PURPOSE_NEEDED" and request.method == "GET":
+        return see(f"/console/session?next={quote(request.url.path, safe='/')}")
+    if isinstance(error, subject.NotShown):
+        return page(request, state, "not_shown.html", status=403, row=error.row, rule=error.rule, reason=error.reason)
+    answer = _answer(request, error)
+    told, status = msgspec.json.decode(answer.content), answer.status_code or 500
+    found = Problem("", "", status, told["code"], told.get("detail", ""), told.get("advice", ""), request_id_of(request))
+    if known(request) is None:
+        return answer  # without a certificate there is no page, and nothing is told of the agency
+    made = page(request, state, "problem.html", status=status, problem=found, heading=found.code)
+    for name, value in answer.headers.items():
+        made.headers.setdefault(name, value)
+    return made
+
+
+def _answer(request: AnyRequest, error: Exception) -> Response[bytes]:
+    if isinstance(error, NotDone):
+        return problems.on_not_done(request, error)
+    if isinstance(error, HTTPException):
+        return problems.on_http(request, error)
+    if isinstance(error, BrokerError):
+        return problems.on_broker(request, error)
+    return problems.on_late(request, error) if isinstance(error, TimeoutError) else problems.on_bug(request, error)
+
+
+def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
+    """All of it, below ``/console``."""
+    return Router(
+        "/console",
+        route_handlers=[
+            start, file, choosing.session, choosing.choose, feed.feed, feed.events, subject.subject, subject.acknowledge, subject.feedback,
+            sent_messages.outbox, sent_messages.message, *more,
+        ],
+        middleware=[purpose_as_header],
+        exception_handlers=dict.fromkeys((NotDone, subject.NotShown, HTTPException, BrokerError, TimeoutError, Exception), _not_done),
+        include_in_schema=False,
+    )  # fmt: skip
+
+
+def beside(approving: Iterable[str] = ()) -> dict[str, object]:
+    """What the console keeps in the application's state. ``approving``: families that a supervisor has to approve."""
+    return {"tokens": Tokens(), "approving": frozenset(approving)}

@@ -1,0 +1,99 @@
+"""What the codes of messages are called on a page: English texts that the catalogues translate. A code without a text is shown itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "environment": {"test": "Test: nothing here is real", "exercise": "Exercise: nothing here is real", "production": "Production"},
+    "role": {"officer": "officer", "supervisor": "supervisor", "integrator": "system", "auditor": "auditor"},
+    "purpose": {
+        "STC_ENFORCEMENT": "Strategic trade enforcement", "CUSTOMS_SECURITY": "Customs security", "LICENSING": "Licensing",
+        "PROLIF_PREVENTION": "Preventing proliferation", "STATISTICS": "Statistics", "CRIM_INVEST": "Criminal investigation",
+        "TRAINING": "Training",
+    },
+    "urgency": {"FLASH": "Flash", "IMMEDIATE": "Immediate", "PRIORITY": "Priority", "ROUTINE": "Routine"},
+    "family": {
+        "alert": "Alert", "licence": "Licence decision", "ack": "Acknowledgement", "feedback": "Feedback", "recall": "Recall",
+        "recall_reply": "Answer to a recall", "rfi": "Request for information", "rfi_reply": "Answer to a request",
+        "consent_request": "Request for consent", "consent_reply": "Answer on consent", "seizure": "Seizure report",
+        "licence_usage": "Licence usage", "entity_watch": "Entity watch", "fz_warning": "Free-zone warning",
+        "licit_movement": "Licit movement", "reachback": "Reach-back", "reachback_reply": "Reach-back answer", "correction": "Correction",
+    },
+    "duty": {
+        "ACKNOWLEDGE": "Acknowledge", "FEEDBACK": "Give feedback", "ANSWER_RFI": "Answer the request",
+        "ANSWER_CONSENT": "Decide on consent",
+        "ANSWER_REACHBACK": "Answer the experts' question", "ANSWER_RECALL": "Answer the recall",
+        "ANSWER_WITHDRAWAL": "Answer the withdrawal", "REVIEW_DENIAL": "Review the denial", "REVIEW_WATCH": "Review the watch",
+        "LEAVE_ZONE": "Goods leave the free zone", "WARN_OF_DWELL": "Warn of the stay in the zone", "OBJECT": "Time to object ends",
+        "CONSENT_ENDS": "Consent ends", "LICENCE_ENDS": "Licence ends", "ERASE": "Erase",
+    },
+    "decision": {
+        "GRANT": "granted", "AMEND": "amended", "SUSPEND": "suspended", "REINSTATE": "reinstated", "REVOKE": "revoked",
+        "ANNUL": "annulled", "SUBSTANTIALLY_LIMIT": "substantially limited", "DENY": "denied", "DENY_REVIEW": "denial reviewed",
+        "EXPIRE": "expired", "EXHAUST": "exhausted", "CATCHALL_IMPOSE": "catch-all imposed", "CATCHALL_LIFT": "catch-all lifted",
+        "DETERMINATION": "determination",
+    },
+    "outcome": {
+        "kept": "Kept, to be sent", "sending": "Signed, being sent", "accepted": "Accepted", "quarantined": "Refused by the exchange",
+        "refused": "Refused here", "would be accepted": "It would be accepted",
+    },
+    "status": {
+        "VALID": "Valid", "LIMITED": "Limited", "SUSPENDED": "Suspended", "REVOKED": "Revoked", "ANNULLED": "Annulled",
+        "EXPIRED": "Expired", "EXHAUSTED": "Exhausted", "SURRENDERED": "Surrendered", "DENIED": "Denied",
+    },
+    "instruction": {"RELEASE": "Release", "HOLD": "Hold", "RETURN": "Return", "CONTACT": "Contact the authority"},
+    "action": {
+        "ASSESS_ONLY": "Assess only", "RFI": "Ask for information", "RFS_SCREEN": "Screen", "DO_NOT_LOAD": "Do not load", "HOLD": "Hold",
+        "SPECIFIC_CHECK": "Specific check", "DISCREET_SURVEILLANCE": "Discreet surveillance", "SIGHTING_REPORT": "Report a sighting",
+        "CONTROLLED_DELIVERY": "Controlled delivery", "RELEASE_WITH_REPORT": "Release and report",
+    },
+    "category": {
+        "CBRN_N": "Nuclear", "CBRN_C": "Chemical", "CBRN_B": "Biological", "MISSILE": "Missile", "CONV_ARMS": "Conventional arms",
+        "DUAL_USE": "Dual use", "IED_PRECURSOR": "Explosive precursors", "SALW": "Small arms",
+        "SANCTIONS_DIVERSION": "Sanctions and diversion", "OTHER": "Other",
+    },
+    "result": {
+        "NO_MATCH": "No match", "MATCH_NOT_ACTIONED": "Match, nothing done", "NOT_LOCATED": "Not located", "DEPARTED": "Departed",
+        "EXAMINED_NEGATIVE": "Examined: nothing found", "EXAMINED_POSITIVE": "Examined: confirmed", "INCONCLUSIVE": "Inconclusive",
+        "LICENCE_OK": "Licence is in order", "OBJECTION": "Objection", "NO_OBJECTION": "No objection",
+    },
+    "examination": {
+        "DOCUMENTS": "Documents", "SCAN": "Scan", "PHYSICAL": "Physical", "SAMPLE": "Sample", "DOG": "Dog", "RADIATION": "Radiation",
+    },
+    "level": {"L0": "received", "L1": "verified", "L2": "shown to an officer", "L3": "taken in", "L4": "acted upon"},
+    "flag": {
+        "LICENCE_SUSPENDED": "Cites a suspended licence", "LICENCE_REVOKED": "Cites a revoked licence",
+        "LICENCE_ANNULLED": "Cites an annulled licence", "LICENCE_EXPIRED": "Cites an expired licence",
+        "LICENCE_EXHAUSTED": "Cites an exhausted licence", "LICENCE_SURRENDERED": "Cites a surrendered licence",
+        "LICENCE_DENIED": "Cites a denied application", "QUANTITY_OVERDRAWN": "More written off than granted",
+        "USAGE_UNMATCHED": "Write-off without an item", "SAME_CONTAINER": "Another owner's alert names the container",
+        "ALERT_HIT": "Led to a seizure", "DWELL_OVER": "Too long in a free zone",
+    },
+    "field": {
+        "alert_type": "Type", "risk_category": "Risk category", "risk_score": "Risk score", "confidence": "Confidence",
+        "indicators": "Indicators", "code": "Code", "text": "Text", "requested_actions": "Asked for", "decision_deadline": "Decide by",
+        "deadline_anchor": "Counted to", "transport_mode": "Mode of transport", "documents": "Documents", "type": "Kind", "id": "Number",
+        "licence_refs": "Licences cited", "authority": "Authority", "licence_no": "Licence", "resolved": "Found", "items": "Items",
+        "hs_code": "HS code", "hs_edition": "HS edition", "description": "Description", "gross_mass_kg": "Gross mass, kg",
+        "control_codes": "Control codes", "scheme": "List", "edition": "Edition", "units": "Units", "seals": "Seals",
+        "countries": "Countries", "country": "Country", "role": "Role", "places": "Places", "locode": "UN/LOCODE", "parties": "Parties",
+        "name": "Name", "person_type": "Person", "address": "Address", "decision_type": "Decision", "licence_type": "Kind of licence",
+        "effective_at": "In force from", "published_at": "Published", "expires_at": "Expires", "destinations": "Destinations",
+        "shipments_in_transit_instruction": "Shipments in transit", "reason_code": "Reason", "reason_text": "Reason in words",
+        "narrative": "In words", "line": "Line", "quantity_granted": "Granted", "quantity_remaining": "Left", "unit": "Unit of measure",
+        "quantity": "Quantity", "mode": "Mode", "conveyances": "Means of transport", "free_zone_code": "Free zone",
+    },
+    "section": {
+        "core": "What to act on", "goods": "Goods", "equipment": "Containers and seals", "route": "Route", "parties": "Parties",
+        "grounds": "Grounds", "value": "Value", "source": "Source", "items": "Items", "reason": "Reason", "detail": "Detail",
+        "denial": "Denial", "identity": "Identity", "questions": "Questions",
+    },
+}  # fmt: skip
+"""By kind of code."""
+
+
+def words() -> frozenset[str]:
+    """Every text here."""
+    return frozenset(text for kind in WORDS.values() for text in kind.values())

@@ -1,0 +1,51 @@
+"""Consoles in a real Chromium: windows with an officer's client certificate, and what is wrong with a page on every screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from playwright.async_api import Browser
+
+from tests.support.browser import SIGHTS, Sight, Visit, axe_flaws, axe_source, visit
+
+
+@asynccontextmanager
+async def window(
+    browser: Browser,
+    url: str,
+    certificate: Path,
+    *,
+    sight: Sight = SIGHTS[0],
+    purpose: str = "STC_ENFORCEMENT",
+    language: str = "en",
+    scripts: bool = True,
+) -> AsyncGenerator[Visit]:
+    """The feed of a console in a window of its own, after purpose and language were chosen. ``certificate``: certificate and key (PEM)."""
+    screen = replace(sight, medium="screen")  # paper has no forms; what is chosen is chosen on the screen
+    shown = [{"origin": url, "certPath": certificate, "keyPath": certificate}]
+    how = {"client_certificates": shown, "ignore_https_errors": True, "java_script_enabled": scripts}
+    async with visit(browser, f"{url}/console/session", screen, allowed=[f"{url}/console/"], how=how) as visited:
+        await visited.page.select_option("select[name=language]", language)
+        await visited.page.select_option("select[name=purpose]", purpose)
+        await visited.page.click("main button")
+        await visited.page.wait_for_url(f"{url}/console/feed")
+        visited.sight = sight
+        await visited.page.emulate_media(media=sight.medium, color_scheme=sight.scheme)
+        yield visited
+
+
+async def look_at(visited: Visit, paths: Sequence[str], base: str, pictures: Path, *, axe: bool = True) -> list[str]:
+    """What is wrong with pages as this window shows them; pictures of them go to a folder."""
+    found: list[str] = []
+    for path in paths:
+        if not visited.page.url.endswith(path):
+            await visited.page.goto(f"{base}{path}")
+        name = f"{path.removeprefix('/console/').replace('/', '-').replace('%2F', '-').partition('?')[0]}-{visited.sight.name}"
+        await visited.page.screenshot(path=pictures / f"{name}.png", full_page=True)
+        flaws = [*await visited.flaws(), *(await axe_flaws(visited, axe_source()) if axe else [])]
+        found += [f"{name}: {flaw}" for flaw in flaws]
+        visited.said.clear()
+    return found

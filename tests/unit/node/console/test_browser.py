@@ -1,0 +1,127 @@
+"""The console in a real Chromium, with an officer's client certificate: on every screen, with keys, in three languages, without scripts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from broker.node.server import listening, serving
+from tests.support.browser import SIGHTS, header_flaws
+from tests.support.console_windows import look_at, window
+from tests.support.node_clients import InProcess, Served, posted
+from tests.unit.node.console.conftest import held
+from tests.unit.service.world import World
+
+HOSTILE: Final = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
+
+
+@pytest_asyncio.fixture
+async def served(my: InProcess) -> AsyncGenerator[Served]:
+    """The console of MY-CUSTOMS on a port. Certificates are judged by the machine's clock."""
+    now_ms = time.time_ns() // 1_000_000
+    for file in (my.folder.server, my.folder.users_file, my.folder.ca):
+        file.unlink(missing_ok=True)
+    my.folder.prepare(now_ms)
+    for role in ("officer", "supervisor"):
+        my.folder.add(role, role, ("TUAS",), now_ms)
+    where = listening("127.0.0.1", 0)
+    async with serving(my.node, my.gate, my.folder, where) as task:
+        yield Served(my, where.getsockname()[1], task)
+
+
+def certificate(served: Served, user: str = "officer") -> Path:
+    """Certificate and key of a user."""
+    return served.made.folder.path / "users" / f"{user}.pem"
+
+
+def url(served: Served) -> str:
+    """Where the console is."""
+    return f"https://127.0.0.1:{served.port}"
+
+
+async def publish(sg: InProcess, my: InProcess, world: World, number: int = 1, description: str = "isostatic press", **labels: str) -> str:
+    """SG-CUSTOMS publishes an alert, and MY-CUSTOMS holds it: its page's path."""
+    message = posted(world.alert(number))
+    message["header"] |= labels
+    message["sections"]["goods"]["items"][0]["description"] = description
+    message["sections"]["parties"]["parties"][0]["name"] = description[:70]
+    async with sg.client() as client:
+        answer = await client.post("/messages", json=message)
+        assert answer.status_code == 202, answer.text
+    await held(my, message["subject"])
+    return f"/console/subjects/{message['subject'].replace('/', '%2F')}"
+
+
+async def test_every_screen(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+    """Feed, alert and choice of purpose on every screen and on paper: structure, contrast, nothing cut, nothing said on the console,
+    nothing fetched from elsewhere, axe finds nothing; and what a stranger wrote runs nothing."""
+    path = await publish(sg, my, world, description=HOSTILE, urgency="FLASH")
+    await publish(sg, my, world, 2)
+    found: list[str] = []
+    for sight in SIGHTS:
+        async with window(browser, url(served), certificate(served), sight=sight) as visited:
+            found += await look_at(visited, ("/console/feed", path, "/console/session"), url(served), tmp_path)
+            assert await visited.page.evaluate("window.ran") is None
+            assert visited.asked == []
+    assert found == []
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(served.client())
+        client.headers["cookie"] = "__Host-console-purpose=STC_ENFORCEMENT"
+        for each in ("/console/feed", path, "/console/session", "/console/subjects/nothing"):
+            assert header_flaws((await client.get(each)).headers) == [], each
+
+
+async def test_what_comes_is_shown_at_once(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
+    """An alert that comes while the feed is open stands in it, without a load of the page."""
+    async with window(browser, url(served), certificate(served)) as visited:
+        await visited.page.wait_for_function("document.getElementById('feed-status').textContent.startsWith('Live')")
+        await visited.page.evaluate("window.stayed = 1")
+        await publish(sg, my, world, urgency="FLASH")
+        await visited.page.wait_for_selector("text=CSQU3054383")
+        assert await visited.page.evaluate("window.stayed") == 1
+        assert visited.said == []
+
+
+async def test_by_keyboard_alone(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
+    """j, Enter and f lead from the feed to the result of a feedback, which is sent with the keys of any form."""
+    path = await publish(sg, my, world)
+    async with window(browser, url(served), certificate(served)) as visited:
+        page = visited.page
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"**{path}")
+        await page.keyboard.press("f")
+        await page.keyboard.type("No match")
+        await page.keyboard.press("Enter")
+        await page.focus("text=Send feedback")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/console/outbox/*")
+
+
+async def test_right_to_left(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+    """Feed and alert in Arabic and French, at desk and phone: nothing is cut, and axe finds nothing."""
+    path = await publish(sg, my, world)
+    found: list[str] = []
+    for language in ("ar", "fr"):
+        folder = tmp_path / language
+        folder.mkdir()
+        for sight in (SIGHTS[0], SIGHTS[3]):
+            async with window(browser, url(served), certificate(served), sight=sight, language=language) as visited:
+                found += await look_at(visited, ("/console/feed", path), url(served), folder)
+    assert found == []
+
+
+async def test_without_scripts(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
+    """With JavaScript turned off an officer finds the alert and acknowledges it."""
+    path = await publish(sg, my, world)
+    async with window(browser, url(served), certificate(served), scripts=False) as visited:
+        await visited.page.click("[data-row]")
+        await visited.page.wait_for_url(f"**{path}")
+        await visited.page.click("form[action$=acknowledge] button")
+        await visited.page.wait_for_url("**/console/outbox/*")
