@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,17 +62,13 @@ async def node(
     from broker.app import Member, process
     from broker.app.agency_node import AgencyNode
     from broker.app.connect import connect
-    from broker.families.catalogue import FAMILIES
     from broker.node.application import node_application
     from broker.node.console.router import beside, console_router
     from broker.node.gate import Limits
     from broker.node.server import listening, serving
 
     screen = Screen(as_json=common.json)
-    if not 0 <= port < 65_536 or rate <= 0:
-        raise UsageError("--port or --rate is out of range", advice="give a port up to 65535, and more than 0 requests per second")
-    if unknown := sorted(set(approve or ()) - set(FAMILIES)):
-        raise UsageError(f"there is no family `{unknown[0]}`", advice="see `broker schema list` for the families")
+    _check(port, rate, approve or ())
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
     settings = member.files.settings()
     if environment is not None and environment != settings.environment:
@@ -81,18 +78,31 @@ async def node(
     where = listening(listen, port)
     stop = stop_signal()
     async with AgencyNode(member) as running:
-        gate = node_application(running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=beside(approve or ()))
+        gate = node_application(
+            running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=beside(folder.path, approve or ())
+        )
         async with serving(running, gate, folder, where) as server:
             process.settle()
             chosen = where.getsockname()[1]
             url = f"https://{f'[{listen}]' if ':' in listen else listen}:{chosen}"
             record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()
-            screen.result(record, f"ready: {url} for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]")
+            screen.result(
+                record, f"ready: {url} (console: {url}/console/) for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]"
+            )
             waits = [asyncio.create_task(each) for each in (stop.wait(), running.failed.wait())]
             await asyncio.wait([*waits, server], return_when=asyncio.FIRST_COMPLETED)
             for each in waits:
                 each.cancel()
     return 0 if stop.is_set() else 1
+
+
+def _check(port: int, rate: float, approve: Sequence[str]) -> None:
+    from broker.families.catalogue import FAMILIES
+
+    if not 0 <= port < 65_536 or rate <= 0:
+        raise UsageError("--port or --rate is out of range", advice="give a port up to 65535, and more than 0 requests per second")
+    if unknown := sorted(set(approve) - set(FAMILIES)):
+        raise UsageError(f"there is no family `{unknown[0]}`", advice=f"use one of {', '.join(sorted(FAMILIES))}")
 
 
 @user.command

@@ -61,7 +61,7 @@ _TOLD: Final = (
     "ORDER BY rung, name"
 )
 _RECENT: Final = (
-    "SELECT * FROM subject WHERE family = ? AND state = 'LIVE' AND (valid_until IS NULL OR valid_until > ?) "
+    "SELECT * FROM subject WHERE family = ? AND (? OR (state = 'LIVE' AND (valid_until IS NULL OR valid_until > ?))) "
     "ORDER BY admitted_at DESC LIMIT ?"
 )
 _FOR_ALL: Final = 2**62
@@ -218,9 +218,9 @@ class RegisterReader:
         """Live subjects that no single number finds: alerts about a route or a commodity, and warnings about a free zone."""
         return [subject for (subject,) in self._sql.execute(_PATTERNS, (now_ms, limit))]
 
-    def recent(self, family: str, now_ms: int, limit: int) -> list[SubjectAnswer]:
-        """The live subjects of a family that were admitted last, the newest first."""
-        rows = self._sql.execute(_RECENT, (family, now_ms, limit)).fetchall()
+    def recent(self, family: str, now_ms: int, limit: int, *, ended: bool = False) -> list[SubjectAnswer]:
+        """The live subjects of a family that were admitted last, the newest first; ``ended``: also those that are erased or over."""
+        rows = self._sql.execute(_RECENT, (family, ended, now_ms, limit)).fetchall()
         return [self._answer(SubjectRow(*row), now_ms) for row in rows]
 
     def changes(self) -> int:

@@ -85,6 +85,42 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "narrative": "In words", "line": "Line", "quantity_granted": "Granted", "quantity_remaining": "Left", "unit": "Unit of measure",
         "quantity": "Quantity", "mode": "Mode", "conveyances": "Means of transport", "free_zone_code": "Free zone",
     },
+    "key": {
+        "container": "Container", "document": "Transport document", "conveyance": "Ship, flight or vehicle", "party": "Party",
+        "licence": "Licence", "hs": "HS code", "control": "Control code",
+    },
+    "recall_answer": {
+        "STOPPED": "Use stopped", "DELETED": "Deleted", "CANNOT": "It cannot", "OPEN": "Open", "SILENT": "Silent, past its time",
+        "UNREACHED": "Could not be reached",
+    },
+    "recall_reason": {
+        "ERROR": "Error", "WITHDRAWN": "Withdrawn", "COMPROMISED": "Compromised", "LAW": "The law asks for it", "EXPIRED": "Out of date",
+    },
+    "recall_action": {"STOP_USE": "Stop using it", "DELETE": "Delete it", "RETURN": "Give it back"},
+    "draft": {"WAITING": "Waits for a supervisor", "SENT": "Approved and sent", "RETURNED": "Returned to its author"},
+    "alert_type": {
+        "SHIPMENT": "Shipment", "ROUTE": "Route", "COMMODITY": "Commodity", "CONVEYANCE": "Means of transport",
+        "ENTITY_PATTERN": "Pattern of a party",
+    },
+    "anchor": {"LOADING": "Loading", "DEPARTURE": "Departure", "ARRIVAL": "Arrival", "PRESENTATION": "Presentation to customs"},
+    "mode": {
+        "SEA": "Sea", "RAIL": "Rail", "ROAD": "Road", "AIR": "Air", "MAIL": "Mail", "MULTIMODAL": "Several modes",
+        "FIXED": "Pipeline or cable",
+        "INLAND_WATER": "Inland water", "NOT_APPLICABLE": "Not applicable",
+    },
+    "party_role": {
+        "CONSIGNEE": "Consignee", "CONSIGNOR": "Consignor", "END_USER": "End user", "CARRIER": "Carrier", "NOTIFY": "To be notified",
+    },
+    "licence_type": {
+        "INDIVIDUAL": "Individual", "GLOBAL": "Global", "GENERAL": "General", "LARGE_PROJECT": "Large project", "BROKERING": "Brokering",
+        "TRANSIT": "Transit", "TECH_ASSIST": "Technical assistance", "TRANSHIPMENT": "Transhipment",
+    },
+    "licence_reason": {
+        "DIVERSION_RISK": "Risk of diversion", "FALSE_STATEMENT": "False statement", "SANCTION": "Sanction",
+        "END_USE_CHANGE": "Other end use",
+        "BREACH": "Breach of conditions", "HR_CONCERN": "Human rights", "OTHER": "Other",
+    },
+    "tlp": {},
     "section": {
         "core": "What to act on", "goods": "Goods", "equipment": "Containers and seals", "route": "Route", "parties": "Parties",
         "grounds": "Grounds", "value": "Value", "source": "Source", "items": "Items", "reason": "Reason", "detail": "Detail",

@@ -57,14 +57,25 @@ def officer(node: InProcess, user: str = "officer") -> Officer:
 @pytest_asyncio.fixture
 async def sg(world: World) -> AsyncGenerator[InProcess]:
     """The node of SG-CUSTOMS, with its console."""
-    async with in_process(world.agency("SG-CUSTOMS"), more=[console_router()], beside=beside(("licence",))) as made:
+    agency = world.agency("SG-CUSTOMS")
+    kept = beside(agency.member.files.folder, ("alert", "licence"))
+    async with in_process(agency, more=[console_router()], beside=kept) as made:
         yield made
 
 
 @pytest_asyncio.fixture
 async def my(world: World) -> AsyncGenerator[InProcess]:
     """The node of MY-CUSTOMS, with its console."""
-    async with in_process(world.agency("MY-CUSTOMS"), more=[console_router()], beside=beside()) as made:
+    agency = world.agency("MY-CUSTOMS")
+    async with in_process(agency, more=[console_router()], beside=beside(agency.member.files.folder)) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def bafa(world: World) -> AsyncGenerator[InProcess]:
+    """The node of a licensing authority, with its console."""
+    agency = await world.exchange.join("DE-BAFA", "licensing")
+    async with in_process(agency, more=[console_router()], beside=beside(agency.member.files.folder)) as made:
         yield made
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import pytest
 
@@ -18,9 +19,9 @@ CODES = [each.code for each in LANGUAGES if each.code != "en"]
 
 def texts() -> set[str]:
     """Every text of templates and program, a plural behind a NUL, as the catalogues have it."""
-    found = set(words())
+    found, jinja = set(words()), cast("Any", environment("en"))
     for template in TEMPLATES.glob("*.html"):
-        extracted: Any = environment("en").extract_translations(template.read_text(encoding="utf-8"))  # type: ignore[attr-defined]
+        extracted: Iterable[tuple[int, str, str | tuple[str | None, ...]]] = jinja.extract_translations(template.read_text("utf-8"))
         for _, _, message in extracted:
             found.add(message if isinstance(message, str) else "\0".join(each for each in message if each))
     for source in TEMPLATES.parent.glob("*.py"):

@@ -1,0 +1,151 @@
+"""Writing a message: ``GET /console/compose``, ``GET`` and ``POST /console/compose/{kind}``.
+
+Nothing goes out that was not shown first: with what is remarked on it, and who will see which sections by which rule. What is sent is what
+was shown, bit for bit; a form that was changed since is shown again. Where the family needs
+it, an officer's message waits for a supervisor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import State
+from litestar.params import FromPath
+
+from broker.app.agency_node import AgencyNode
+from broker.app.message_forms import message_of, previewed_json
+from broker.errors import BrokerError, Refusal, RefusedError
+from broker.families.licence import LicenceCore, LicenceReason
+from broker.families.message import PURPOSES
+from broker.families.shipment import RiskCategory, TransportMode
+from broker.node import access
+from broker.node.answers import AnyRequest
+from broker.node.console.composing import DECISIONS, KINDS, Json, fresh
+from broker.node.console.pages import page, see
+from broker.node.console.sending import sent
+from broker.node.console.session import KEY, new_key, one, posted
+from broker.node.console.words import WORDS
+from broker.node.messages import node_of
+from broker.node.problems import NotDone
+from broker.storage.drafts import Draft, Drafts
+
+WAITING: Final = 50
+"""Most drafts of the list."""
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "urgency": tuple(WORDS["urgency"]), "tlp": ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"), "purposes": PURPOSES,
+    "alert_type": ("SHIPMENT", "ROUTE", "COMMODITY", "CONVEYANCE", "ENTITY_PATTERN"), "risk_category": get_args(RiskCategory),
+    "requested_actions": tuple(WORDS["action"]), "deadline_anchor": ("LOADING", "DEPARTURE", "ARRIVAL", "PRESENTATION"),
+    "transport_mode": get_args(TransportMode), "party_role": ("CONSIGNEE", "CONSIGNOR", "END_USER", "CARRIER", "NOTIFY"),
+    "decision_type": DECISIONS, "licence_type": get_args(LicenceCore.__annotations__["licence_type"]),
+    "instruction": tuple(WORDS["instruction"]), "reason_code": get_args(LicenceReason.__annotations__["reason_code"]),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a dry run says of a message: remarks and recipients, and the digest of what was shown."""
+
+    told: Json
+    digest: str
+
+
+def digest_of(value: Json) -> str:
+    """Of a message as it would be sent."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+
+
+def shown(node: AgencyNode, value: Json) -> Shown | Refusal:
+    """The dry run of a message. Raises NotDone while the rules of the exchange are not known."""
+    message = message_of(value, node.outbox.catalogue)
+    if isinstance(message, Refusal):
+        return message
+    publisher = node.outbox.publisher
+    if publisher is None:
+        raise NotDone("EXCHANGE_UNREACHABLE", "who would see it follows from the rules of the exchange, which were not read yet")
+    try:
+        publisher.check(message)
+        return Shown(previewed_json(message, *publisher.preview(message), publisher.findings(message)), digest_of(value))
+    except RefusedError as error:
+        return error.refusal
+
+
+def drafts_of(state: State) -> Drafts:
+    """The drafts of the node."""
+    drafts: Drafts = state["drafts"]
+    return drafts
+
+
+@get("/compose", opt={"roles": access.STAFF, "content": True}, operation_id="consoleCompose")
+async def start(request: AnyRequest, state: State) -> Response[str]:
+    """What can be written, and what waits for a supervisor."""
+    return page(request, state, "compose.html", kinds=tuple(KINDS), drafts=drafts_of(state).waiting(WAITING))
+
+
+@get("/compose/{kind:str}", opt={"roles": access.STAFF, "content": True}, operation_id="consoleComposeForm")
+async def form(request: AnyRequest, state: State, kind: FromPath[str]) -> Response[str]:
+    """An empty form."""
+    return _page(request, state, _kind(kind), fresh(node_of(state), kind, access.purpose_of(request)), new_key())
+
+
+@post("/compose/{kind:str}", opt={"roles": access.STAFF, "content": True}, operation_id="consoleComposePost")
+async def post_form(request: AnyRequest, state: State, kind: FromPath[str]) -> Response[Any]:
+    """Show who will see it; or send it, if that was shown."""
+    node, fields = node_of(state), await posted(request, state["tokens"])
+    key = one(fields, KEY)
+    if not key:
+        raise NotDone("BAD_REQUEST", "the form has lost its key: open it again")
+    value = KINDS[_kind(kind)](node, fields)
+    access.check_family(access.user_of(request), kind)
+    before = node.outbox.answered(access.user_of(request).name, key)
+    if before is not None:  # it was sent already: a second click, or a page that was gone back to
+        return see(f"/console/outbox/{msgspec.json.decode(before.answer)['message_id']}")
+    seen = value if isinstance(value, Refusal) else shown(node, value)
+    if isinstance(value, Refusal) or isinstance(seen, Refusal):
+        return _page(request, state, kind, fields, key, refusal=seen if isinstance(seen, Refusal) else None)
+    if one(fields, "do") != "send" or one(fields, "seen") != seen.digest:
+        return _page(request, state, kind, fields, key, preview=seen, changed=one(fields, "do") == "send")
+    user = access.user_of(request)
+    if user.role == "officer" and kind in state["approving"]:
+        text = msgspec.json.encode(value).decode()
+        drafts_of(state).keep(Draft(key, kind, value["subject"], text, user.name, node.now_ms()))
+        return see(f"/console/drafts/{key}")
+    done = await sent(request, state, value, fields)
+    return _page(request, state, kind, fields, key, refusal=done) if isinstance(done, Refusal) else done
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise NotDone("NOT_FOUND", "there is no such form")
+    return kind
+
+
+def _page(
+    request: AnyRequest,
+    state: State,
+    kind: str,
+    fields: Mapping[str, list[str]],
+    key: str,
+    *,
+    refusal: Refusal | None = None,
+    preview: Shown | None = None,
+    changed: bool = False,
+) -> Response[str]:
+    waits = access.user_of(request).role == "officer" and kind in state["approving"]
+    return page(
+        request, state, "compose_form.html", status=200 if refusal is None else 422, kind=kind, fields=fields, key=key, refusal=refusal,
+        preview=preview, changed=changed, choices=CHOICES, waits=waits,
+    )  # fmt: skip
+
+
+def readable(draft: Draft, node: AgencyNode) -> tuple[Json, Shown | Refusal | None]:
+    """A draft's message, and its dry run by the rules of now; None where these are not known."""
+    value: Json = msgspec.json.decode(draft.body) if draft.body else {}
+    try:
+        return value, shown(node, value) if value else None
+    except (NotDone, BrokerError):
+        return value, None
