@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.cli.stopping import stop_signal
 from broker.errors import UsageError
 from broker.storage.clock import SystemClock
-from broker.storage.home import AgencyHome
+from broker.storage.home import AgencyHome, AgencySettings
 from broker.storage.node_folder import NodeFolder, User
 
 app = App(name="node", help="The agency's node: HTTP for its systems and officers.")
@@ -70,30 +71,42 @@ async def node(
     screen = Screen(as_json=common.json)
     _check(port, rate, approve or ())
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
-    settings = member.files.settings()
-    if environment is not None and environment != settings.environment:
-        raise UsageError(f"this exchange is for {settings.environment}", advice=f"leave --environment out, or give {settings.environment}")
+    settings = _settings(member.files, environment)
     folder = _folder(common, as_)
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
-    where = listening(listen, port)
-    stop = stop_signal()
+    where, stop = listening(listen, port), stop_signal()
     async with AgencyNode(member) as running:
         gate = node_application(
             running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=beside(folder.path, approve or ())
         )
         async with serving(running, gate, folder, where) as server:
             process.settle()
-            chosen = where.getsockname()[1]
-            url = f"https://{f'[{listen}]' if ':' in listen else listen}:{chosen}"
+            url = _url(listen, where)
             record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()
             screen.result(
                 record, f"ready: {url} (console: {url}/console/) for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]"
             )
-            waits = [asyncio.create_task(each) for each in (stop.wait(), running.failed.wait())]
-            await asyncio.wait([*waits, server], return_when=asyncio.FIRST_COMPLETED)
-            for each in waits:
-                each.cancel()
+            await _first(server, stop.wait(), running.failed.wait())
     return 0 if stop.is_set() else 1
+
+
+def _url(listen: str, where: socket.socket) -> str:
+    return f"https://{f'[{listen}]' if ':' in listen else listen}:{where.getsockname()[1]}"
+
+
+async def _first(server: asyncio.Task[None], *ends: Coroutine[Any, Any, object]) -> None:
+    """Wait until the server or one of the others ends."""
+    waits = [asyncio.create_task(each) for each in ends]
+    await asyncio.wait([*waits, server], return_when=asyncio.FIRST_COMPLETED)
+    for each in waits:
+        each.cancel()
+
+
+def _settings(files: AgencyHome, environment: str | None) -> AgencySettings:
+    settings = files.settings()
+    if environment is not None and environment != settings.environment:
+        raise UsageError(f"this exchange is for {settings.environment}", advice=f"leave --environment out, or give {settings.environment}")
+    return settings
 
 
 def _check(port: int, rate: float, approve: Sequence[str]) -> None:

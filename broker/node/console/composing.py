@@ -18,15 +18,22 @@ from broker.register.answers import LicenceAnswer
 
 Fields = Mapping[str, list[str]]
 Json = dict[str, Any]
+_BORDER: Final[tuple[str, ...]] = ("LICENSING", "STC_ENFORCEMENT")
+"""Purposes of a licence decision: those who look for it, and the border, where it flags what cites it."""
 DECISIONS: Final = ("REVOKE", "SUSPEND", "ANNUL", "REINSTATE")
 
 
 def fresh(node: AgencyNode, kind: str, purpose: str) -> dict[str, list[str]]:
     """What a form begins with."""
     now = f"{node.now_ms() // 60_000 * 60_000}"
-    begun = {"subject": [f"{node.agency}/console/{secrets.token_hex(8)}"], "purposes": [purpose], "urgency": ["ROUTINE"], "tlp": ["AMBER"]}
+    begun: dict[str, list[str]] = {
+        "subject": [f"{node.agency}/console/{secrets.token_hex(8)}"],
+        "purposes": [purpose],
+        "urgency": ["ROUTINE"],
+        "tlp": ["AMBER"],
+    }
     if kind == "licence":
-        return begun | {"urgency": ["IMMEDIATE"], "decision_type": ["REVOKE"], "begun": [now], "purposes": ["LICENSING", purpose]}
+        return begun | {"urgency": ["IMMEDIATE"], "decision_type": ["REVOKE"], "begun": [now], "purposes": [*_BORDER]}
     return begun | {"transport_mode": ["SEA"], "requested_actions": ["HOLD"], "deadline_anchor": ["ARRIVAL"]}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +76,36 @@ async def test_every_screen(sg: InProcess, my: InProcess, served: Served, world:
         client.headers["cookie"] = "__Host-console-purpose=STC_ENFORCEMENT"
         for each in ("/console/feed", path, "/console/session", "/console/subjects/nothing"):
             assert header_flaws((await client.get(each)).headers) == [], each
+
+
+WORK: Final = (
+    "/console/licences?number=2026-1", "/console/search?by=container&text=CSQU3054383", "/console/compose", "/console/recalls",
+    "/console/outbox",
+)  # fmt: skip
+
+
+async def test_pages_of_work(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+    """Look-up, search, composing with who will see it, recalls and outbox on every screen and on paper, as the pages of reading."""
+    await publish(sg, my, world)
+    found: list[str] = []
+    for sight in SIGHTS:
+        async with window(browser, url(served), certificate(served, "supervisor"), sight=replace(sight, medium="screen")) as visited:
+            page = visited.page
+            await page.goto(f"{url(served)}/console/compose/alert")
+            for name, value in (("indicator", HOSTILE), ("document", "HLCU1"), ("agencies", "SG-CUSTOMS"), ("description", HOSTILE)):
+                await page.fill(f"input[name={name}]", value)
+            await page.select_option("select[name=risk_category]", "OTHER")
+            await page.uncheck("input[value=HOLD]")
+            await page.check("input[value=ASSESS_ONLY]")
+            await page.fill("textarea", HOSTILE)
+            await page.click("button[value=preview]")
+            await page.wait_for_selector("[role=alert], #seen")
+            await page.emulate_media(media=sight.medium, color_scheme=sight.scheme)
+            visited.sight = sight
+            found += await look_at(visited, ("/console/compose/alert#main", *WORK), url(served), tmp_path)
+            assert await page.evaluate("window.ran") is None
+            assert visited.asked == []
+    assert found == []
 
 
 async def test_what_comes_is_shown_at_once(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
