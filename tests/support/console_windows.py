@@ -43,7 +43,8 @@ async def look_at(visited: Visit, paths: Sequence[str], base: str, pictures: Pat
     for path in paths:
         if not visited.page.url.endswith(path):
             await visited.page.goto(f"{base}{path}")
-        name = f"{path.removeprefix('/console/').replace('/', '-').replace('%2F', '-').partition('?')[0].partition('#')[0]}-{visited.sight.name}"
+        shown = path.partition("?")[0].partition("#")[0].removeprefix("/console/")
+        name = f"{shown.replace('/', '-').replace('%2F', '-')}-{visited.sight.name}"
         await visited.page.screenshot(path=pictures / f"{name}.png", full_page=True)
         flaws = [*await visited.flaws(), *(await axe_flaws(visited, axe_source()) if axe else [])]
         found += [f"{name}: {flaw}" for flaw in flaws]

@@ -27,7 +27,7 @@ def fresh(node: AgencyNode, kind: str, purpose: str) -> dict[str, list[str]]:
     """What a form begins with."""
     now = f"{node.now_ms() // 60_000 * 60_000}"
     begun: dict[str, list[str]] = {
-        "subject": [f"{node.agency}/console/{secrets.token_hex(8)}"],
+        "subject": [f"{node.agency}/{_minute(node.now_ms())[:4]}/{secrets.token_hex(5)}"],
         "purposes": [purpose],
         "urgency": ["ROUTINE"],
         "tlp": ["AMBER"],

@@ -36,6 +36,7 @@ async def search(
     else:
         use = node.purposed(access.purpose_of(request))
         answers = reader.find(conditions, node.now_ms(), ended=bool(ended))
-        shown = [each for answer in answers if (each := use.subject(answer, by_party=by == "party")) is not None]
+        looked_for = {kind for condition in conditions for kind, _ in condition}
+        shown = [each for answer in answers if (each := use.subject(answer, found_by=looked_for)) is not None]
         found = Feed(tuple(row_of(each) for each in shown), len(answers) - len(shown))
     return page(request, state, "search.html", by=by, text=text, ended=bool(ended), keys=tuple(KEYS), feed=found)

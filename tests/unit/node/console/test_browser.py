@@ -78,6 +78,11 @@ async def test_every_screen(sg: InProcess, my: InProcess, served: Served, world:
             assert header_flaws((await client.get(each)).headers) == [], each
 
 
+FILLED: Final = {
+    "indicator": "END_USE_UNCLEAR", "indicator_text": "<img src=x onerror=ran()>", "document": "HLCU1", "agencies": "SG-CUSTOMS",
+    "hs_code": "847989", "description": "<img src=x onerror=ran()>", "party": "<b>x</b>", "narrative": HOSTILE,
+    "valid_until": "2099-01-01T00:00",
+}  # fmt: skip
 WORK: Final = (
     "/console/licences?number=2026-1", "/console/search?by=container&text=CSQU3054383", "/console/compose", "/console/recalls",
     "/console/outbox",
@@ -92,14 +97,13 @@ async def test_pages_of_work(sg: InProcess, my: InProcess, served: Served, world
         async with window(browser, url(served), certificate(served, "supervisor"), sight=replace(sight, medium="screen")) as visited:
             page = visited.page
             await page.goto(f"{url(served)}/console/compose/alert")
-            for name, value in (("indicator", HOSTILE), ("document", "HLCU1"), ("agencies", "SG-CUSTOMS"), ("description", HOSTILE)):
-                await page.fill(f"input[name={name}]", value)
+            for name, value in FILLED.items():
+                await page.fill(f"[name={name}]", value)
             await page.select_option("select[name=risk_category]", "OTHER")
             await page.uncheck("input[value=HOLD]")
             await page.check("input[value=ASSESS_ONLY]")
-            await page.fill("textarea", HOSTILE)
             await page.click("button[value=preview]")
-            await page.wait_for_selector("[role=alert], #seen")
+            await page.wait_for_selector("#seen")
             await page.emulate_media(media=sight.medium, color_scheme=sight.scheme)
             visited.sight = sight
             found += await look_at(visited, ("/console/compose/alert#main", *WORK), url(served), tmp_path)

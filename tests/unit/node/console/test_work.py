@@ -90,6 +90,53 @@ async def test_a_wrong_form_is_told_by_its_field(sg: InProcess) -> None:
     assert "<script>1" not in answer.text
 
 
+async def test_script_in_every_field_is_text(sg: InProcess) -> None:
+    """Whatever is typed into whichever field of every form comes back as text: of forms to write, to search, to look up, to take back."""
+    carol = officer(sg, "supervisor")
+    await carol.choose()
+    hostile = "\"'><script>1</script>"
+    for path in ("/console/compose/alert", "/console/compose/licence", "/console/recalls"):
+        page = await carol.get(path)
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+        names = set(re.findall(r'<(?:input|select|textarea)[^>]* name="(\w+)"', page)) - set(fields)
+        assert len(names) >= 3
+        chosen = {"reason": "ERROR", "action": "DELETE"} if path.endswith("recalls") else {}
+        for name in sorted(names - set(chosen)):
+            answer = await carol.post(path, {**fields, **chosen, name: hostile, "do": "preview"})
+            assert answer.status_code in (200, 422), (path, name, answer.text)
+            assert "<script>1" not in answer.text, (path, name)
+    for path in ("/console/search?by=container&text=", "/console/search?by=", "/console/licences?number=", "/console/session?next="):
+        answer = await carol.client.get(path + "%22%27%3E%3Cscript%3E1%3C/script%3E")
+        assert answer.status_code < 500
+        assert "<script>1" not in answer.text, path
+
+
+async def test_nobody_is_sent_elsewhere(sg: InProcess) -> None:
+    """After the choice of a purpose one goes on to a page of the console, whatever the form says; what is no path there is the feed."""
+    carol = officer(sg, "supervisor")
+    for wanted in ("https://elsewhere/", "//elsewhere/", "/console/../api", "/console/\\elsewhere", "/console/feed\r\nx: y", "/health"):
+        fields = await carol.form("/console/session", "/console/session")
+        chosen = {**fields, "next": wanted, "purpose": "LICENSING", "unit": "TUAS", "language": "en"}
+        answer = await carol.post("/console/session", chosen)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/feed"), wanted
+        cookie = answer.headers.get_list("set-cookie")
+        assert all("Secure" in each and "HttpOnly" in each and "SameSite=strict" in each.replace("Strict", "strict") for each in cookie)
+
+
+async def test_roles(sg: InProcess) -> None:
+    """An auditor sees the outbox and no content; without a certificate there is no page, only a problem."""
+    dora = officer(sg, "auditor")
+    await dora.choose()
+    assert (await dora.client.get("/console/outbox")).status_code == 200
+    for path in ("/console/feed", "/console/search", "/console/compose", "/console/recalls", "/console/licences"):
+        assert (await dora.client.get(path)).status_code == 403, path
+    async with sg.client(None) as nobody:
+        answer = await nobody.get("/console/feed")
+        assert (answer.status_code, answer.json()["code"]) == (401, "CERTIFICATE_NEEDED")
+        assert (await nobody.get("/console/static/console.css")).status_code == 200
+        assert (await nobody.get("/console/static/router.py")).status_code == 404
+
+
 async def test_four_eyes(sg: InProcess, my: InProcess) -> None:
     """An officer's alert waits; the officer cannot send it, a supervisor sees who will see it and sends it, and it is sent once."""
     bob, carol = officer(sg), officer(sg, "supervisor")
