@@ -143,7 +143,7 @@ class Decider:
         sample: int = SAMPLE,
     ) -> None:  # fmt: skip
         self._schema = cedar.read_schema(bundle.schema)
-        self._policies = bundle.policies
+        self._policies, self._all = bundle.policies, cedar.read_policies(bundle.policies)
         self._reading = read_rules(bundle.policies)
         self._rules = {rule.id: rule for rule in sorted(self._reading.rules, key=lambda rule: rule.id)}
         self._actions = cedar.actions_of(bundle.schema)
@@ -391,7 +391,7 @@ class Decider:
         groups = self._actions.get(action)
         if groups is None:
             return None
-        return cedar.read_policies(self._policies) if self._checking else policies_for(self._policies, groups)
+        return self._all if self._checking else policies_for(self._policies, groups)
 
     def _verdict(self, answer: cedar.Answer, member: Member, action: str, labels: Labels) -> Verdict:
         if answer.errors:
