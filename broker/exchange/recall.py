@@ -11,6 +11,7 @@ any other revision           whom policy names; and each holder of the revision 
                              statement **without a section**, all withheld under :data:`NO_LONGER_DISCLOSED`: a *withdrawal*
 ===========================  ================================================================================================
 
+A withdrawal is also what :mod:`broker.exchange.catch_up` sends, of the revision itself, to who gets nothing of it by the rules of now.
 Both lie in the inbox under the key of the subject, so that compaction leaves nothing of what they take back. A withdrawal is made
 once; a holder that comes into the audience again receives as others do.
 
@@ -42,7 +43,7 @@ from broker.values import immutable
 REACHES_HOLDERS: Final = "recall-reaches-holders"
 """The rule under which a holder receives a recall. No policy can take it back."""
 NO_LONGER_DISCLOSED: Final = "no-longer-disclosed"
-"""The rule of a withdrawal: the agency held an earlier revision, and gets nothing of this one."""
+"""The rule of a withdrawal: the agency held a revision of the subject, this one or an earlier, and gets nothing of this one by now."""
 
 
 @immutable

@@ -1,7 +1,7 @@
 """Screening: ``POST /screen``. Shipments in any format that `broker screen` reads, held against the register for a purpose.
 
-A body is at most 8 MiB; what is longer is for the command. The work is done in a thread with a connection of its own, so that nobody else
-waits for it.
+A body is at most 8 MiB; what is longer is for the command. The work is done in a thread with a connection of its own, one request after
+the other, so that nobody but who screens waits for it.
 """
 
 from __future__ import annotations
@@ -50,8 +50,17 @@ async def screen_shipments(
     is told by the content. A row that cannot be read is told with its line and stops no other."""
     node, purpose = node_of(state), access.purpose_of(request)
     body = await request.body()
-    told = await asyncio.to_thread(_screened, node, purpose, body, threshold, findings)
+    async with turns(state):
+        told = await asyncio.to_thread(_screened, node, purpose, body, threshold, findings)
     return Response(msgspec.json.encode(told | freshness_json(node.freshness()) | node.environment()), media_type=JSON)
+
+
+def turns(state: State) -> asyncio.Semaphore:
+    """One screening at a time: each reads all names of the register, and the threads and the memory are everybody's."""
+    if "screening" not in state:
+        state["screening"] = asyncio.Semaphore(1)
+    found: asyncio.Semaphore = state["screening"]
+    return found
 
 
 def _screened(node: AgencyNode, purpose: str, body: bytes, threshold: int, findings: bool) -> dict[str, Any]:

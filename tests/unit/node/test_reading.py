@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
+from litestar.datastructures import State
+
 from broker.families.message import Audience
+from broker.node.screening import turns
 from broker.testing.sample_reports import sample_licence
 from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess, Json
@@ -99,6 +103,17 @@ async def test_traces_are_the_owners(my: InProcess) -> None:
         assert (await client.get("/subjects/MY-CUSTOMS%2F2026%2F1/trace")).json()["recipients"] == []
         assert (await client.get("/subjects/..%2F..%2Fetc/trace")).status_code == 400
         assert (await client.get("/subjects/MY-CUSTOMS/2026/1/trace")).status_code == 404
+
+
+async def test_one_screening_after_the_other(my: InProcess, world: World) -> None:
+    """While one request is screened another waits for its turn, and is answered then: nobody takes all threads with manifests."""
+    state = State({"node": my.node})
+    async with turns(state):
+        second = asyncio.create_task(turns(state).acquire())
+        await asyncio.sleep(0)
+        assert not second.done()
+    assert await second
+    assert turns(state).locked()
 
 
 async def test_shipments_are_screened(my: InProcess, world: World) -> None:
