@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the pinned packages into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -65,7 +65,7 @@ wheel: $(STAMP) ## build the wheel, schemas and policies inside
 
 lock: ## pin again all packages with hashes (maintainers; needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	  --extra test --extra build --extra bench pyproject.toml --output-file requirements.lock
+	  --extra console --extra test --extra build --extra bench pyproject.toml --output-file requirements.lock
 
 clean: ## remove what was built or installed here
 	@rm -rf $(VENV) dist build .pytest_cache .hypothesis .ruff_cache
