@@ -9,7 +9,7 @@ export PYTHONHASHSEED ?= 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit soak explore faults bench docs wheel lock clean
+.PHONY: help demo consoles test lint unit soak explore faults bench docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: $(STAMP) ## the main job, told step by step on a real Kafka of its own
 	@$(BIN)/broker demo
+
+consoles: $(STAMP) ## the exchange with three agencies' nodes and consoles, to be tried out in a browser, until Ctrl-C
+	@$(BIN)/broker demo --consoles
 
 lint: $(STAMP) ## style, types, import directions
 	@$(BIN)/ruff check .

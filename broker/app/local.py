@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from broker.app.children import ChildProcess
 from broker.app.connect import connect, connect_admin
 from broker.app.parties import SHARDS, Operator, shipped_bundle
 from broker.errors import BrokerError, NodeError, UsageError
@@ -24,69 +22,21 @@ from broker.storage.home import ExchangeHome
 if TYPE_CHECKING:
     from broker.kafka.node import EmbeddedNode
 
-READY_S: Final = 60.0
-"""How long a relay worker may take until it holds its shards."""
-STOP_S: Final = 15.0
-"""How long a relay worker may take to stop after it was asked to."""
-
 Progress = Callable[[int, int, str], None]
 """Bytes of jars that are here, bytes in all, and the file under way."""
 
 
-class RelayProcess:
-    """A relay worker as a child process; it ends with its parent."""
-
-    def __init__(self, process: asyncio.subprocess.Process, member: str) -> None:
-        self._process, self.member = process, member
+class RelayProcess(ChildProcess):
+    """A relay worker as a child process."""
 
     @classmethod
     async def start(
         cls, home: Path, member: str, *, bootstrap: str, log_level: str = "warning", codelists: Path | None = None
     ) -> RelayProcess:  # fmt: skip
-        """Start a worker and wait for its ready line. Raises NodeError with what it said if it ends instead."""
-        command = (sys.executable, "-m", "broker", "relay", "--home", str(home), "--member", member, "--bootstrap", bootstrap, "--json")
-        command += ("--codelists", str(codelists)) if codelists else ()
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,  # its end tells the worker that we are gone, however we went
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "BROKER_LOG_LEVEL": log_level, "BROKER_STOP_WITH_STDIN": "1"},
-        )
-        worker = cls(process, member)
-        try:
-            line = await asyncio.wait_for(process.stdout.readline() if process.stdout else asyncio.sleep(0, b""), READY_S)
-        except TimeoutError:
-            await worker.kill()
-            raise NodeError(f"relay worker {member} is not ready after {READY_S:g} s", advice="see its log lines above") from None
-        if not line or not json.loads(line).get("ready"):
-            await process.wait()
-            raise NodeError(f"relay worker {member} ended at once (exit status {process.returncode})", advice="see its log lines above")
-        return worker
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    async def wait(self) -> int:
-        """Wait until it ends; its exit status."""
-        return await self._process.wait()
-
-    async def stop(self) -> None:
-        """A graceful end, or a kill where it takes too long."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), STOP_S)
-        await self.kill()
-
-    async def kill(self) -> None:
-        """End it at once."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+        """Start a worker and wait until it holds its shards. Raises NodeError if it does not."""
+        more = ("--codelists", str(codelists)) if codelists else ()
+        called = f"relay worker {member}"
+        return await cls.run(called, "relay", "--home", str(home), "--member", member, "--bootstrap", bootstrap, *more, log_level=log_level)
 
 
 class LocalInstallation:
@@ -176,7 +126,7 @@ class LocalInstallation:
 
     async def failure(self) -> BrokerError:
         """Wait until the node or a worker ends by itself, and tell of it."""
-        waits = [asyncio.create_task(worker.wait(), name=worker.member) for worker in self.workers]
+        waits = [asyncio.create_task(worker.wait(), name=worker.name) for worker in self.workers]
         node = asyncio.create_task(self.node.wait()) if self.node is not None else None
         tasks: list[asyncio.Task[int] | asyncio.Task[NodeError]] = [*waits, *([node] if node else [])]
         if not tasks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from broker.app.local import LocalInstallation
 from broker.app.scenario.events import Event, Line, Summary
 from broker.app.scenario.run import perform
 from broker.app.scenario.script import Actor, Script, read_script
+from broker.cli.demo_consoles import PASSWORD, Consoles, beginning, told
 from broker.cli.screen import Screen
 from broker.cli.stopping import stop_signal
 from broker.cli.story import Story
@@ -90,6 +92,7 @@ def exit_code(summary: Summary) -> int:
 async def demo(
     *,
     scenario: str = "golden",
+    consoles: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
     log_level: str | None = None,
 ) -> int:
@@ -101,17 +104,21 @@ async def demo(
     ----------
     scenario
         Name of a scenario that ships, or path of a scenario file.
+    consoles
+        Stop the golden scenario where the alert is out, start the nodes and consoles of three agencies, and go on until Ctrl-C.
     json
         Print JSON Lines on standard output, and nothing else there.
     log_level
         `debug`, `info`, `warning` or `error`: show logs on standard error. Otherwise they are shown only where the run fails.
     """
     script = load_script(scenario)
+    if consoles and scenario != "golden":
+        raise UsageError("consoles go with the golden scenario", advice="leave --scenario or --consoles out")
     kept = io.StringIO()
     if log_level is None:
         logs.configure("warning", stream=kept, as_json=True)
     stop = stop_signal()
-    playing = asyncio.create_task(_play(script, as_json=json, log_level=log_level or "error"))
+    playing = asyncio.create_task(_play(script, as_json=json, log_level=log_level or "error", consoles=consoles))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({playing, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -119,15 +126,15 @@ async def demo(
         playing.cancel()
         await asyncio.wait({playing})
         if playing.cancelled():
-            return 130
+            return 0 if consoles else 130
     failed = playing.exception() is not None or playing.result() != 0
     if failed and kept.getvalue():
         sys.stderr.write(kept.getvalue())
     return playing.result()
 
 
-async def _play(script: Script, *, as_json: bool, log_level: str) -> int:
-    """The run in a home of its own, which is gone afterwards, however it ends."""
+async def _play(script: Script, *, as_json: bool, log_level: str, consoles: bool) -> int:
+    """The run in a home of its own, which is gone afterwards, however it ends. ``consoles``: its beginning, then consoles."""
     screen = Screen(as_json=as_json)
     story = None if as_json else Story.on_terminal()
     tell = story.tell if story else json_teller(_write)
@@ -143,10 +150,28 @@ async def _play(script: Script, *, as_json: bool, log_level: str) -> int:
         members, _worker = await asyncio.gather(_enrol(script, installation), installation.add_worker("relay-1"))
         if story:
             story.enrolled()
-        return exit_code(await perform(script, installation.operator, members, tell))
+        if not consoles:
+            return exit_code(await perform(script, installation.operator, members, tell))
+        nodes = Consoles(home, log_level=log_level)
+        nodes.remember_own()
+        found = exit_code(await perform(beginning(script), installation.operator, members, tell))
+        return found or await _stay_open(nodes, installation, screen)
     finally:
         await installation.stop()
         await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+
+
+async def _stay_open(consoles: Consoles, installation: LocalInstallation, screen: Screen) -> int:
+    """Consoles until this is cancelled. Raises NodeError where something of the exchange ends by itself."""
+    try:
+        opened = await consoles.start()
+        record = {"ready": True, "home": str(installation.home), "pid": os.getpid(), "password": PASSWORD}
+        screen.result(record | {"consoles": [each.json() for each in opened]}, told(opened))
+        waits = [asyncio.create_task(each) for each in (installation.failure(), consoles.failure())]
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        raise next(iter(done)).result()
+    finally:
+        await consoles.stop()
 
 
 class _Busy(Operator):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +109,6 @@ async def relay(*, member: str = "relay-1", common: Common = COMMON) -> int:
     worker = operator.relay(transport, member)
     process.settle()
     stop = stop_signal()
-    if os.environ.get("BROKER_STOP_WITH_STDIN"):
-        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     running = asyncio.create_task(worker.run())
     ready = asyncio.create_task(worker.ready())
     stopped = asyncio.create_task(stop.wait())

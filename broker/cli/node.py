@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -147,10 +148,17 @@ def add(
     """
     screen = Screen(as_json=common.json)
     given = None if certificate is None else read_text(str(certificate))
-    made, file = _folder(common, as_).add(name, role, tuple(unit), SystemClock().now_ms(), given)
+    folder = _folder(common, as_)
+    made, file = folder.add(name, role, tuple(unit), SystemClock().now_ms(), given)
     record = _user_json(made) | {"file": None if file is None else str(file)}
-    hand = "" if file is None else f", certificate and key in {escape(printable(str(file)))}"
-    screen.result(record, f"[green]added[/] {made.name}, {made.role} of {', '.join(made.units)}{hand}")
+    text = f"[green]added[/] {made.name}, {made.role} of {', '.join(made.units)}"
+    if file is not None:
+        password = new_password()
+        browser = folder.for_browser(made.name, password)
+        record |= {"browser_file": str(browser), "password": password}
+        text += f", certificate and key in {escape(printable(str(file)))}"
+        text += f"\n  for a browser: {escape(printable(str(browser)))}, password {password} [dim](it is not told again)[/dim]"
+    screen.result(record, text)
     return 0
 
 
@@ -188,6 +196,12 @@ def remove(name: str, *, as_: As, common: Common = COMMON) -> int:
     gone = _folder(common, as_).remove(name)
     screen.result(_user_json(gone) | {"removed": True}, f"[yellow]removed[/] {gone.name}")
     return 0
+
+
+def new_password() -> str:
+    """The password of a file for a browser: 80 bits, in letters that nobody takes for others."""
+    letters = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(16))
+    return "-".join(letters[at : at + 4] for at in range(0, 16, 4))
 
 
 def _folder(common: Common, agency: str) -> NodeFolder:

@@ -5,7 +5,8 @@
     ca.pem ca-key.pem            the authority that issues this node's users and the node itself; the exchange knows nothing of it
     server.pem server-key.pem    what the node shows to its clients
     users.json                   who may do what: name, role, units, and the SHA-256 of the client certificate
-    users/<name>.pem             certificate and key of a user whose key was made here, to be handed over
+    users/<name>.pem             certificate and key of a user whose key was made here, to be handed over to a system
+    users/<name>.p12             the same for a browser, under a password that is told once
 
 A certificate alone opens nothing: its fingerprint has to be in ``users.json``, which is looked at for each request.
 """
@@ -19,7 +20,15 @@ from typing import Final
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    pkcs12,
+)
 
 from broker.errors import UsageError
 from broker.storage import atomic
@@ -142,6 +151,26 @@ class NodeFolder:
         self._keep([*before, user])
         return user, file
 
+    def for_browser(self, name: str, password: str) -> Path:
+        """The file of a user whose key was made here, in the form that browsers take in (PKCS #12, RFC 7292), under a password.
+
+        Raises UsageError where there is no such file: browsers have the certificates of other authorities already.
+        """
+        made = self.path / "users" / f"{name}.pem"
+        if not made.exists():
+            raise UsageError(f"the key of `{name}` was not made here", advice="take it to the browser from where it was made")
+        text = made.read_bytes()
+        key = load_pem_private_key(text, None)
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise UsageError(f"`{made}` holds no key that was made here", advice="remove the user and add it again")
+        found, authority = (x509.load_pem_x509_certificate(each) for each in (text, self.ca.read_bytes()))
+        packed = pkcs12.serialize_key_and_certificates(
+            f"{name} ({self.agency})".encode(), key, found, [authority], BestAvailableEncryption(password.encode())
+        )
+        file = made.with_suffix(".p12")
+        atomic.replace(file, packed, atomic.OWNER_ONLY)
+        return file
+
     def remove(self, name: str) -> User:
         """Let a user in no longer, from the next request on. Raises UsageError where there is none."""
         before = self.users()
@@ -149,7 +178,8 @@ class NodeFolder:
         if gone is None:
             raise UsageError(f"there is no user `{name}`", advice="see `broker node user list`")
         self._keep([each for each in before if each.name != name])
-        (self.path / "users" / f"{name}.pem").unlink(missing_ok=True)
+        for form in ("pem", "p12"):
+            (self.path / "users" / f"{name}.{form}").unlink(missing_ok=True)
         return gone
 
     def anchors(self) -> str:

@@ -154,6 +154,18 @@ class Running:
             time.sleep(_LOOK_S)
         raise AssertionError(f"no line after {timeout:g} s: {self.err.read_text()[-2000:]}")
 
+    def line_with(self, key: str, timeout: float) -> Json:
+        """Wait for the first JSON line that has this key."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            whole = self.out.read_text(encoding="utf-8").rpartition("\n")[0]
+            for line in whole.splitlines():
+                if key in (found := cast("Json", json.loads(line))):
+                    return found
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.err.read_text()[-2000:]}"
+            time.sleep(_LOOK_S)
+        raise AssertionError(f"no line with `{key}` after {timeout:g} s: {self.err.read_text()[-2000:]}")
+
     def wait(self, timeout: float = 120.0, watch: Watch | None = None) -> Ran:
         """Follow it to its end: its memory, and when its first and its last line came."""
         deadline = time.monotonic() + timeout

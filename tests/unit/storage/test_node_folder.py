@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
 
 from broker.errors import UsageError
 from broker.storage.node_folder import NodeFolder
@@ -62,6 +64,27 @@ def test_users_come_and_go(folder: NodeFolder) -> None:
     assert not file.exists()
     with pytest.raises(UsageError, match="no user"):
         folder.remove("targeting")
+
+
+def test_a_file_for_a_browser(folder: NodeFolder) -> None:
+    """It holds the same certificate and key and the node's authority, opens with its password alone, is for its owner alone, goes with
+    the user, and is made of keys that were made here only."""
+    _, file = folder.add("alice", "officer", ("TUAS",), NOW)
+    assert file is not None
+    browser = folder.for_browser("alice", "a password")
+    assert stat.S_IMODE(browser.stat().st_mode) == 0o600
+    key, certificate, others = load_key_and_certificates(browser.read_bytes(), b"a password")
+    assert certificate is not None
+    assert certificate.public_bytes(Encoding.DER) == der(file)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    assert key.public_key() == certificate.public_key()
+    assert [each.public_bytes(Encoding.PEM).decode() for each in others] == [folder.ca.read_text()]
+    with pytest.raises(ValueError, match="password"):
+        load_key_and_certificates(browser.read_bytes(), b"another")
+    with pytest.raises(UsageError, match="was not made here"):
+        folder.for_browser("bob", "a password")
+    folder.remove("alice")
+    assert not browser.exists()
 
 
 def test_a_certificate_of_another_authority(folder: NodeFolder, tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""The golden story across the consoles that ``broker demo --consoles`` opens: a revocation here, a flagged alert there, feedback back."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from playwright.async_api import Browser, Page
+
+from tests.e2e.program import START_S, Json, Program
+from tests.support.browser import Visit
+from tests.support.console_windows import window
+
+AUTHORITY, OWNER, CUSTOMS = "DE-BAFA", "DE-CUSTOMS", "SG-CUSTOMS"
+LICENCE: Final = "AG-2026-0004711"
+ALERT: Final = "/console/subjects/DE-CUSTOMS%2F2026%2F000815"
+CONTAINER: Final = "CSQU3054383"
+FLAG: Final = "Cites a revoked licence"
+LATE_S: Final = 30.0
+"""After this it is a failure, not a slow machine."""
+
+
+@dataclass(frozen=True)
+class Console:
+    """One of them: where it is, and the file of certificate and key of each user."""
+
+    agency: str
+    url: str
+    users: dict[str, Path]
+
+    @classmethod
+    def of(cls, told: Json) -> Self:
+        """As the ready line tells it."""
+        return cls(told["agency"], told["api"], {user["name"]: Path(user["file"]) for user in told["users"]})
+
+
+@contextmanager
+def consoles(program: Program) -> Generator[dict[str, Console]]:
+    """The one command, until the end of the block; then Ctrl-C, and it has to end well and leave nothing."""
+    with program.started("demo", "--consoles", "--json") as running:
+        ready = running.line_with("ready", START_S)
+        yield {told["agency"]: Console.of(told) for told in ready["consoles"]}
+        running.process.send_signal(signal.SIGINT)
+        running.wait(60).must()
+        assert not Path(ready["home"]).exists()
+
+
+@dataclass(frozen=True)
+class Told:
+    """How the story went: seconds from a click to what it causes in the other agency's window, and what the windows complained of."""
+
+    flagged_s: float
+    feedback_s: float
+    complaints: list[str]
+
+
+async def tell_story(running: dict[str, Console], browser: Browser) -> Told:
+    """The authority's supervisor revokes a licence; the alert that cites it is flagged in the open feed at customs, whose officer examines
+    and says so; the owner of the alert reads it on the alert's page."""
+    bafa, sg, de = running[AUTHORITY], running[CUSTOMS], running[OWNER]
+    async with (
+        window(browser, bafa.url, bafa.users["supervisor"], purpose="LICENSING") as authority,
+        window(browser, sg.url, sg.users["officer"]) as customs,
+        window(browser, de.url, de.users["officer"]) as owner,
+    ):
+        await customs.page.wait_for_selector(f"text={CONTAINER}")
+        assert await customs.page.locator(f"text={FLAG}").count() == 0
+        revoked = await revoke(authority.page, bafa.url)
+        await customs.page.wait_for_selector(f"text={FLAG}")
+        flagged_s = time.monotonic() - revoked
+        await authority.page.wait_for_selector("text=Accepted")
+        answered = await give_feedback(customs)
+        await owner.page.goto(f"{de.url}{ALERT}")
+        while await owner.page.locator("text=Examined: confirmed").count() == 0:
+            assert time.monotonic() - answered < LATE_S
+            await owner.page.reload()
+        feedback_s = time.monotonic() - answered
+        complaints = [text for each in (authority, customs, owner) for text in (*each.said, *each.asked)]
+    return Told(flagged_s, feedback_s, complaints)
+
+
+async def revoke(page: Page, url: str) -> float:
+    """Write the revocation, look at who will see it, send it; when it was sent (seconds of the monotonic clock)."""
+    await page.goto(f"{url}/console/compose/licence")
+    await page.fill("input[name=licence_no]", LICENCE)
+    await page.select_option("select[name=decision_type]", "REVOKE")
+    await page.select_option("select[name=instruction]", "RETURN")
+    await page.select_option("select[name=reason_code]", "DIVERSION_RISK")
+    await page.fill("input[name=agencies]", f"{OWNER}, {CUSTOMS}")
+    await page.click("text=Show who will see this")
+    seen = page.locator("section#seen")
+    for agency in (OWNER, CUSTOMS):
+        await seen.locator(f"th:has-text('{agency}')").wait_for()
+    sent = time.monotonic()
+    await page.click("button[value=send]")
+    await page.wait_for_url("**/console/outbox/*")
+    return sent
+
+
+async def give_feedback(visited: Visit) -> float:
+    """Open the flagged alert and say what came of it; when that was sent."""
+    page = visited.page
+    await page.click(f"tr:has-text('{FLAG}') a[data-row]")
+    await page.wait_for_selector("text=Return")
+    await page.select_option("select[name=result]", "EXAMINED_POSITIVE")
+    await page.select_option("select[name=exam_type]", "PHYSICAL")
+    await page.fill("input[name=examined_at]", "2026-11-01T09:30")
+    sent = time.monotonic()
+    await page.click("text=Send feedback")
+    await page.wait_for_url("**/console/outbox/*")
+    return sent
