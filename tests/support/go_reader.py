@@ -20,16 +20,19 @@ Directory = Mapping[str, Any]
 """``exchange_id``, ``environment``, ``keys`` (agency to hex SubjectPublicKeyInfos) and ``relay`` (a list of the same)."""
 
 
-@lru_cache(maxsize=1)
-def built() -> Path:
-    """The program. Skips the test where the toolchain is not there; builds without the network, since there is nothing to fetch."""
+@lru_cache(maxsize=2)
+def built(package: str = ".") -> Path:
+    """The program, or the ``./short`` one. Skips the test where the toolchain is not there; builds without the network, since there is
+    nothing to fetch."""
     go = shutil.which("go")
     if go is None:
         pytest.skip("the Go toolchain is not installed: the reader in docs/reader is not run here")
     program = Path(tempfile.mkdtemp(prefix="go-reader-")) / "reader"
     closed = {"GOPROXY": "off", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
     environment = {"HOME": str(program.parent), **os.environ, **closed}
-    made = subprocess.run([go, "build", "-o", str(program), "."], cwd=SOURCE, env=environment, capture_output=True, text=True, timeout=300)
+    made = subprocess.run(
+        [go, "build", "-o", str(program), package], cwd=SOURCE, env=environment, capture_output=True, text=True, timeout=300
+    )
     assert made.returncode == 0, made.stderr
     return program
 
@@ -51,4 +54,15 @@ def verdicts(
         assert ran.stderr == "", ran.stderr
         assert ran.returncode == (0 if all(line["verified"] for line in told[-len(some) :]) else 1)
     assert len(told) == len(values)
+    return told
+
+
+def shortly(value: bytes, directory: Directory, folder: Path) -> dict[str, Any] | None:
+    """What the short reader says of a parcel: header, sections and whether it verifies; None where it gives up."""
+    keys, file = folder / "keys.json", folder / "value.parcel"
+    keys.write_text(json.dumps(directory), encoding="utf-8")
+    file.write_bytes(value)
+    ran = subprocess.run([str(built("./short")), keys, ROOT / "schemas", file], capture_output=True, text=True, timeout=30, check=False)
+    told: dict[str, Any] | None = json.loads(ran.stdout) if ran.stdout else None
+    assert (ran.returncode == 0) == (told is not None and told["verified"]), ran.stderr
     return told
