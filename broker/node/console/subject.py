@@ -23,8 +23,9 @@ from broker.errors import Refusal, StoreError
 from broker.exchange.use import labels_kept
 from broker.node import access
 from broker.node.answers import AnyRequest
-from broker.node.console.feed import Due, Row, row_of
+from broker.node.console.feed import Due, Row, part_of, row_of
 from broker.node.console.pages import page
+from broker.node.console.route_map import route_map
 from broker.node.console.sending import sent
 from broker.node.console.session import Tokens, new_key, one, posted
 from broker.node.console.words import WORDS
@@ -165,9 +166,11 @@ async def subject(request: AnyRequest, state: State, subject: FromPath[str]) -> 
 
 
 def _page(request: AnyRequest, state: State, subject: str, given: Mapping[str, list[str]], refusal: Refusal | None) -> Response[str]:
-    view = view_of(node_of(state), subject, access.purpose_of(request))
+    node = node_of(state)
+    view = view_of(node, subject, access.purpose_of(request))
+    drawn = route_map(part_of(view.sections, "route"), state["spots"], node.now_ms())
     return page(
-        request, state, "subject.html", status=200 if refusal is None else 422, view=view, levels=LEVELS, results=RESULTS,
+        request, state, "subject.html", status=200 if refusal is None else 422, view=view, levels=LEVELS, results=RESULTS, map=drawn,
         examinations=tuple(WORDS["examination"]), key=new_key(), given={name: values[0] for name, values in given.items()}, refusal=refusal,
     )  # fmt: skip
 

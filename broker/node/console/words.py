@@ -121,6 +121,22 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "BREACH": "Breach of conditions", "HR_CONCERN": "Human rights", "OTHER": "Other",
     },
     "tlp": {},
+    "question": {
+        "LICENCE_VALID": "Is the licence valid?", "END_USER_KNOWN": "Is the end user known?", "END_USE": "What is the end use?",
+        "ACTUAL_CONSIGNEE": "Who is the actual consignee?", "GOODS_CLASSIFIED": "How are the goods classified?",
+        "MOVEMENT_HISTORY": "What movements are known?", "OWNERSHIP": "Who owns it?",
+    },
+    "reply": {
+        "FULL": "Answered in full", "PARTIAL": "Answered in part", "NO_DATA": "Nothing is known", "REFUSED": "Refused",
+        "REDIRECTED": "Another agency can answer",
+    },
+    "place_role": {
+        "LOADING": "Loading", "TRANSHIPMENT": "Transhipment", "DISCHARGE": "Discharge", "FREE_ZONE": "Free zone", "OTHER": "Other",
+    },
+    "ground": {
+        "LAW": "The law forbids it", "SOVEREIGNTY": "Sovereignty", "ONGOING_CASE": "A case is under way",
+        "DISPROPORTIONATE": "Out of proportion", "THIRD_PARTY": "It belongs to a third party",
+    },
     "section": {
         "core": "What to act on", "goods": "Goods", "equipment": "Containers and seals", "route": "Route", "parties": "Parties",
         "grounds": "Grounds", "value": "Value", "source": "Source", "items": "Items", "reason": "Reason", "detail": "Detail",
