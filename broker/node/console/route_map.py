@@ -20,7 +20,7 @@ LEAST: Final = 240.0
 MOST: Final = 460.0
 PLACES: Final = 60
 """Most places that are drawn."""
-LETTER: Final = 8.6
+LETTER: Final = 9.6
 HIGH: Final = 18.0
 
 

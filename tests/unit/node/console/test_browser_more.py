@@ -9,10 +9,12 @@ from playwright.async_api import Browser
 
 from tests.support.browser import SIGHTS
 from tests.support.console_windows import look_at, window
+from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess, Served
 from tests.unit.node.console.conftest import held, officer
 from tests.unit.node.console.test_browser import certificate, publish, url
 from tests.unit.node.console.test_browser import served as served
+from tests.unit.node.console.test_figures import feedback
 from tests.unit.node.console.test_requests import asked
 from tests.unit.service.world import World
 
@@ -49,3 +51,45 @@ async def test_requests_and_the_map(sg: InProcess, my: InProcess, served: Served
     one = f"/console/requests/{request.replace('/', '%2F')}"
     paths = ("/console/requests", one, f"{path}/ask", path)
     assert await looked(browser, served, paths, tmp_path) == []
+
+
+async def test_figures(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+    """Bars, intervals and tables of both sides, in English and Arabic."""
+    my.add("alice", "officer")
+    for number in (1, 2):
+        path = await publish(sg, my, world, number)
+        await feedback(my, path.rpartition("/")[2].replace("%2F", "/"), ("EXAMINED_POSITIVE", "EXAMINED_NEGATIVE")[number - 1], "alice")
+    await eventually(lambda: len(my.node.reader().answers(world.alert(2).subject)) == 1, what="the register has the feedback")
+    assert await looked(browser, served, ("/console/figures?days=30",), tmp_path) == []
+    (tmp_path / "ar").mkdir()
+    assert await looked(browser, served, ("/console/figures?days=30",), tmp_path / "ar", language="ar") == []
+
+
+async def test_writing_a_long_alert(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+    """With scripts a row is added and removed without a load of the page, without them by one; Enter in a field never removes anything; the
+    form with several rows is good on every screen."""
+    found: list[str] = []
+    for sight in FEW[:3]:
+        async with window(browser, url(served), certificate(served, "supervisor"), sight=sight) as visited:
+            page = visited.page
+            await page.goto(f"{url(served)}/console/compose/alert")
+            await page.evaluate("window.stayed = 1")
+            places = page.locator("[data-rows=places]")
+            await places.locator("[name=locode]").fill("DEHAM")
+            for code in ("SGSIN", "AEJEA"):
+                await places.locator("[data-add]").click()
+                await places.locator("[name=locode]").last.fill(code)
+            await places.locator("[data-drop]").nth(1).click()
+            assert [await each.input_value() for each in await places.locator("[name=locode]").all()] == ["DEHAM", "AEJEA"]
+            assert await page.evaluate("window.stayed") == 1
+            found += await look_at(visited, ("/console/compose/alert",), url(served), tmp_path)
+            await page.locator("[name=indicator]").press("Enter")
+            await page.wait_for_selector("[role=alert]")
+            assert [await each.input_value() for each in await page.locator("[name=locode]").all()] == ["DEHAM", "AEJEA"]
+    assert found == []
+    async with window(browser, url(served), certificate(served, "supervisor"), scripts=False) as visited:
+        await visited.page.goto(f"{url(served)}/console/compose/alert")
+        await visited.page.fill("[name=party]", "Example Trading FZE")
+        await visited.page.click("[data-rows=parties] [data-add]")
+        await visited.page.wait_for_selector("[name=party] >> nth=1")
+        assert await visited.page.input_value("[name=party] >> nth=0") == "Example Trading FZE"
