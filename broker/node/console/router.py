@@ -16,7 +16,20 @@ from litestar.types import ControllerRouterHandler
 
 from broker.errors import BrokerError
 from broker.node import problems
-from broker.node.console import choosing, compose, drafts, feed, figures, licences, recalls, requests, search, sent_messages, subject
+from broker.node.console import (
+    choosing,
+    compose,
+    drafts,
+    exchange,
+    feed,
+    figures,
+    licences,
+    recalls,
+    requests,
+    search,
+    sent_messages,
+    subject,
+)
 from broker.node.console.pages import page, see
 from broker.node.console.session import Tokens, purpose_as_header
 from broker.node.problems import NotDone, Problem
@@ -85,6 +98,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             sent_messages.outbox, sent_messages.message, licences.licences, search.search, recalls.board, recalls.recall,
             recalls.answer, compose.start, compose.form, compose.post_form, drafts.draft, drafts.decide, *more,
             requests.board, requests.one_request, requests.answer, requests.ask_form, requests.ask, figures.figures,
+            exchange.exchange, exchange.compare,
         ],
         middleware=[purpose_as_header],
         exception_handlers=dict.fromkeys((NotDone, subject.NotShown, HTTPException, BrokerError, TimeoutError, Exception), _not_done),

@@ -130,6 +130,11 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "FULL": "Answered in full", "PARTIAL": "Answered in part", "NO_DATA": "Nothing is known", "REFUSED": "Refused",
         "REDIRECTED": "Another agency can answer",
     },
+    "agency_kind": {
+        "customs": "customs", "licensing": "licensing authority", "police": "police", "coastguard": "coast guard",
+        "zone": "free-zone authority", "fiu": "financial intelligence unit", "regulator": "regulator",
+        "international": "international body", "auditor": "auditor",
+    },
     "place_role": {
         "LOADING": "Loading", "TRANSHIPMENT": "Transhipment", "DISCHARGE": "Discharge", "FREE_ZONE": "Free zone", "OTHER": "Other",
     },
