@@ -84,6 +84,9 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "shipments_in_transit_instruction": "Shipments in transit", "reason_code": "Reason", "reason_text": "Reason in words",
         "narrative": "In words", "line": "Line", "quantity_granted": "Granted", "quantity_remaining": "Left", "unit": "Unit of measure",
         "quantity": "Quantity", "mode": "Mode", "conveyances": "Means of transport", "free_zone_code": "Free zone",
+        "urgency": "Urgency", "tlp": "TLP", "purposes": "Purpose of use", "valid_until": "Valid until", "audience": "To whom",
+        "agencies": "Agencies", "communities": "Communities", "imo": "IMO number", "voyage": "Voyage", "eta": "Arrives", "etd": "Leaves",
+        "question_codes": "Questions", "questions": "Questions", "question_code": "Question", "due": "Due", "answers": "Answers",
     },
     "key": {
         "container": "Container", "document": "Transport document", "conveyance": "Ship, flight or vehicle", "party": "Party",
@@ -130,6 +133,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "FULL": "Answered in full", "PARTIAL": "Answered in part", "NO_DATA": "Nothing is known", "REFUSED": "Refused",
         "REDIRECTED": "Another agency can answer",
     },
+    "consent": {"GRANT": "granted", "GRANT_WITH_LIMIT": "granted with limits", "REFUSE": "Refused", "WITHDRAW": "withdrawn"},
     "agency_kind": {
         "customs": "customs", "licensing": "licensing authority", "police": "police", "coastguard": "coast guard",
         "zone": "free-zone authority", "fiu": "financial intelligence unit", "regulator": "regulator",

@@ -73,7 +73,7 @@ async def my(world: World) -> AsyncGenerator[InProcess]:
     lists = agency.member.files.folder / "lists"
     lists.mkdir(exist_ok=True)
     (lists / "places.csv").write_text(PLACES, encoding="utf-8")
-    async with in_process(agency, more=[console_router()], beside=beside(agency.member.files.folder, codelists=lists)) as made:
+    async with in_process(agency, more=[console_router()], beside=beside(agency.member.files.folder, ("alert",), codelists=lists)) as made:
         yield made
 
 

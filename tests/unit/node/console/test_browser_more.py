@@ -1,4 +1,4 @@
-"""The console's further pages in a real Chromium: requests, the map, licences, drafts, recalls that came; on every screen and on paper."""
+"""The console's further pages in a real Chromium: requests, map, figures, members, licences, drafts, recalls; on screens and paper."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.unit.node.console.test_browser import certificate, publish, url
 from tests.unit.node.console.test_browser import served as served
 from tests.unit.node.console.test_figures import feedback
 from tests.unit.node.console.test_requests import asked
+from tests.unit.node.console.test_work import ALERT, licence, written
 from tests.unit.service.world import World
 
 FEW: Final = (SIGHTS[0], SIGHTS[1], SIGHTS[3], SIGHTS[5])
@@ -93,3 +94,42 @@ async def test_writing_a_long_alert(sg: InProcess, my: InProcess, served: Served
         await visited.page.click("[data-rows=parties] [data-add]")
         await visited.page.wait_for_selector("[name=party] >> nth=1")
         assert await visited.page.input_value("[name=party] >> nth=0") == "Example Trading FZE"
+
+
+async def test_a_licence(bafa: InProcess, my: InProcess, served: Served, browser: Browser, tmp_path: Path) -> None:
+    """The look-up of a licence that is revoked, with its quantities, and the licence's own page."""
+    async with bafa.client() as authority:
+        for number, decision in enumerate(("GRANT", "REVOKE"), 1):
+            more = {"shipments_in_transit_instruction": "HOLD"} if decision == "REVOKE" else {}
+            answer = await authority.post("/messages", json=licence(decision, number, **more))
+            assert answer.status_code == 202, answer.text
+
+    def revoked() -> bool:
+        if not my.node.member.files.register_store.exists():
+            return False
+        return [each.status for each in my.node.reader().licence("2026-1", my.node.now_ms())] == ["REVOKED"]
+
+    await eventually(revoked, what="the revocation")
+    assert await looked(browser, served, ("/console/licences?number=2026-1", "/console/subjects/DE-BAFA%2F2026%2FL-1"), tmp_path) == []
+
+
+async def test_a_draft_and_a_recall(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+    """A draft that waits with who would see it, a recall that came with its clock and form, what is left of the subject, and members."""
+    path = await publish(sg, my, world)
+    my.add("alice", "officer")
+    alice = officer(my, "alice")
+    await alice.choose()
+    fields, _ = await written(alice, "alert", {**ALERT, "agencies": "SG-CUSTOMS"})
+    handed = await alice.post("/console/compose/alert", {**fields, "do": "send"})
+    draft = handed.headers["location"]
+    assert draft.startswith("/console/drafts/")
+    subject = path.rpartition("/")[2].replace("%2F", "/")
+    async with sg.client() as client:
+        answer = await client.post("/recalls", json={"subject": subject, "reason": "ERROR", "action": "DELETE"})
+        assert answer.status_code == 202, answer.text
+
+    async def asked() -> bool:
+        return "/console/recalls/answer" in await alice.get("/console/recalls")
+
+    await eventually(asked, what="the recall on the board")
+    assert await looked(browser, served, ("/console/compose", draft, "/console/recalls", path, "/console/exchange"), tmp_path) == []
