@@ -121,6 +121,10 @@ class Purposed:
         asked = [self._may_whole(subject) for subject in subjects]
         return all(asked)
 
+    def counts(self, subject: str) -> bool:
+        """Whether a message may be counted in a figure: it may be searched, and nothing in it is bound to another purpose."""
+        return self._may_whole(subject)
+
     def _may_whole(self, subject: str) -> bool:
         """Whether a message may be searched, and nothing in it is bound to another purpose."""
         if not self.may(subject):

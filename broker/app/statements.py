@@ -83,6 +83,15 @@ def acknowledgement(
     )  # fmt: skip
 
 
+def answer_to(
+    agency: str, family: str, reader: RegisterReader | None, *, target: str, target_revision: int, sections: Mapping[str, Any]
+) -> Json:
+    """An answer to a request: for the purposes and on the legal basis that the request names, to the agency that asked."""
+    return statement(
+        agency, family, target=target, target_revision=target_revision, sections=sections, header=_labels_of(reader, target)
+    )  # fmt: skip
+
+
 def _labels_of(reader: RegisterReader | None, target: str) -> Json:
     """Purposes and legal basis of what is held under a subject."""
     try:

@@ -14,12 +14,13 @@ from broker import ids
 from broker.app import Operator, process
 from broker.app.connect import connect, connect_admin
 from broker.app.local import LocalInstallation
-from broker.app.watch import read_status
+from broker.app.watch import read_all, read_status
 from broker.cli.named_files import read_text
 from broker.cli.screen import COMMON, Common, Screen, fields
 from broker.cli.stopping import stop_signal
 from broker.cli.trustfile import keep_trust
 from broker.errors import UsageError
+from broker.exchange.topology import QUARANTINE
 
 
 def read_agencies(path: Path) -> list[tuple[str, str, list[str]]]:
@@ -126,10 +127,15 @@ async def relay(*, member: str = "relay-1", common: Common = COMMON) -> int:
         await transport.close()
 
 
-async def status(*, common: Common = COMMON) -> int:
+async def status(*, html: Path | None = None, common: Common = COMMON) -> int:
     """How the exchange is: shards, lag, journal, quarantine, versions.
 
-    Example: broker status --json
+    Example: broker status --html exchange.html
+
+    Parameters
+    ----------
+    html
+        Write a page for people to this file, too: agencies, shards, and what lies in quarantine by code, without content.
     """
     screen = Screen(as_json=common.json)
     operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
@@ -139,6 +145,7 @@ async def status(*, common: Common = COMMON) -> int:
         await knowledge.load()
         keep_trust(common.home, None, knowledge)
         record = await read_status(transport, knowledge)
+        refused = await read_all(transport, [(QUARANTINE, 0)]) if html is not None else []
     finally:
         await knowledge.close()
         await transport.close()
@@ -147,4 +154,12 @@ async def status(*, common: Common = COMMON) -> int:
         table.add_row(*(str(row[name]) for name in ("agency", "kind", "status", "shard", "lag", "delivered", "parked")))
     screen.result(record, fields({name: value for name, value in record.items() if name not in ("agencies", "registrar", "relay_keys")}))
     screen.table(table)
+    if html is not None:
+        from broker.cli.policy_ground import write_page
+        from broker.cli.status_page import status_page
+        from broker.exchange.quarantine import read_quarantined
+        from broker.storage.clock import SystemClock
+
+        items = [read_quarantined(each.value) for each in refused if each.value is not None]
+        write_page(html, status_page(record, items, SystemClock().now_ms()), screen)
     return 0

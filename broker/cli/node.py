@@ -77,9 +77,8 @@ async def node(
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
     where, stop = listening(listen, port), stop_signal()
     async with AgencyNode(member) as running:
-        gate = node_application(
-            running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=beside(folder.path, approve or ())
-        )
+        kept = beside(folder.path, approve or (), codelists=common.codelists)
+        gate = node_application(running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=kept)
         async with serving(running, gate, folder, where) as server:
             process.settle()
             url = _url(listen, where)

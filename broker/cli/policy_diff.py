@@ -11,12 +11,13 @@ from typing import Annotated, Any, Final
 from cyclopts import App, Parameter
 from rich.markup import escape
 
-from broker.cli.policy_diff_forms import changed_pieces, counted, exemplified, group_json, marks, rule_json, sentence
+from broker.cli.policy_diff_forms import group_json, rule_json
 from broker.cli.policy_diff_page import diff_page
 from broker.cli.policy_ground import Ground, in_force, labels_from, moment, write_page, written
 from broker.cli.screen import COMMON, STDIN, Common, Screen, printable
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.policy.difference import Comparison, Difference, Group, alike, cases
+from broker.policy.difference_words import changed_pieces, counted, exemplified, marks, sentence
 from broker.policy.facts import NO_FACTS, Facts
 from broker.policy.model import Labels, Member
 from broker.policy.rewording import Piece, RuleChange, rule_changes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from broker.cli.policy_diff_forms import because, counted, exemplified, listed, marks, what, who
 from broker.cli.policy_pages import definitions, heading, page, paragraph, table, text, verdict
 from broker.policy.difference import Difference, Group
+from broker.policy.difference_words import because, counted, exemplified, listed, marks, what, who
 from broker.policy.rewording import RuleChange
 
 SAMPLE = (

@@ -17,6 +17,7 @@ from broker.register.licences import balances, status_at
 from broker.register.names import name_forms
 from broker.register.rows import Flag, Key, SubjectRow
 from broker.register.zones import Passage, stays
+from broker.storage.register_figures import Answered, answered
 from broker.storage.register_flags import FLAG_COLUMNS, flags_of, licence_row
 from broker.storage.register_schema import VERSION
 
@@ -283,6 +284,10 @@ class RegisterReader:
         """What agencies said about a subject, the oldest first."""
         rows = self._sql.execute(_ANSWERS, (target,))
         return [Answer(*row[:6], core=json.loads(row[6]).get("core", {}) if row[6] else {}) for row in rows]
+
+    def answered(self, since_ms: int) -> Iterator[Answered]:
+        """The newest alerts since a time with the feedback on them, to be counted."""
+        return answered(self._sql, since_ms)
 
     def subjects_after(self, subject: str, family: str, limit: int) -> list[str]:
         """The subjects of a family behind this one, in order, erased ones left out: page by page over a register of any size."""

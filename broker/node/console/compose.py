@@ -25,8 +25,9 @@ from broker.families.message import PURPOSES
 from broker.families.shipment import RiskCategory, TransportMode
 from broker.node import access
 from broker.node.answers import AnyRequest
-from broker.node.console.composing import DECISIONS, KINDS, Json, fresh
+from broker.node.console.composing import ALERT_ROWS, DECISIONS, KINDS, Json, fresh
 from broker.node.console.pages import page, see
+from broker.node.console.repeated import changed_rows, rows_of
 from broker.node.console.sending import sent
 from broker.node.console.session import KEY, new_key, one, posted
 from broker.node.console.words import WORDS
@@ -42,6 +43,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "requested_actions": tuple(WORDS["action"]), "deadline_anchor": ("LOADING", "DEPARTURE", "ARRIVAL", "PRESENTATION"),
     "transport_mode": get_args(TransportMode), "party_role": ("CONSIGNEE", "CONSIGNOR", "END_USER", "CARRIER", "NOTIFY"),
     "decision_type": DECISIONS, "licence_type": get_args(LicenceCore.__annotations__["licence_type"]),
+    "place_role": tuple(WORDS["place_role"]),
     "instruction": tuple(WORDS["instruction"]), "reason_code": get_args(LicenceReason.__annotations__["reason_code"]),
 }  # fmt: skip
 
@@ -99,6 +101,9 @@ async def post_form(request: AnyRequest, state: State, kind: FromPath[str]) -> R
     key = one(fields, KEY)
     if not key:
         raise NotDone("BAD_REQUEST", "the form has lost its key: open it again")
+    again = changed_rows(fields, ALERT_ROWS) if _kind(kind) == "alert" else None
+    if again is not None:
+        return _page(request, state, kind, again, key)
     value = KINDS[_kind(kind)](node, fields)
     access.check_family(access.user_of(request), kind)
     before = node.outbox.answered(access.user_of(request).name, key)
@@ -139,6 +144,7 @@ def _page(
     return page(
         request, state, "compose_form.html", status=200 if refusal is None else 422, kind=kind, fields=fields, key=key, refusal=refusal,
         preview=preview, changed=changed, choices=CHOICES, waits=waits,
+        rows={group: rows_of(fields, names) for group, names in ALERT_ROWS.items()} if kind == "alert" else {},
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from broker.app.agency_node import AgencyNode
 from broker.errors import Refusal, StoreError
+from broker.node.console.repeated import filled_rows
 from broker.node.console.session import one
 from broker.node.console.subject import time_of
 from broker.register.answers import LicenceAnswer
@@ -61,34 +62,108 @@ def _header(fields: Fields) -> Json | Refusal:
     return header | {"audience": audience}
 
 
+ALERT_ROWS: Final[Mapping[str, tuple[str, ...]]] = {
+    "indicators": ("indicator", "indicator_text"),
+    "documents": ("document_type", "document"),
+    "licences": ("licence_no", "authority"),
+    "goods": ("hs_code", "description", "control_scheme", "control_code", "control_edition", "quantity", "unit", "gross_mass_kg"),
+    "equipment": ("containers", "seals"),
+    "places": ("place_role", "place_country", "locode", "place_name", "eta", "etd"),
+    "conveyances": ("conveyance_mode", "imo", "conveyance_name", "voyage"),
+    "parties": ("party_role", "party", "party_country", "party_id", "party_id_scheme"),
+}
+"""What an alert may have several of: the fields of a row, by the name of the rows."""
+
+
 def alert(node: AgencyNode, fields: Fields) -> Json | Refusal:
     """An alert."""
     header = _header(fields)
     if isinstance(header, Refusal):
         return header
     deadline = one(fields, "decision_deadline")
+    route = _route(fields)
+    if isinstance(route, Refusal):
+        return route
     core = _filled(
         alert_type=one(fields, "alert_type"), risk_category=one(fields, "risk_category"),
         requested_actions=fields.get("requested_actions", []),
-        indicators=[_filled(code=one(fields, "indicator"), text=one(fields, "indicator_text"))] if one(fields, "indicator") else [],
         decision_deadline=time_of(deadline) if deadline else "", deadline_anchor=one(fields, "deadline_anchor") if deadline else "",
         transport_mode=one(fields, "transport_mode"),
-        documents=[_filled(type=one(fields, "document_type") or "705", id=one(fields, "document"))] if one(fields, "document") else [],
-        licence_refs=[_filled(authority=one(fields, "authority"), licence_no=one(fields, "licence_no"), resolved=False)]
-        if one(fields, "licence_no")
-        else [],
+        documents=[_filled(type=row["document_type"] or "705", id=row["document"]) for row in _rows(fields, "documents", "document")],
+        licence_refs=[
+            _filled(authority=row["authority"], licence_no=row["licence_no"]) | {"resolved": False}
+            for row in _rows(fields, "licences", "licence_no")
+        ],
     )  # fmt: skip
-    core.setdefault("indicators", [])
+    core["indicators"] = [_filled(code=row["indicator"], text=row["indicator_text"]) for row in _rows(fields, "indicators", "indicator")]
     core.setdefault("requested_actions", [])
-    goods = _filled(hs_code=one(fields, "hs_code"), description=one(fields, "description"))
-    party = _filled(role=one(fields, "party_role"), name=one(fields, "party"), person_type="2")
     sections = _filled(
-        core=core, equipment={"units": [{"id": each} for each in listed(one(fields, "containers"))]} if one(fields, "containers") else {},
-        goods={"items": [goods | {"hs_edition": 2022}]} if goods else {}, parties={"parties": [party]} if one(fields, "party") else {},
+        core=core, equipment=_filled(units=_units(fields)), route=route,
+        goods=_filled(items=[_item(row) for row in _rows(fields, "goods", "hs_code", "description")]),
+        parties=_filled(parties=[_party(row) for row in _rows(fields, "parties", "party")]),
         grounds=_filled(narrative=one(fields, "narrative")),
     )  # fmt: skip
     subject = one(fields, "subject")
     return {"family": "alert", "subject": subject, "revision": _next(node, subject), "header": header, "sections": sections}
+
+
+def _rows(fields: Fields, group: str, *by: str) -> list[dict[str, str]]:
+    """The rows of an alert in which one of these fields is filled."""
+    return filled_rows(fields, ALERT_ROWS[group], by=by)
+
+
+def _units(fields: Fields) -> list[Json]:
+    """Containers with their seals; several numbers may stand in one field, and then the seals are of the last."""
+    units: list[Json] = []
+    for row in _rows(fields, "equipment", "containers"):
+        units += [{"id": each} for each in listed(row["containers"])]
+        if units and row["seals"]:
+            units[-1]["seals"] = listed(row["seals"])
+    return units
+
+
+def _item(row: Mapping[str, str]) -> Json:
+    control = _filled(scheme=row["control_scheme"], code=row["control_code"], edition=row["control_edition"])
+    return _filled(
+        hs_code=row["hs_code"], hs_edition=2022, description=row["description"], quantity=row["quantity"], unit=row["unit"].upper(),
+        gross_mass_kg=row["gross_mass_kg"], control_codes=[control] if row["control_code"] else [],
+    )  # fmt: skip
+
+
+def _party(row: Mapping[str, str]) -> Json:
+    country = row["party_country"].upper()
+    return _filled(
+        role=row["party_role"], name=row["party"], person_type="2", id=row["party_id"], id_scheme=row["party_id_scheme"].upper(),
+        address={"country": country} if country else {},
+    )  # fmt: skip
+
+
+def _route(fields: Fields) -> Json | Refusal:
+    """Places in order, with times; the countries of the route follow from them: the first where it begins, the last where it ends."""
+    places: list[Json] = []
+    for number, row in enumerate(_rows(fields, "places", "locode", "place_name", "place_country")):
+        locode, times = row["locode"].upper().replace(" ", ""), {name: row[name] for name in ("eta", "etd") if row[name]}
+        told = {name: time_of(text) for name, text in times.items()}
+        wrong = next((name for name, at in told.items() if at is None), None)
+        if wrong is not None:
+            return Refusal("BAD_FIELD", "give date and time, UTC", f"route.places[{number}].{wrong}")
+        country = row["place_country"].upper() or locode[:2]
+        places.append(_filled(role=row["place_role"] or "OTHER", country=country, locode=locode, name=row["place_name"], **told))
+    named = list(dict.fromkeys(str(place.get("country", "")) for place in places))
+    countries = [{"country": each, "role": _role_of(number, len(named))} for number, each in enumerate(named)]
+    conveyances = [
+        _filled(
+            mode=row["conveyance_mode"] or one(fields, "transport_mode"), imo=row["imo"], name=row["conveyance_name"], voyage=row["voyage"]
+        )
+        for row in _rows(fields, "conveyances", "imo", "conveyance_name", "voyage")
+    ]
+    if not places and not conveyances:
+        return {}
+    return {"countries": countries, "places": places} | _filled(conveyances=conveyances, free_zone_code=one(fields, "free_zone").upper())
+
+
+def _role_of(number: int, count: int) -> str:
+    return "EXPORT" if number == 0 else "DESTINATION" if number == count - 1 else "TRANSIT"
 
 
 def licence(node: AgencyNode, fields: Fields) -> Json | Refusal:

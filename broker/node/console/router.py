@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -15,14 +16,31 @@ from litestar.types import ControllerRouterHandler
 
 from broker.errors import BrokerError
 from broker.node import problems
-from broker.node.console import choosing, compose, drafts, feed, licences, recalls, search, sent_messages, subject
+from broker.node.console import (
+    choosing,
+    compose,
+    drafts,
+    exchange,
+    feed,
+    figures,
+    licences,
+    recalls,
+    requests,
+    search,
+    sent_messages,
+    subject,
+)
 from broker.node.console.pages import page, see
 from broker.node.console.session import Tokens, purpose_as_header
 from broker.node.problems import NotDone, Problem
 from broker.node.scope import known, request_id_of
 from broker.storage.drafts import Drafts
+from broker.storage.places import read_spots
 
-FILES: Final = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
+FILES: Final = {
+    "console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml",
+    "rows.js": "text/javascript",
+}  # fmt: skip
 _FOLDER: Final = Path(__file__).with_name("static")
 AnyRequest = Request[Any, Any, Any]
 
@@ -79,6 +97,8 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             start, file, choosing.session, choosing.choose, feed.feed, feed.events, subject.subject, subject.acknowledge, subject.feedback,
             sent_messages.outbox, sent_messages.message, licences.licences, search.search, recalls.board, recalls.recall,
             recalls.answer, compose.start, compose.form, compose.post_form, drafts.draft, drafts.decide, *more,
+            requests.board, requests.one_request, requests.answer, requests.ask_form, requests.ask, figures.figures,
+            exchange.exchange, exchange.compare,
         ],
         middleware=[purpose_as_header],
         exception_handlers=dict.fromkeys((NotDone, subject.NotShown, HTTPException, BrokerError, TimeoutError, Exception), _not_done),
@@ -86,7 +106,8 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
     )  # fmt: skip
 
 
-def beside(folder: Path, approving: Iterable[str] = ()) -> dict[str, object]:
+def beside(folder: Path, approving: Iterable[str] = (), *, codelists: Path | None = None) -> dict[str, object]:
     """What the console keeps in the application's state. ``folder``: where drafts are kept; ``approving``: families whose messages a
-    supervisor approves where an officer writes them."""
-    return {"tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(folder / "console.sqlite")}
+    supervisor approves where an officer writes them; ``codelists``: the operator's folder, read here for where places are."""
+    kept: dict[str, object] = {"tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(folder / "console.sqlite")}
+    return kept | {"spots": read_spots(codelists), "counting": asyncio.Lock()}

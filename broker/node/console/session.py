@@ -24,7 +24,7 @@ from broker.node.console.languages import BY_CODE, preferred
 from broker.node.problems import NotDone
 
 FORM: Final = "application/x-www-form-urlencoded"
-FIELDS: Final = 400
+FIELDS: Final = 1200
 """Most fields of one form."""
 TOKEN: Final = "token"  # noqa: S105 - the name of a field
 """The hidden field that shows that a form was rendered by this node for this user."""

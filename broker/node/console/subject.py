@@ -23,14 +23,16 @@ from broker.errors import Refusal, StoreError
 from broker.exchange.use import labels_kept
 from broker.node import access
 from broker.node.answers import AnyRequest
-from broker.node.console.feed import Due, Row, row_of
+from broker.node.console.feed import Due, Row, part_of, row_of
 from broker.node.console.pages import page
+from broker.node.console.route_map import route_map
 from broker.node.console.sending import sent
 from broker.node.console.session import Tokens, new_key, one, posted
 from broker.node.console.words import WORDS
 from broker.node.messages import node_of
 from broker.node.problems import NotDone
 from broker.register.answers import SubjectAnswer
+from broker.register.changes import RECALL
 from broker.register.rows import Flag, SubjectRow
 
 LEVELS: Final = ("L3", "L4", "L2")
@@ -50,7 +52,8 @@ class Shut:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something on the timeline, at Unix ms: ``kind`` is what happened, ``family`` and ``code`` of what was said."""
+    """Something on the timeline, at Unix ms: ``kind`` is what happened, ``family`` and ``code`` of what was said, ``subject`` that
+    message's own."""
 
     at: int
     kind: str
@@ -58,6 +61,7 @@ class Event:
     family: str = ""
     code: str = ""
     revision: int | None = None
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +148,32 @@ def _shut(node: AgencyNode, answer: SubjectAnswer, delivered: Mapping[str, Any],
 
 
 def _events(node: AgencyNode, answer: SubjectAnswer, use: Purposed) -> Iterator[Event]:
-    row = answer.row
-    yield Event(row.issued_at, "issued", row.originator, row.family, revision=row.revision)
-    for arrival in node.inbox.about(row.subject):
-        kind = "erased" if arrival.body is None else "taken" if arrival.row.family != "recall" else "recalled"
-        yield Event(arrival.row.admitted_at, kind, node.agency, arrival.row.family, arrival.row.reason or "", arrival.row.revision)
-    for said in node.reader().answers(row.subject):
-        if use.may(said.subject):
-            yield Event(said.admitted_at, "said", said.agency, said.kind.lower(), said.code, said.target_revision)
+    row, arrivals = answer.row, node.inbox.about(answer.row.subject)
+    revisions = {each.row.revision: each.row for each in arrivals} | {row.revision: row}
+    for each in revisions.values():
+        if each.family != RECALL:
+            kind = "issued" if each.revision == 1 else "revised"
+            yield Event(each.issued_at, kind, each.originator, each.family, revision=each.revision)
+        else:
+            yield Event(each.admitted_at, "recalled", each.originator, each.family, each.reason or "", each.revision)
+    for arrival in arrivals:
+        if arrival.row.family != RECALL:
+            kind = "erased" if arrival.body is None else "taken"
+            yield Event(arrival.row.admitted_at, kind, node.agency, arrival.row.family, arrival.row.reason or "", arrival.row.revision)
+    yield from _said(node, row.subject, use)
     for flag in answer.flags:
         yield Event(flag.since, "flag", node.agency, code=flag.code)
     if row.erased_at is not None:
         yield Event(row.erased_at, "erased", node.agency, row.family, row.reason or "", row.revision)
+
+
+def _said(node: AgencyNode, subject: str, use: Purposed, *, deeper: bool = True) -> Iterator[Event]:
+    """What agencies said about a subject, and what was said to that: a request and its answer, a wish for consent and the decision."""
+    for said in node.reader().answers(subject):
+        if use.may(said.subject):
+            yield Event(said.admitted_at, "said", said.agency, said.kind.lower(), said.code, said.target_revision, said.subject)
+            if deeper:
+                yield from _said(node, said.subject, use, deeper=False)
 
 
 @get("/subjects/{subject:str}", opt={"roles": access.STAFF, "content": True}, operation_id="consoleSubject")
@@ -165,9 +183,11 @@ async def subject(request: AnyRequest, state: State, subject: FromPath[str]) -> 
 
 
 def _page(request: AnyRequest, state: State, subject: str, given: Mapping[str, list[str]], refusal: Refusal | None) -> Response[str]:
-    view = view_of(node_of(state), subject, access.purpose_of(request))
+    node = node_of(state)
+    view = view_of(node, subject, access.purpose_of(request))
+    drawn = route_map(part_of(view.sections, "route"), state["spots"], node.now_ms())
     return page(
-        request, state, "subject.html", status=200 if refusal is None else 422, view=view, levels=LEVELS, results=RESULTS,
+        request, state, "subject.html", status=200 if refusal is None else 422, view=view, levels=LEVELS, results=RESULTS, map=drawn,
         examinations=tuple(WORDS["examination"]), key=new_key(), given={name: values[0] for name, values in given.items()}, refusal=refusal,
     )  # fmt: skip
 

@@ -84,6 +84,9 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "shipments_in_transit_instruction": "Shipments in transit", "reason_code": "Reason", "reason_text": "Reason in words",
         "narrative": "In words", "line": "Line", "quantity_granted": "Granted", "quantity_remaining": "Left", "unit": "Unit of measure",
         "quantity": "Quantity", "mode": "Mode", "conveyances": "Means of transport", "free_zone_code": "Free zone",
+        "urgency": "Urgency", "tlp": "TLP", "purposes": "Purpose of use", "valid_until": "Valid until", "audience": "To whom",
+        "agencies": "Agencies", "communities": "Communities", "imo": "IMO number", "voyage": "Voyage", "eta": "Arrives", "etd": "Leaves",
+        "question_codes": "Questions", "questions": "Questions", "question_code": "Question", "due": "Due", "answers": "Answers",
     },
     "key": {
         "container": "Container", "document": "Transport document", "conveyance": "Ship, flight or vehicle", "party": "Party",
@@ -121,6 +124,28 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "BREACH": "Breach of conditions", "HR_CONCERN": "Human rights", "OTHER": "Other",
     },
     "tlp": {},
+    "question": {
+        "LICENCE_VALID": "Is the licence valid?", "END_USER_KNOWN": "Is the end user known?", "END_USE": "What is the end use?",
+        "ACTUAL_CONSIGNEE": "Who is the actual consignee?", "GOODS_CLASSIFIED": "How are the goods classified?",
+        "MOVEMENT_HISTORY": "What movements are known?", "OWNERSHIP": "Who owns it?",
+    },
+    "reply": {
+        "FULL": "Answered in full", "PARTIAL": "Answered in part", "NO_DATA": "Nothing is known", "REFUSED": "Refused",
+        "REDIRECTED": "Another agency can answer",
+    },
+    "consent": {"GRANT": "granted", "GRANT_WITH_LIMIT": "granted with limits", "REFUSE": "Refused", "WITHDRAW": "withdrawn"},
+    "agency_kind": {
+        "customs": "customs", "licensing": "licensing authority", "police": "police", "coastguard": "coast guard",
+        "zone": "free-zone authority", "fiu": "financial intelligence unit", "regulator": "regulator",
+        "international": "international body", "auditor": "auditor",
+    },
+    "place_role": {
+        "LOADING": "Loading", "TRANSHIPMENT": "Transhipment", "DISCHARGE": "Discharge", "FREE_ZONE": "Free zone", "OTHER": "Other",
+    },
+    "ground": {
+        "LAW": "The law forbids it", "SOVEREIGNTY": "Sovereignty", "ONGOING_CASE": "A case is under way",
+        "DISPROPORTIONATE": "Out of proportion", "THIRD_PARTY": "It belongs to a third party",
+    },
     "section": {
         "core": "What to act on", "goods": "Goods", "equipment": "Containers and seals", "route": "Route", "parties": "Parties",
         "grounds": "Grounds", "value": "Value", "source": "Source", "items": "Items", "reason": "Reason", "detail": "Detail",

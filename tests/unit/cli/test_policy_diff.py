@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from broker.cli.main import run
-from broker.cli.policy_diff_forms import because, changed_pieces, counted, marks, what, who
 from broker.policy.bundle_file import propose
 from broker.policy.difference import APART, COMMUNITY, NAMED, OWN, Example, Group
+from broker.policy.difference_words import because, changed_pieces, counted, marks, what, who
 from tests.support.example_policies import write_folder
 from tests.support.officers import NO_PARTIES
 from tests.unit.cli.test_policy_explain import MESSAGE, Page

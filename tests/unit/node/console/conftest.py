@@ -19,6 +19,9 @@ from tests.unit.service.world import World
 
 ORIGIN: Final = {"origin": "https://node", "sec-fetch-site": "same-origin"}
 
+PLACES: Final = "locode,name,lat,lon\nDEHAM,Hamburg,53.55,9.99\nSGSIN,Singapore,1.28,103.85\nAEJEA,Jebel Ali,24.99,55.03\n"
+"""Where the places of the sample alert are."""
+
 
 class Officer:
     """Somebody with a browser: follows links, fills in forms, keeps cookies."""
@@ -65,9 +68,12 @@ async def sg(world: World) -> AsyncGenerator[InProcess]:
 
 @pytest_asyncio.fixture
 async def my(world: World) -> AsyncGenerator[InProcess]:
-    """The node of MY-CUSTOMS, with its console."""
+    """The node of MY-CUSTOMS, with its console, and a list that says where places are."""
     agency = world.agency("MY-CUSTOMS")
-    async with in_process(agency, more=[console_router()], beside=beside(agency.member.files.folder)) as made:
+    lists = agency.member.files.folder / "lists"
+    lists.mkdir(exist_ok=True)
+    (lists / "places.csv").write_text(PLACES, encoding="utf-8")
+    async with in_process(agency, more=[console_router()], beside=beside(agency.member.files.folder, ("alert",), codelists=lists)) as made:
         yield made
 
 
