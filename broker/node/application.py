@@ -15,6 +15,8 @@ from broker.app.agency_node import AgencyNode
 from broker.errors import BrokerError
 from broker.node import access, inbox, messages, problems, reference, register, screening, service, statements
 from broker.node.gate import Gate, Limits
+from broker.node.identity import Identities
+from broker.node.tokens import Tokens
 from broker.storage.node_folder import NodeFolder
 
 BODY: Final = 1 << 20
@@ -48,9 +50,10 @@ def node_application(
     folder: NodeFolder,
     *,
     limits: Limits | None = None,
+    tokens: Tokens | None = None,
     more: Sequence[ControllerRouterHandler] = (),
     beside: Mapping[str, object] | None = None,
 ) -> Gate:
-    """The whole ASGI application of a node."""
+    """The whole ASGI application of a node; ``tokens``: the bearer tokens that it takes beside client certificates."""
     inner = application(node, more=more, beside=beside)
-    return Gate(inner, environment=node.settings.environment, user_of=folder.user_of, limits=limits or Limits())
+    return Gate(inner, environment=node.settings.environment, identities=Identities(folder, tokens), limits=limits or Limits())

@@ -10,7 +10,6 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
@@ -18,11 +17,11 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from broker.errors import UsageError
 from broker.families.message import PURPOSES
-from broker.node.problems import MEDIA, Problem, body_of, problem
+from broker.node.identity import Identities
+from broker.node.problems import MEDIA, NotDone, Problem, body_of, problem
 from broker.node.rates import Rates
-from broker.node.scope import PURPOSE, UNIT, certificate_of
+from broker.node.scope import PURPOSE, UNIT
 from broker.storage.node_folder import User
 
 BODY_S: Final = 30.0
@@ -55,11 +54,11 @@ class Limits:
 
 
 class Gate:
-    """The application around the routes. ``user_of`` finds whose certificate (DER) a connection has."""
+    """The application around the routes. ``identities`` finds who a request comes from."""
 
-    def __init__(self, inner: ASGIApp, *, environment: str, user_of: Callable[[bytes], User | None], limits: Limits) -> None:
+    def __init__(self, inner: ASGIApp, *, environment: str, identities: Identities, limits: Limits) -> None:
         self.inner = inner
-        self._environment, self._user_of = environment, user_of
+        self._environment, self._identities = environment, identities
         self._rates = Rates(limits.rate, limits.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +71,7 @@ class Gate:
         request_id = secrets.token_hex(8)
         whole.setdefault("state", {})["request_id"] = request_id
         whole["path"] = kept_slashes(whole.get("raw_path"), whole["path"])
-        exchange = _Exchange(send, request_id, self._environment)
+        exchange = _Exchange(send, request_id, self._environment, self._identities.challenge)
         began = time.monotonic()
         try:
             found, headers = self._judge(whole)
@@ -87,23 +86,26 @@ class Gate:
             user = cast("User | None", whole.get("user"))
             _log.info(
                 "request", id=request_id, method=whole["method"], path=whole["path"], status=exchange.status,
-                ms=round(1000 * (time.monotonic() - began)), user=user.name if user else None, **_asked_for(whole, user),
+                ms=round(1000 * (time.monotonic() - began)), user=user.name if user else None, by=whole.get("auth"),
+                **_asked_for(whole, user),
             )  # fmt: skip
 
     def _judge(self, scope: dict[str, Any]) -> tuple[Problem | None, dict[str, str]]:
         """Who it is, and whether the request may go on."""
         headers = {name.lower(): value for name, value in scope["headers"]}
-        certificate = certificate_of(scope)
+        refused: NotDone | None = None
+        user, way = None, None
         try:
-            user = self._user_of(certificate) if certificate else None
-        except UsageError as error:
-            _log.error("the list of users cannot be read: nobody is let in", reason=str(error))
-            user = None
-        scope["user"], scope["auth"] = user, None
+            user, way = self._identities.identify(scope, [value for name, value in scope["headers"] if name.lower() == b"authorization"])
+        except NotDone as error:
+            refused = error
+        scope["user"], scope["auth"] = user, way
         client = f"user {user.name}" if user else f"address {(scope.get('client') or ('', 0))[0]}"
         wait = self._rates.wait_s(client, time.monotonic())
         if wait:
             return problem("TOO_MANY", "too many requests of this client"), {"retry-after": str(max(1, math.ceil(wait)))}
+        if refused is not None:
+            return problem(refused.code, refused.detail), refused.headers
         if scope["method"] not in _SAFE and not same_site(headers):
             return problem("CROSS_SITE", "this was sent by a page of another site"), {}
         return None, {}
@@ -153,8 +155,8 @@ def _asked_for(scope: dict[str, Any], user: User | None) -> dict[str, str]:
 class _Exchange:
     """The way out of one answer."""
 
-    def __init__(self, send: Send, request_id: str, environment: str) -> None:
-        self._send, self._request_id, self._environment = send, request_id, environment
+    def __init__(self, send: Send, request_id: str, environment: str, challenge: str | None) -> None:
+        self._send, self._request_id, self._environment, self._challenge = send, request_id, environment, challenge
         self.begun = False
         self.status = 0
 
@@ -164,6 +166,8 @@ class _Exchange:
             headers = list(message.get("headers", []))
             present = {name.lower() for name, _ in headers}
             own = {**SECURITY, "broker-request-id": self._request_id, "broker-environment": self._environment}
+            if self.status == 401 and self._challenge is not None:
+                own["www-authenticate"] = self._challenge
             headers += [(name.encode(), value.encode()) for name, value in own.items() if name.encode() not in present]
             message["headers"] = headers
         async with asyncio.timeout(TAKE_S):

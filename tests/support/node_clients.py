@@ -20,6 +20,7 @@ from broker.app.statements import json_of
 from broker.families.message import Message
 from broker.node.application import node_application
 from broker.node.gate import Gate, Limits
+from broker.node.tokens import Tokens
 from broker.storage.node_folder import ROLES, NodeFolder
 from broker.storage.schemas import load_catalogue
 from broker.testing.local import LocalAgency
@@ -86,6 +87,7 @@ async def in_process(
     agency: LocalAgency,
     *,
     limits: Limits | None = None,
+    tokens: Tokens | None = None,
     more: Sequence[ControllerRouterHandler] = (),
     beside: Mapping[str, object] | None = None,
 ) -> AsyncGenerator[InProcess]:
@@ -93,7 +95,8 @@ async def in_process(
     async with AsyncExitStack() as opened:
         node = await opened.enter_async_context(AgencyNode(agency.member))
         folder = NodeFolder(agency.member.files.node_folder, agency.agency)
-        made = InProcess(node, folder, node_application(node, folder, limits=limits or Limits(1e6, 10**6), more=more, beside=beside))
+        gate = node_application(node, folder, limits=limits or Limits(1e6, 10**6), tokens=tokens, more=more, beside=beside)
+        made = InProcess(node, folder, gate)
         for role in ROLES:
             made.add(role, role)
         await made.ready()

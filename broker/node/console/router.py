@@ -81,6 +81,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             recalls.answer, compose.start, compose.form, compose.post_form, drafts.draft, drafts.decide, *more,
         ],
         middleware=[purpose_as_header],
+        opt={"certificate": True},
         exception_handlers=dict.fromkeys((NotDone, subject.NotShown, HTTPException, BrokerError, TimeoutError, Exception), _not_done),
         include_in_schema=False,
     )  # fmt: skip
