@@ -16,6 +16,7 @@ from broker.errors import BrokerError
 from broker.node import access, inbox, messages, problems, reference, register, screening, service, statements
 from broker.node.gate import Gate, Limits
 from broker.node.identity import Identities
+from broker.node.streams import Streams
 from broker.node.tokens import Tokens
 from broker.storage.node_folder import NodeFolder
 
@@ -34,7 +35,7 @@ def application(node: AgencyNode, *, more: Sequence[ControllerRouterHandler] = (
     return Litestar(
         route_handlers=[*ROUTES, reference.openapi, reference.docs, reference.style, *more],
         guards=[access.guard],
-        state=State({"node": node, "streams": dict[str, int](), "described": ROUTES, **(beside or {})}),
+        state=State({"node": node, "streams": Streams(), "described": ROUTES, **(beside or {})}),
         exception_handlers={
             problems.NotDone: problems.on_not_done, HTTPException: problems.on_http, BrokerError: problems.on_broker,
             TimeoutError: problems.on_late, Exception: problems.on_bug,

@@ -10,6 +10,7 @@ import asyncio
 import math
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
@@ -21,7 +22,7 @@ from broker.families.message import PURPOSES
 from broker.node.identity import Identities
 from broker.node.problems import MEDIA, NotDone, Problem, body_of, problem
 from broker.node.rates import Rates
-from broker.node.scope import PURPOSE, UNIT
+from broker.node.scope import AT_END, PURPOSE, STILL, UNIT
 from broker.storage.node_folder import User
 
 BODY_S: Final = 30.0
@@ -71,6 +72,8 @@ class Gate:
         request_id = secrets.token_hex(8)
         whole.setdefault("state", {})["request_id"] = request_id
         whole["path"] = kept_slashes(whole.get("raw_path"), whole["path"])
+        ends: list[Callable[[], None]] = []
+        whole[AT_END] = ends
         exchange = _Exchange(send, request_id, self._environment, self._identities.challenge)
         began = time.monotonic()
         try:
@@ -83,6 +86,8 @@ class Gate:
             if not exchange.begun:
                 await exchange.problem(problem("TOO_SLOW", "the request, or taking its answer, took too long"), {"connection": "close"})
         finally:
+            for end in ends:
+                end()
             user = cast("User | None", whole.get("user"))
             _log.info(
                 "request", id=request_id, method=whole["method"], path=whole["path"], status=exchange.status,
@@ -93,13 +98,15 @@ class Gate:
     def _judge(self, scope: dict[str, Any]) -> tuple[Problem | None, dict[str, str]]:
         """Who it is, and whether the request may go on."""
         headers = {name.lower(): value for name, value in scope["headers"]}
+        authorization = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         refused: NotDone | None = None
         user, way = None, None
         try:
-            user, way = self._identities.identify(scope, [value for name, value in scope["headers"] if name.lower() == b"authorization"])
+            user, way = self._identities.identify(scope, authorization)
         except NotDone as error:
             refused = error
         scope["user"], scope["auth"] = user, way
+        scope[STILL] = lambda: self._identities.still(scope, authorization, user)
         client = f"user {user.name}" if user else f"address {(scope.get('client') or ('', 0))[0]}"
         wait = self._rates.wait_s(client, time.monotonic())
         if wait:

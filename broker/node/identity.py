@@ -46,6 +46,13 @@ class Identities:
             raise NotDone(fault.code, fault.reason, {"www-authenticate": fault.challenge}) from None
         return by_token, CERTIFICATE if by_certificate else TOKEN
 
+    def still(self, scope: dict[str, Any], authorization: Sequence[bytes], user: User | None) -> bool:
+        """Whether a request that was this user's would be so now."""
+        try:
+            return self.identify(scope, authorization)[0] == user
+        except NotDone:
+            return False
+
     def _named(self, token: str, certificate: bytes | None) -> User:
         """The user whom a token names. Raises TokenFault."""
         if self._tokens is None:
