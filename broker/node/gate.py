@@ -41,6 +41,8 @@ SECURITY: Final = {
     "cache-control": "no-store",
 }
 """Headers of every answer that does not set them itself."""
+BUSY: Final = "broker.busy"
+"""In a scope: the connection is one too many."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _log = structlog.get_logger("request")
@@ -59,7 +61,7 @@ class Gate:
 
     def __init__(self, inner: ASGIApp, *, environment: str, identities: Identities, limits: Limits) -> None:
         self.inner = inner
-        self._environment, self._identities = environment, identities
+        self.environment, self._identities = environment, identities
         self._rates = Rates(limits.rate, limits.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +76,7 @@ class Gate:
         whole["path"] = kept_slashes(whole.get("raw_path"), whole["path"])
         ends: list[Callable[[], None]] = []
         whole[AT_END] = ends
-        exchange = _Exchange(send, request_id, self._environment, self._identities.challenge)
+        exchange = _Exchange(send, request_id, self.environment, self._identities.challenge)
         began = time.monotonic()
         try:
             found, headers = self._judge(whole)
@@ -85,6 +87,11 @@ class Gate:
         except TimeoutError:
             if not exchange.begun:
                 await exchange.problem(problem("TOO_SLOW", "the request, or taking its answer, took too long"), {"connection": "close"})
+        except Exception as error:
+            if exchange.begun:
+                raise
+            _log.error("a request failed", id=request_id, exc_info=error)  # outside of the routes, whose bugs have a handler
+            await exchange.problem(problem("INTERNAL", "this is a bug"), {"connection": "close"})
         finally:
             for end in ends:
                 end()
@@ -97,6 +104,8 @@ class Gate:
 
     def _judge(self, scope: dict[str, Any]) -> tuple[Problem | None, dict[str, str]]:
         """Who it is, and whether the request may go on."""
+        if scope.get(BUSY):
+            return problem("BUSY", "too many connections are open"), {"connection": "close", "retry-after": "5"}
         headers = {name.lower(): value for name, value in scope["headers"]}
         authorization = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         refused: NotDone | None = None
@@ -116,6 +125,11 @@ class Gate:
         if scope["method"] not in _SAFE and not same_site(headers):
             return problem("CROSS_SITE", "this was sent by a page of another site"), {}
         return None, {}
+
+
+def headers_of(request_id: str, environment: str) -> dict[str, str]:
+    """What every answer has, where it does not say something else itself."""
+    return {**SECURITY, "broker-request-id": request_id, "broker-environment": environment}
 
 
 def kept_slashes(raw_path: bytes | None, path: str) -> str:
@@ -172,7 +186,7 @@ class _Exchange:
             self.begun, self.status = True, message["status"]
             headers = list(message.get("headers", []))
             present = {name.lower() for name, _ in headers}
-            own = {**SECURITY, "broker-request-id": self._request_id, "broker-environment": self._environment}
+            own = headers_of(self._request_id, self._environment)
             if self.status == 401 and self._challenge is not None:
                 own["www-authenticate"] = self._challenge
             headers += [(name.encode(), value.encode()) for name, value in own.items() if name.encode() not in present]

@@ -45,6 +45,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "HEAD_TOO_LONG": (431, "send shorter headers"),
     "INTERNAL": (500, "report it with its request id: it is a bug"),
     "STORE": (503, "see that the node's disk has room and its files can be written, then send it again"),
+    "BUSY": (503, "send it again in a moment, over fewer connections"),
     "EXCHANGE_UNREACHABLE": (503, "try again when the exchange is up; what was accepted is kept"),
     "STOPPING": (503, "send it again in a moment"),
 }  # fmt: skip

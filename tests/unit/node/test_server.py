@@ -7,6 +7,7 @@ import contextlib
 import json
 import ssl
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -271,6 +272,48 @@ async def test_headers_of_every_answer(served: Served) -> None:
         assert "<script" not in page
         assert "http://" not in page.replace("http://www.w3.org", "")
         assert (await client.get("/docs/reference.css")).headers["content-type"].startswith("text/css")
+
+
+async def test_headers_of_what_is_no_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is answered before there is a request, or over one connection too many, has the same headers, and is problem details too."""
+    for sent, code in ((b"HELLO\r\n\r\n", "BAD_REQUEST"), (b"GET /" + b"a" * protocol.HEAD_LIMIT + b" HTTP/1.1\r\n\r\n", "HEAD_TOO_LONG")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=served.tls(None))
+        writer.write(sent)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        headers = dict(line.decode().split(": ", 1) for line in head.split(b"\r\n")[1:])
+        assert headers | SECURITY == headers
+        assert (headers["content-type"], headers["broker-environment"]) == ("application/problem+json", "test")
+        found = json.loads(body)
+        assert (found["code"], found["request_id"]) == (code, headers["broker-request-id"])
+    monkeypatch.setattr(protocol.NodeProtocol, "connection_made", _crowded(protocol.NodeProtocol.connection_made))
+    async with served.client() as client:
+        busy = await client.get("/health")
+    assert (busy.status_code, busy.json()["code"], busy.headers["retry-after"]) == (503, "BUSY", "5")
+    assert dict(busy.headers) | SECURITY == dict(busy.headers)
+
+
+def _crowded(made: Callable[..., None]) -> Callable[..., None]:
+    """A connection that is the one too many."""
+
+    def crowded(self: protocol.NodeProtocol, transport: asyncio.Transport) -> None:
+        self._most = 1  # pyright: ignore[reportPrivateUsage]
+        made(self, transport)
+
+    return crowded
+
+
+async def test_a_bug_outside_of_the_routes(my: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where the application around them fails: 500 as problem details with all headers, and no word of it."""
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("secret of the inside")
+
+    monkeypatch.setattr(my.gate, "inner", broken)
+    async with my.client("officer") as client:
+        answer = await client.get("/health")
+    assert (answer.status_code, answer.json()["code"], "secret" in answer.text) == (500, "INTERNAL", False)
+    assert dict(answer.headers) | SECURITY == dict(answer.headers)
 
 
 async def test_its_end(served: Served, world: World) -> None:
