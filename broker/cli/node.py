@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 from rich.markup import escape
 
 from broker.cli.named_files import read_text
+from broker.cli.node_limits import NODE_LIMITS, NodeLimits
 from broker.cli.node_tokens import NO_TOKENS, TokenOptions, tokens_of
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.cli.stopping import stop_signal
@@ -40,7 +41,7 @@ async def node(
     port: int = 8443,
     listen: str = "127.0.0.1",
     name: Annotated[list[str] | None, Parameter(negative="")] = None,
-    rate: float = 200.0,
+    limits: NodeLimits = NODE_LIMITS,
     environment: str | None = None,
     approve: Annotated[list[str] | None, Parameter(negative="")] = None,
     tokens: TokenOptions = NO_TOKENS,
@@ -60,8 +61,6 @@ async def node(
         The address it listens on.
     name
         A host name or address by which clients reach it, for its certificate; may be given several times.
-    rate
-        Requests per second that one client may make.
     environment
         Refuse to start unless the exchange is of this kind: production, test or exercise.
     approve
@@ -76,15 +75,16 @@ async def node(
     from broker.node.server import listening, serving
 
     screen = Screen(as_json=common.json)
-    _check(port, rate, approve or ())
+    _check(port, approve or ())
+    limits.check()
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
     settings, taken = _settings(member.files, environment), tokens_of(tokens)
     folder = _folder(common, as_)
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
     where, stop = listening(listen, port), stop_signal()
-    async with AgencyNode(member) as running:
-        limits, kept = Limits(rate, int(2 * rate)), beside(folder.path, approve or ())
-        gate = node_application(running, folder, limits=limits, tokens=taken, more=[console_router()], beside=kept)
+    async with AgencyNode(member, rules_days=limits.rules_days) as running:
+        rates, kept = Limits(limits.rate, int(2 * limits.rate)), beside(folder.path, approve or ())
+        gate = node_application(running, folder, limits=rates, tokens=taken, more=[console_router()], beside=kept)
         async with _kept(taken), serving(running, gate, folder, where) as server:
             process.settle()
             url = _url(listen, where)
@@ -119,11 +119,11 @@ def _settings(files: AgencyHome, environment: str | None) -> AgencySettings:
     return settings
 
 
-def _check(port: int, rate: float, approve: Sequence[str]) -> None:
+def _check(port: int, approve: Sequence[str]) -> None:
     from broker.families.catalogue import FAMILIES
 
-    if not 0 <= port < 65_536 or rate <= 0:
-        raise UsageError("--port or --rate is out of range", advice="give a port up to 65535, and more than 0 requests per second")
+    if not 0 <= port < 65_536:
+        raise UsageError("--port is out of range", advice="give a port up to 65535")
     if unknown := sorted(set(approve) - set(FAMILIES)):
         raise UsageError(f"there is no family `{unknown[0]}`", advice=f"use one of {', '.join(sorted(FAMILIES))}")
 

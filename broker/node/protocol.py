@@ -1,6 +1,6 @@
 """HTTP/1.1 over TLS as uvicorn speaks it, with what it lacks: the verified client certificate in the ASGI scope (as the ASGI TLS extension
-has it, ``scope["extensions"]["tls"]["client_cert"]``, DER), a limit for the head of a request, and a time for it. What uvicorn would answer by
-itself, to what is no request or comes over one connection too many, has the headers and the problem details of every other answer.
+has it, ``scope["extensions"]["tls"]["client_cert"]``, DER), a limit for the head of a request, and a time for it. What uvicorn would answer
+by itself, to what is no request or comes over one connection too many, has the headers and the problem details of every other answer.
 """
 
 from __future__ import annotations
