@@ -16,7 +16,7 @@ from broker.app.agency_node import AgencyNode
 from broker.node import access
 from broker.node.answers import AnyRequest, tagged
 from broker.node.messages import node_of
-from broker.node.streams import Streams, still
+from broker.node.streams import NOT_KEPT, Streams, still
 
 LIMIT: Final = 1000
 """Most arrivals of one answer."""
@@ -55,7 +55,7 @@ async def events(
     number = node.inbox.number(last_event_id if last_event_id else after)
     open_streams: Streams = state["streams"]
     open_streams.open(request)
-    return ServerSentEvent(_stream(request, node, number), retry_duration=1000)
+    return ServerSentEvent(_stream(request, node, number), retry_duration=1000, headers=NOT_KEPT)
 
 
 async def _stream(request: AnyRequest, node: AgencyNode, number: int) -> AsyncGenerator[ServerSentEventMessage, None]:

@@ -15,6 +15,9 @@ STREAMS: Final = 64
 OF_ONE: Final = STREAMS // 4
 """Most streams of one user."""
 
+NOT_KEPT: Final = {"Cache-Control": "no-store"}
+"""Headers of a stream: the framework's own would let it be kept."""
+
 
 class Streams:
     """The streams that are open, by user."""

@@ -19,7 +19,7 @@ from broker.node.answers import AnyRequest
 from broker.node.console.pages import page, text_of
 from broker.node.inbox import BEAT_S
 from broker.node.messages import node_of
-from broker.node.streams import Streams, still
+from broker.node.streams import NOT_KEPT, Streams, still
 from broker.register.answers import OpenDuty, SubjectAnswer
 
 FAMILIES: Final = ("alert", "licence")
@@ -141,7 +141,7 @@ async def events(request: AnyRequest, state: State) -> ServerSentEvent:
     """The part of the page that changes, whenever it has changed."""
     open_streams: Streams = state["streams"]
     open_streams.open(request)
-    return ServerSentEvent(_stream(request, state), retry_duration=1000)
+    return ServerSentEvent(_stream(request, state), retry_duration=1000, headers=NOT_KEPT)
 
 
 async def _stream(request: AnyRequest, state: State) -> AsyncGenerator[ServerSentEventMessage, None]:
