@@ -15,7 +15,7 @@ from broker.node.scope import request_id_of
 
 MEDIA: Final = "application/problem+json"
 CODES: Final[dict[str, tuple[int, str]]] = {
-    "BAD_REQUEST": (400, "correct what `errors` names, as the OpenAPI document says"),
+    "BAD_REQUEST": (400, "correct what `detail` and `errors` name, as the OpenAPI document says"),
     "BAD_JSON": (400, "send one JSON value in UTF-8, each key once"),
     "PURPOSE_NEEDED": (400, "say what it is read for: the header Broker-Purpose, such as STC_ENFORCEMENT"),
     "BAD_PURPOSE": (400, "use one of the purposes that the OpenAPI document lists"),

@@ -93,7 +93,7 @@ class NodeProtocol(HttpToolsProtocol):
         if self._too_long:
             self._refuse_head()
         else:
-            self._end(problem("BAD_REQUEST", "this is no HTTP/1.1 request"))
+            self._end(problem("BAD_REQUEST", "this is no HTTP/1.1 request: in an address, signs outside of ASCII are escaped"))
 
     def _refuse_head(self) -> None:
         self._end(problem("HEAD_TOO_LONG", f"request line and headers have more than {HEAD_LIMIT:,} bytes"))
