@@ -203,6 +203,18 @@ class Stored:
     value: bytes
 
 
+class RulesKeeper(Protocol):
+    """Where the signed records of the public topics are kept for a start without the exchange. What goes wrong is its own matter."""
+
+    def replace(self, records: Sequence[Record]) -> None:
+        """Keep these, and none of before: the topics were read to their ends."""
+        ...
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Keep these too: durable when it returns, before they are used."""
+        ...
+
+
 class PublisherStore(Protocol):
     """A publisher's own memory: the stream it writes now, those it gave up, and every signed record until it is answered. One
     process at a time."""

@@ -19,6 +19,7 @@ from broker.app.parties import Member
 from broker.app.purpose import Purposed
 from broker.app.recall import Recalls
 from broker.app.register import Freshness, Register
+from broker.app.rules_in_force import RULES_DAYS, RulesInForce
 from broker.errors import BrokerError, StoreError
 from broker.families.clocks.duty import Escalation
 from broker.ports import Inlet, Transport
@@ -36,10 +37,14 @@ _log = structlog.get_logger("node")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a node is. ``reachable`` None: not known yet. ``behind``: records of the inbox that are not taken in. Times in Unix ms."""
+    """How a node is. ``reachable`` None: not known yet. ``behind``: records of the inbox that are not taken in. Times in Unix ms;
+    ``rules_as_of``: when the rules that are known were in force for the last time that is known;
+    ``rules_followed``: they were read from the exchange by this process, and what changes in them is heard of."""
 
     reachable: bool | None
     rules_known: bool
+    rules_as_of: int | None
+    rules_followed: bool
     as_of: int | None
     behind: int | None
     waiting: int
@@ -51,7 +56,8 @@ class Condition:
 
     @property
     def ready(self) -> bool:
-        """Whether it can do its work, with the exchange or for a while without: the rules were read once, and it is not being stopped."""
+        """Whether it can do its work, with the exchange or for a while without: its rules are known and not too old, and it is not
+        being stopped."""
         return self.rules_known and not self.stopping
 
     @property
@@ -59,21 +65,23 @@ class Condition:
         """``ready``, ``degraded`` (answers are as old as :attr:`as_of`, what is accepted waits) or ``not-ready``."""
         if not self.ready:
             return "not-ready"
-        return "ready" if self.reachable else "degraded"
+        return "ready" if self.reachable and self.rules_followed else "degraded"
 
 
 class AgencyNode:
     """All that a node does for one agency. Use as ``async with``."""
 
-    def __init__(self, member: Member) -> None:
-        """Raises StoreInUse where another process has one of its stores, UsageError where the agency has not joined."""
+    def __init__(self, member: Member, *, rules_days: float = RULES_DAYS) -> None:
+        """``rules_days``: how long the rules of the exchange are used while it is away. Raises StoreInUse where another process has one of
+        its stores, UsageError where the agency has not joined."""
         self.member = member
         self.agency = member.files.agency
         self.settings = member.files.settings()
         self.recalls: Recalls = member.recalls()
         self.recalls.remember_own()
-        self.outbox = Outbox(member, self._opened)
-        self.inbox = Inbox(member, self._opened)
+        self.rules = RulesInForce(member, rules_days)
+        self.outbox = Outbox(member, self._opened, self.rules)
+        self.inbox = Inbox(member, self._opened, self.rules)
         self._reader: RegisterReader | None = None
         self._register: Register | None = None
         self._reachable: bool | None = None
@@ -88,6 +96,7 @@ class AgencyNode:
         return self.member.transport()
 
     async def __aenter__(self) -> AgencyNode:
+        await self.rules.recall()
         parts = (self.inbox.run(), self._keep_register(), self.outbox.run(), self._look())
         self._tasks = [asyncio.create_task(part) for part in parts]
         for task in self._tasks:
@@ -112,6 +121,7 @@ class AgencyNode:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.outbox.close()
         self.inbox.close()
+        self.rules.close()
         if self._reader is not None:
             self._reader.close()
 
@@ -188,13 +198,17 @@ class AgencyNode:
         async with asyncio.timeout(ANSWER_S):
             self._end = (await inlet.ends())[source]
         self._reachable = True
+        self.rules.confirm()
 
     def condition(self) -> Condition:
         """How the node is, now."""
         depth, counts = self.outbox.depth(), self.inbox.counts
         behind = None if self._end is None else max(0, self._end - self.inbox.position())
         return Condition(
-            reachable=self._reachable, rules_known=self.inbox.decider is not None, as_of=self._as_of(), behind=behind,
+            reachable=self._reachable, rules_known=self.inbox.decider is not None, rules_as_of=self.rules.as_of,
+            rules_followed=self.rules.followed,
+            as_of=self._as_of(),
+            behind=behind,
             waiting=depth.waiting, unanswered=depth.unanswered, oldest=depth.oldest, refused=counts.refused, gaps=counts.gaps,
             stopping=self.stopping.is_set(),
         )  # fmt: skip

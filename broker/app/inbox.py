@@ -17,6 +17,7 @@ import structlog
 from broker.app.delivery_proof import proof_json
 from broker.app.message_forms import delivery_json, withheld_json
 from broker.app.parties import Member
+from broker.app.rules_in_force import RulesInForce
 from broker.errors import BrokerError, UsageError
 from broker.exchange.use import Withheld, bound_kept, closed, labels_kept, labels_text, usable
 from broker.policy.decide import Decider
@@ -45,16 +46,16 @@ class CursorLost(UsageError):
 class Inbox:
     """The inbox of one agency. Run :meth:`run` in a task; one process at a time, any number of readers in it."""
 
-    def __init__(self, member: Member, transport: Callable[[], Transport]) -> None:
+    def __init__(self, member: Member, transport: Callable[[], Transport], rules: RulesInForce) -> None:
         """Raises StoreInUse where another process keeps it, StoreError."""
         self.agency = member.files.agency
+        self.rules = rules
         self._member, self._transport, self._clock = member, transport, member.clock
         self._path = member.files.inbox_store
         self._catalogue = load_catalogue()
         self._open().close()  # makes the file
         self._reader = ArrivalReader(self._path)
         self._news = asyncio.Event()
-        self._known: Knowledge | None = None
         self._past = Counts()
         self._stopped = False
         self._running: Subscriber | None = None
@@ -64,18 +65,13 @@ class Inbox:
 
     @property
     def decider(self) -> Decider | None:
-        """The rules in force as they were read last; None before they were."""
-        return self._known.decider if self._known is not None and self._known.loaded else None
+        """The rules in force as they were read last; None before they were, and where they are too old."""
+        return self.rules.decider
 
     @property
     def counts(self) -> Counts:
         """What was read since the start; refused deliveries and gaps are a matter for an auditor."""
         return self._past if self._running is None else self._past + self._running.counts
-
-    @property
-    def knowledge(self) -> Knowledge | None:
-        """What was read last of the exchange's public topics."""
-        return self._known
 
     # -- keeping ---------------------------------------------------------------------------------------------------------
 
@@ -104,7 +100,7 @@ class Inbox:
         store = self._open()
         try:
             store.prune(self._clock.now_ms() - KEPT_MS)
-            subscriber = self._member.subscriber(transport, store=store)
+            subscriber = self._member.subscriber(transport, store=store, keeper=self.rules.kept)
             await self._follow(subscriber, store)
         finally:
             store.close()
@@ -123,13 +119,14 @@ class Inbox:
         finally:
             self._past, self._running = self.counts, None
             learning.cancel()
+            self.rules.let_go()
             await asyncio.gather(learning, return_exceptions=True)
 
     async def _learn(self, knowledge: Knowledge) -> None:
         """Take the rules in once they were read; those of before stand till then."""
         while not knowledge.loaded:  # noqa: ASYNC110 - it has no event for that, and is loaded once
             await asyncio.sleep(LOOK_S)
-        self._known = knowledge
+        self.rules.learned(knowledge)
 
     def _ring(self) -> None:
         """Wake those who wait: something was committed."""

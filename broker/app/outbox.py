@@ -6,8 +6,8 @@
                id and answer       signed, in the same
                are told            file, one transaction
 
-Accepting needs no Kafka. While the rules of the exchange are known a message is judged as its publisher would; where they never were
-known since this process began, by its own form alone, and what the rules say against it is told later, by its id. Sending begins again
+Accepting needs no Kafka. While the rules of the exchange are known, read or kept from before, a message is judged as its publisher would;
+where they are not, by its own form alone, and what the rules say against it is told later, by its id. Sending begins again
 by itself whenever the exchange is there: each message is in exactly one of the two places, so each is sent under one id, and the relay
 drops what it gets twice.
 """
@@ -27,9 +27,10 @@ from broker import ids
 from broker.app.message_forms import message_of
 from broker.app.parties import Member
 from broker.app.recall import stored_receipt
+from broker.app.rules_in_force import RulesInForce
 from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError, Finding, Refusal, RefusedError, StoreInUse, UsageError
-from broker.exchange.publish import encode_sections
+from broker.exchange.publish import encode_sections, preview
 from broker.families.message import Message
 from broker.ports import Transport
 from broker.schema import json_form
@@ -77,8 +78,9 @@ class _Request:
 class Outbox:
     """The outbox of one agency; one process at a time. Run :meth:`run` in a task, and :meth:`close` at the end."""
 
-    def __init__(self, member: Member, transport: Callable[[], Transport]) -> None:
-        """``transport`` opens a connection; it is called anew whenever sending begins. Raises StoreInUse, StoreError."""
+    def __init__(self, member: Member, transport: Callable[[], Transport], rules: RulesInForce) -> None:
+        """``transport`` opens a connection; it is called anew whenever sending begins. ``rules`` are those that are known while there is no
+        publisher. Raises StoreInUse, StoreError."""
         self.agency = member.files.agency
         self._member, self._transport, self._clock = member, transport, member.clock
         self._randomness = SystemRandomness()
@@ -86,7 +88,8 @@ class Outbox:
         path = member.files.publisher_store
         SqlitePublisherStore(path, self.agency, self._randomness.take(16)).close()  # makes the file, or brings it to this version
         self._store = SqliteIntake(path)
-        self._rules = member.knowledge(transport()).rules
+        self._in_force = rules
+        self._bare = member.knowledge(transport()).rules
         self._publisher: Publisher | None = None
         self._requests: asyncio.Queue[_Request] = asyncio.Queue(4 * TOGETHER)
         self._news = asyncio.Event()
@@ -119,8 +122,16 @@ class Outbox:
             return error.refusal
         except BrokerError as error:
             _log.warning("judged by its form alone", code=error.code)
-        encoded = encode_sections(message, self.agency, self._rules, issued_ms=self._clock.now_ms())
-        return encoded if isinstance(encoded, Refusal) else encoded.findings
+        known, now_ms = self._in_force.known, self._clock.now_ms()
+        encoded = encode_sections(message, self.agency, known.rules if known is not None else self._bare, issued_ms=now_ms)
+        if isinstance(encoded, Refusal):
+            return encoded
+        decider = self._in_force.decider
+        if decider is not None:
+            verdict = decider.may_publish(preview(message, encoded, originator=self.agency, now_ms=now_ms), now_ms)
+            if not verdict.allowed:
+                return Refusal("MAY_NOT_PUBLISH", verdict.reason, "family")
+        return encoded.findings
 
     async def keep(self, messages: Sequence[Accepted], answer: Answered | None = None) -> None:
         """Keep messages and the answer that tells of them, in one transaction: durable when it returns. Raises StoreError, and KeyTaken
@@ -230,7 +241,7 @@ class Outbox:
         transport = self._transport()
         try:
             async with self._member.publisher(transport) as publisher:
-                self._publisher, self._rules = publisher, publisher.knowledge.rules
+                self._publisher = publisher
                 _log.info("sending", unanswered=self.depth().unanswered)
                 await self._written(lambda: self._store.forget(self._clock.now_ms() - KEPT_MS))
                 await self._pump(publisher)

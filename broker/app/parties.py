@@ -17,7 +17,7 @@ from broker.app.recall import Answering, Recalls, answering
 from broker.app.register import Register
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.policy.bundle import Bundle
-from broker.ports import Admin, Clock, Randomness, SubscriberStore, Transport
+from broker.ports import Admin, Clock, Randomness, RulesKeeper, SubscriberStore, Transport
 from broker.schema.catalogue import Catalogue
 from broker.service.knowledge import Knowledge, Pin
 from broker.service.publisher import Publisher
@@ -86,9 +86,13 @@ class Member:
         principal = ids.principal(settings.agency, settings.generation)
         return self._connect(self._bootstrap or settings.bootstrap, principal, self.files.tls())
 
-    def knowledge(self, transport: Transport, writing: Mapping[tuple[str, str], int] | None = None) -> Knowledge:
-        """What this agency reads of the exchange's public topics, and its code lists; ``writing`` as :meth:`publisher` has it."""
-        return Knowledge(transport, pin_of(self.files.settings()), self._schemas or schema_texts(), self._codelists, writing=writing)
+    def knowledge(
+        self, transport: Transport, writing: Mapping[tuple[str, str], int] | None = None, keeper: RulesKeeper | None = None
+    ) -> Knowledge:
+        """What this agency reads of the exchange's public topics, and its code lists; ``writing`` as :meth:`publisher` has it, ``keeper``
+        keeps what was read."""
+        pin, schemas = pin_of(self.files.settings()), self._schemas or schema_texts()
+        return Knowledge(transport, pin, schemas, self._codelists, writing=writing, keeper=keeper)
 
     def publisher(
         self, transport: Transport, store: Path | None = None, *, writing: Mapping[tuple[str, str], int] | None = None
@@ -106,12 +110,17 @@ class Member:
         return Publisher(agency, transport, knowledge, self.files.signer(), kept, self.clock, self._randomness, copies)
 
     def subscriber(
-        self, transport: Transport, *, families: Sequence[str] | None = None, store: SubscriberStore | None = None
+        self,
+        transport: Transport,
+        *,
+        families: Sequence[str] | None = None,
+        store: SubscriberStore | None = None,
+        keeper: RulesKeeper | None = None,
     ) -> Subscriber:
-        """A subscriber with its store: by default the home's."""
+        """A subscriber with its store: by default the home's; ``keeper`` as :meth:`knowledge` has it."""
         agency = self.files.agency
         kept = store or SqliteSubscriberStore(self.files.subscriber_store, agency)
-        return Subscriber(agency, transport, self.knowledge(transport), kept, self.clock, families=families)
+        return Subscriber(agency, transport, self.knowledge(transport, keeper=keeper), kept, self.clock, families=families)
 
     @contextlib.asynccontextmanager
     async def publishing(self) -> AsyncGenerator[Publisher]:

@@ -7,19 +7,25 @@ import os
 import secrets
 import socket
 from collections.abc import Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.markup import escape
 
 from broker.cli.named_files import read_text
+from broker.cli.node_limits import NODE_LIMITS, NodeLimits
+from broker.cli.node_tokens import NO_TOKENS, TokenOptions, tokens_of
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.cli.stopping import stop_signal
 from broker.errors import UsageError
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome, AgencySettings
 from broker.storage.node_folder import NodeFolder, User
+
+if TYPE_CHECKING:
+    from broker.node.tokens import Tokens
 
 app = App(name="node", help="The agency's node: HTTP for its systems and officers.")
 user = App(name="user", help="Who may use the node.")
@@ -35,9 +41,10 @@ async def node(
     port: int = 8443,
     listen: str = "127.0.0.1",
     name: Annotated[list[str] | None, Parameter(negative="")] = None,
-    rate: float = 200.0,
+    limits: NodeLimits = NODE_LIMITS,
     environment: str | None = None,
     approve: Annotated[list[str] | None, Parameter(negative="")] = None,
+    tokens: TokenOptions = NO_TOKENS,
     common: Common = COMMON,
 ) -> int:
     """Run the node of an agency until it is told to stop: it keeps register and inbox, signs and sends, and offers HTTP.
@@ -54,8 +61,6 @@ async def node(
         The address it listens on.
     name
         A host name or address by which clients reach it, for its certificate; may be given several times.
-    rate
-        Requests per second that one client may make.
     environment
         Refuse to start unless the exchange is of this kind: production, test or exercise.
     approve
@@ -70,16 +75,18 @@ async def node(
     from broker.node.server import listening, serving
 
     screen = Screen(as_json=common.json)
-    _check(port, rate, approve or ())
+    _check(port, approve or ())
+    limits.check()
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
-    settings = _settings(member.files, environment)
+    settings, taken = _settings(member.files, environment), tokens_of(tokens)
     folder = _folder(common, as_)
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
     where, stop = listening(listen, port), stop_signal()
-    async with AgencyNode(member) as running:
+    async with AgencyNode(member, rules_days=limits.rules_days) as running:
         kept = beside(folder.path, approve or (), codelists=common.codelists)
-        gate = node_application(running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=kept)
-        async with serving(running, gate, folder, where) as server:
+        rates = Limits(limits.rate, int(2 * limits.rate))
+        gate = node_application(running, folder, limits=rates, tokens=taken, more=[console_router()], beside=kept)
+        async with _kept(taken), serving(running, gate, folder, where) as server:
             process.settle()
             url = _url(listen, where)
             record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()
@@ -88,6 +95,10 @@ async def node(
             )
             await _first(server, stop.wait(), running.failed.wait())
     return 0 if stop.is_set() else 1
+
+
+def _kept(tokens: Tokens | None) -> AbstractAsyncContextManager[None]:
+    return nullcontext() if tokens is None else tokens.keys.kept()
 
 
 def _url(listen: str, where: socket.socket) -> str:
@@ -109,11 +120,11 @@ def _settings(files: AgencyHome, environment: str | None) -> AgencySettings:
     return settings
 
 
-def _check(port: int, rate: float, approve: Sequence[str]) -> None:
+def _check(port: int, approve: Sequence[str]) -> None:
     from broker.families.catalogue import FAMILIES
 
-    if not 0 <= port < 65_536 or rate <= 0:
-        raise UsageError("--port or --rate is out of range", advice="give a port up to 65535, and more than 0 requests per second")
+    if not 0 <= port < 65_536:
+        raise UsageError("--port is out of range", advice="give a port up to 65535")
     if unknown := sorted(set(approve) - set(FAMILIES)):
         raise UsageError(f"there is no family `{unknown[0]}`", advice=f"use one of {', '.join(sorted(FAMILIES))}")
 
@@ -126,9 +137,12 @@ def add(
     role: str,
     unit: Annotated[list[str], Parameter(negative="")],
     certificate: Path | None = None,
+    issuer: str | None = None,
+    subject: str | None = None,
     common: Common = COMMON,
 ) -> int:
-    """Let somebody use the node: an officer, or a system. Makes a key and a client certificate, in one file to hand over.
+    """Let somebody use the node: an officer, or a system. Makes a key and a client certificate, in one file to hand over, but where one of
+    another authority is given, or bearer tokens are to do.
 
     Example: broker node user add targeting --as SG-CUSTOMS --role integrator --unit TUAS
 
@@ -144,11 +158,18 @@ def add(
         The unit it belongs to, such as TUAS; may be given several times, the first is the usual one.
     certificate
         A client certificate (PEM) of another authority that is let in, instead of making one.
+    issuer
+        The issuer of this user's bearer tokens, as their `iss` has it; with --subject.
+    subject
+        Whom the issuer's tokens name, as their `sub` has it.
     """
     screen = Screen(as_json=common.json)
     given = None if certificate is None else read_text(str(certificate))
+    if (issuer is None) != (subject is None):
+        raise UsageError("a token's user has an issuer and a subject", advice="give both --issuer and --subject, or neither")
+    bearer = None if issuer is None or subject is None else (issuer, subject)
     folder = _folder(common, as_)
-    made, file = folder.add(name, role, tuple(unit), SystemClock().now_ms(), given)
+    made, file = folder.add(name, role, tuple(unit), SystemClock().now_ms(), given, bearer)
     record = _user_json(made) | {"file": None if file is None else str(file)}
     text = f"[green]added[/] {made.name}, {made.role} of {', '.join(made.units)}"
     if file is not None:
@@ -158,6 +179,28 @@ def add(
         text += f", certificate and key in {escape(printable(str(file)))}"
         text += f"\n  for a browser: {escape(printable(str(browser)))}, password {password} [dim](it is not told again)[/dim]"
     screen.result(record, text)
+    return 0
+
+
+@user.command
+def bind(name: str, *, as_: As, issuer: str, subject: str, common: Common = COMMON) -> int:
+    """Take bearer tokens as a user's who is there already, beside its certificate.
+
+    Example: broker node user bind targeting --as SG-CUSTOMS --issuer https://login.example.org --subject 7c1f
+
+    Parameters
+    ----------
+    name
+        The user.
+    as_
+        The agency of this home.
+    issuer
+        The issuer of its tokens, as their `iss` has it.
+    subject
+        Whom they name, as their `sub` has it.
+    """
+    bound = _folder(common, as_).bind(name, issuer, subject)
+    Screen(as_json=common.json).result(_user_json(bound), f"[green]bound[/] {bound.name} to the tokens of {escape(printable(subject))}")
     return 0
 
 
@@ -174,7 +217,7 @@ def list_users(*, as_: As, common: Common = COMMON) -> int:
     """
     screen = Screen(as_json=common.json)
     for each in _folder(common, as_).users():
-        screen.result(_user_json(each), f"{each.name:<20} {each.role:<11} {', '.join(each.units)}  [dim]{each.sha256[:16]}…[/dim]")
+        screen.result(_user_json(each), f"{each.name:<20} {each.role:<11} {', '.join(each.units)}  [dim]{_known_by(each)}[/dim]")
     return 0
 
 
@@ -212,5 +255,11 @@ def _folder(common: Common, agency: str) -> NodeFolder:
 def _user_json(found: User) -> dict[str, Any]:
     return {
         "name": found.name, "role": found.role, "units": list(found.units), "sha256": found.sha256, "added": found.added,
-        "own_certificate": found.certificate is not None,
+        "own_certificate": found.certificate is not None, "issuer": found.issuer, "subject": found.subject,
     }  # fmt: skip
+
+
+def _known_by(found: User) -> str:
+    certificate = f"{found.sha256[:16]}…" if found.sha256 else ""
+    token = f"token of {escape(printable(found.subject))}" if found.subject else ""
+    return " ".join(each for each in (certificate, token) if each)

@@ -1,7 +1,8 @@
 """Who may do what: roles by route, roles by family, the unit and the purpose of a request. Deny by default.
 
 Every route names its roles in ``opt``; one that names none is open to nobody. ``opt={"public": True}`` is for what a load balancer asks,
-which has no certificate; ``opt={"content": True}`` is for what shows content, which is read for a purpose.
+which has no certificate; ``opt={"content": True}`` is for what shows content, which is read for a purpose; ``opt={"certificate": True}`` is
+for what no bearer token opens.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from litestar import Request
 from litestar.handlers import BaseRouteHandler
 
 from broker.families.message import PURPOSES
+from broker.node.identity import CERTIFICATE
 from broker.node.problems import NotDone
 from broker.node.scope import PURPOSE, UNIT, Connection, certificate_of, known, scope_of
 from broker.storage.node_folder import ROLES, User
@@ -35,6 +37,8 @@ def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     if opt.get("public"):
         return
     user = user_of(connection)
+    if opt.get("certificate") and scope_of(connection).get("auth") != CERTIFICATE:
+        raise NotDone("CERTIFICATE_ONLY", "the console is for people whose browser has a client certificate")
     roles = cast("frozenset[str]", opt.get("roles", frozenset()))
     if user.role not in roles:
         raise NotDone("ROLE_MAY_NOT", f"this is for {' or '.join(sorted(roles)) or 'nobody'}; your role is {user.role}")
@@ -49,7 +53,7 @@ def user_of(connection: Connection) -> User:
     if user is None:
         if certificate_of(scope_of(connection)) is not None:
             raise NotDone("CERTIFICATE_UNKNOWN", "this certificate belongs to no user of this node")
-        raise NotDone("CERTIFICATE_NEEDED", "this needs a client certificate")
+        raise NotDone("CERTIFICATE_NEEDED", "this needs a client certificate, or a bearer token where the node takes some")
     return user
 
 

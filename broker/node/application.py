@@ -15,6 +15,9 @@ from broker.app.agency_node import AgencyNode
 from broker.errors import BrokerError
 from broker.node import access, inbox, messages, problems, reference, register, screening, service, statements
 from broker.node.gate import Gate, Limits
+from broker.node.identity import Identities
+from broker.node.streams import Streams
+from broker.node.tokens import Tokens
 from broker.storage.node_folder import NodeFolder
 
 BODY: Final = 1 << 20
@@ -32,7 +35,7 @@ def application(node: AgencyNode, *, more: Sequence[ControllerRouterHandler] = (
     return Litestar(
         route_handlers=[*ROUTES, reference.openapi, reference.docs, reference.style, *more],
         guards=[access.guard],
-        state=State({"node": node, "streams": dict[str, int](), "described": ROUTES, **(beside or {})}),
+        state=State({"node": node, "streams": Streams(), "described": ROUTES, **(beside or {})}),
         exception_handlers={
             problems.NotDone: problems.on_not_done, HTTPException: problems.on_http, BrokerError: problems.on_broker,
             TimeoutError: problems.on_late, Exception: problems.on_bug,
@@ -48,9 +51,10 @@ def node_application(
     folder: NodeFolder,
     *,
     limits: Limits | None = None,
+    tokens: Tokens | None = None,
     more: Sequence[ControllerRouterHandler] = (),
     beside: Mapping[str, object] | None = None,
 ) -> Gate:
-    """The whole ASGI application of a node."""
+    """The whole ASGI application of a node; ``tokens``: the bearer tokens that it takes beside client certificates."""
     inner = application(node, more=more, beside=beside)
-    return Gate(inner, environment=node.settings.environment, user_of=folder.user_of, limits=limits or Limits())
+    return Gate(inner, environment=node.settings.environment, identities=Identities(folder, tokens), limits=limits or Limits())

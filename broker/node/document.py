@@ -53,9 +53,10 @@ TAGGED: Final = frozenset({"messageStatus", "inbox", "findAlerts", "licence", "t
 """Whose answers carry an ETag."""
 _ABOUT: Final = """The node of one agency, on its own premises: it holds the agency's keys, signs, verifies, keeps the register.
 
-Every request carries a client certificate (`broker node user add`). `Broker-Purpose` says what content is read for; `Broker-Unit` names one
-of the user's units where it has several. What is not done is answered with problem details (RFC 9457): `code` is stable, `advice` says what
-to do. Every answer names the environment and the request's id in its headers."""
+Every request carries a client certificate (`broker node user add`), or a bearer token where the node takes
+some. `Broker-Purpose` says what content is read for; `Broker-Unit` names one of the user's units where it has several. What is not done is
+answered with problem details (RFC 9457): `code` is stable, `advice` says what to do. Every answer names the environment and the request's
+id in its headers."""
 
 
 @lru_cache(maxsize=4)
@@ -67,9 +68,15 @@ def document(routes: Sequence[HTTPRouteHandler], environment: str) -> Json:
     for path in described["paths"].values():
         for operation in path.values():
             _complete(operation, opts[operation["operationId"]])
-    schemes = {"certificate": {"type": "mutualTLS", "description": "A client certificate that the node knows."}}
+    schemes = {
+        "certificate": {"type": "mutualTLS", "description": "A client certificate that the node knows."},
+        "token": {
+            "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+            "description": "A token of the issuer that the node was started with (`--oidc`), whose subject the node knows.",
+        },
+    }  # fmt: skip
     described["components"] = {"schemas": SHAPES, "securitySchemes": schemes}
-    described["security"] = [{"certificate": []}]
+    described["security"] = [{"certificate": []}, {"token": []}]
     described["info"]["x-environment"] = environment
     return described
 

@@ -18,11 +18,11 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from broker.errors import UsageError
 from broker.families.message import PURPOSES
-from broker.node.problems import MEDIA, Problem, body_of, problem
+from broker.node.identity import Identities
+from broker.node.problems import MEDIA, NotDone, Problem, body_of, problem
 from broker.node.rates import Rates
-from broker.node.scope import PURPOSE, UNIT, certificate_of
+from broker.node.scope import AT_END, PURPOSE, STILL, UNIT
 from broker.storage.node_folder import User
 
 BODY_S: Final = 30.0
@@ -41,6 +41,8 @@ SECURITY: Final = {
     "cache-control": "no-store",
 }
 """Headers of every answer that does not set them itself."""
+BUSY: Final = "broker.busy"
+"""In a scope: the connection is one too many."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _log = structlog.get_logger("request")
@@ -55,11 +57,11 @@ class Limits:
 
 
 class Gate:
-    """The application around the routes. ``user_of`` finds whose certificate (DER) a connection has."""
+    """The application around the routes. ``identities`` finds who a request comes from."""
 
-    def __init__(self, inner: ASGIApp, *, environment: str, user_of: Callable[[bytes], User | None], limits: Limits) -> None:
+    def __init__(self, inner: ASGIApp, *, environment: str, identities: Identities, limits: Limits) -> None:
         self.inner = inner
-        self._environment, self._user_of = environment, user_of
+        self.environment, self._identities = environment, identities
         self._rates = Rates(limits.rate, limits.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +74,9 @@ class Gate:
         request_id = secrets.token_hex(8)
         whole.setdefault("state", {})["request_id"] = request_id
         whole["path"] = kept_slashes(whole.get("raw_path"), whole["path"])
-        exchange = _Exchange(send, request_id, self._environment)
+        ends: list[Callable[[], None]] = []
+        whole[AT_END] = ends
+        exchange = _Exchange(send, request_id, self.environment, self._identities.challenge)
         began = time.monotonic()
         try:
             found, headers = self._judge(whole)
@@ -83,30 +87,49 @@ class Gate:
         except TimeoutError:
             if not exchange.begun:
                 await exchange.problem(problem("TOO_SLOW", "the request, or taking its answer, took too long"), {"connection": "close"})
+        except Exception as error:
+            if exchange.begun:
+                raise
+            _log.error("a request failed", id=request_id, exc_info=error)  # outside of the routes, whose bugs have a handler
+            await exchange.problem(problem("INTERNAL", "this is a bug"), {"connection": "close"})
         finally:
+            for end in ends:
+                end()
             user = cast("User | None", whole.get("user"))
             _log.info(
                 "request", id=request_id, method=whole["method"], path=whole["path"], status=exchange.status,
-                ms=round(1000 * (time.monotonic() - began)), user=user.name if user else None, **_asked_for(whole, user),
+                ms=round(1000 * (time.monotonic() - began)), user=user.name if user else None, by=whole.get("auth"),
+                **_asked_for(whole, user),
             )  # fmt: skip
 
     def _judge(self, scope: dict[str, Any]) -> tuple[Problem | None, dict[str, str]]:
         """Who it is, and whether the request may go on."""
+        if scope.get(BUSY):
+            return problem("BUSY", "too many connections are open"), {"connection": "close", "retry-after": "5"}
         headers = {name.lower(): value for name, value in scope["headers"]}
-        certificate = certificate_of(scope)
+        authorization = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+        refused: NotDone | None = None
+        user, way = None, None
         try:
-            user = self._user_of(certificate) if certificate else None
-        except UsageError as error:
-            _log.error("the list of users cannot be read: nobody is let in", reason=str(error))
-            user = None
-        scope["user"], scope["auth"] = user, None
+            user, way = self._identities.identify(scope, authorization)
+        except NotDone as error:
+            refused = error
+        scope["user"], scope["auth"] = user, way
+        scope[STILL] = lambda: self._identities.still(scope, authorization, user)
         client = f"user {user.name}" if user else f"address {(scope.get('client') or ('', 0))[0]}"
         wait = self._rates.wait_s(client, time.monotonic())
         if wait:
             return problem("TOO_MANY", "too many requests of this client"), {"retry-after": str(max(1, math.ceil(wait)))}
+        if refused is not None:
+            return problem(refused.code, refused.detail), refused.headers
         if scope["method"] not in _SAFE and not same_site(headers):
             return problem("CROSS_SITE", "this was sent by a page of another site"), {}
         return None, {}
+
+
+def headers_of(request_id: str, environment: str) -> dict[str, str]:
+    """What every answer has, where it does not say something else itself."""
+    return {**SECURITY, "broker-request-id": request_id, "broker-environment": environment}
 
 
 def kept_slashes(raw_path: bytes | None, path: str) -> str:
@@ -153,8 +176,8 @@ def _asked_for(scope: dict[str, Any], user: User | None) -> dict[str, str]:
 class _Exchange:
     """The way out of one answer."""
 
-    def __init__(self, send: Send, request_id: str, environment: str) -> None:
-        self._send, self._request_id, self._environment = send, request_id, environment
+    def __init__(self, send: Send, request_id: str, environment: str, challenge: str | None) -> None:
+        self._send, self._request_id, self._environment, self._challenge = send, request_id, environment, challenge
         self.begun = False
         self.status = 0
 
@@ -163,7 +186,9 @@ class _Exchange:
             self.begun, self.status = True, message["status"]
             headers = list(message.get("headers", []))
             present = {name.lower() for name, _ in headers}
-            own = {**SECURITY, "broker-request-id": self._request_id, "broker-environment": self._environment}
+            own = headers_of(self._request_id, self._environment)
+            if self.status == 401 and self._challenge is not None:
+                own["www-authenticate"] = self._challenge
             headers += [(name.encode(), value.encode()) for name, value in own.items() if name.encode() not in present]
             message["headers"] = headers
         async with asyncio.timeout(TAKE_S):

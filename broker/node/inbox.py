@@ -16,7 +16,7 @@ from broker.app.agency_node import AgencyNode
 from broker.node import access
 from broker.node.answers import AnyRequest, tagged
 from broker.node.messages import node_of
-from broker.node.problems import NotDone
+from broker.node.streams import NOT_KEPT, Streams, still
 
 LIMIT: Final = 1000
 """Most arrivals of one answer."""
@@ -24,8 +24,6 @@ PAGE: Final = 100
 """Arrivals that a stream reads at a time."""
 BEAT_S: Final = 15.0
 """How often a stream that has nothing to say says so, lest somebody on the way thinks it dead."""
-STREAMS: Final = 64
-"""Most streams at a time, of all clients, and of one a quarter of that."""
 
 
 @get("/inbox", opt={"roles": access.STAFF, "content": True}, tags=["read"], operation_id="inbox")
@@ -55,28 +53,21 @@ async def events(
     """The same as a stream. Each event's id is its cursor; a client that was cut off goes on behind the last one it got."""
     node = node_of(state)
     number = node.inbox.number(last_event_id if last_event_id else after)
-    slots: dict[str, int] = state["streams"]
-    name = access.user_of(request).name
-    if sum(slots.values()) >= STREAMS or slots.get(name, 0) >= STREAMS // 4:
-        raise NotDone("TOO_MANY", "too many streams are open", {"Retry-After": "30"})
-    return ServerSentEvent(_stream(node, number, access.purpose_of(request), slots, name), retry_duration=1000)
+    open_streams: Streams = state["streams"]
+    open_streams.open(request)
+    return ServerSentEvent(_stream(request, node, number), retry_duration=1000, headers=NOT_KEPT)
 
 
-async def _stream(
-    node: AgencyNode, number: int, purpose: str, slots: dict[str, int], name: str
-) -> AsyncGenerator[ServerSentEventMessage, None]:
-    slots[name] = slots.get(name, 0) + 1
-    try:
-        yield ServerSentEventMessage(data=None, comment="open")
-        while not node.stopping.is_set():
-            arrivals = node.inbox.after(number, PAGE)
-            for arrival, item in zip(arrivals, node.inbox.shown(arrivals, purpose), strict=True):
-                yield ServerSentEventMessage(data=msgspec.json.encode(item).decode(), event=item["kind"], id=item["cursor"])
-                number = arrival.number
-            if not arrivals and not await _something(node, number):
-                yield ServerSentEventMessage(data=None, comment="nothing new")
-    finally:
-        slots[name] -= 1
+async def _stream(request: AnyRequest, node: AgencyNode, number: int) -> AsyncGenerator[ServerSentEventMessage, None]:
+    purpose = access.purpose_of(request)
+    yield ServerSentEventMessage(data=None, comment="open")
+    while not node.stopping.is_set() and still(request):
+        arrivals = node.inbox.after(number, PAGE)
+        for arrival, item in zip(arrivals, node.inbox.shown(arrivals, purpose), strict=True):
+            yield ServerSentEventMessage(data=msgspec.json.encode(item).decode(), event=item["kind"], id=item["cursor"])
+            number = arrival.number
+        if not arrivals and not await _something(node, number):
+            yield ServerSentEventMessage(data=None, comment="nothing new")
 
 
 async def _something(node: AgencyNode, number: int) -> bool:

@@ -15,7 +15,7 @@ from broker.node.scope import request_id_of
 
 MEDIA: Final = "application/problem+json"
 CODES: Final[dict[str, tuple[int, str]]] = {
-    "BAD_REQUEST": (400, "correct what `errors` names, as the OpenAPI document says"),
+    "BAD_REQUEST": (400, "correct what `detail` and `errors` name, as the OpenAPI document says"),
     "BAD_JSON": (400, "send one JSON value in UTF-8, each key once"),
     "PURPOSE_NEEDED": (400, "say what it is read for: the header Broker-Purpose, such as STC_ENFORCEMENT"),
     "BAD_PURPOSE": (400, "use one of the purposes that the OpenAPI document lists"),
@@ -23,6 +23,14 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "USAGE": (400, "correct the request"),
     "CERTIFICATE_NEEDED": (401, "connect with a client certificate: `broker node user add` makes one"),
     "CERTIFICATE_UNKNOWN": (401, "have the certificate let in: `broker node user add NAME --certificate FILE`"),
+    "TOKEN_MALFORMED": (401, "send one header `Authorization: Bearer TOKEN`, with a JSON Web Token of at most 8 KiB"),
+    "TOKEN_INVALID": (401, "get a token of the issuer that this node takes, for this node as its audience"),
+    "TOKEN_EXPIRED": (401, "get a new token"),
+    "TOKEN_KEY_UNKNOWN": (401, "try again in a minute: the issuer's keys are read meanwhile; then have the operator look at them"),
+    "TOKEN_SUBJECT_UNKNOWN": (401, "have the subject let in: `broker node user add NAME --issuer ISSUER --subject SUBJECT`"),
+    "TOKEN_OF_ANOTHER": (401, "connect with the certificate of the token's user, or with none"),
+    "TOKENS_NOT_TAKEN": (401, "connect with a client certificate, and send no Authorization header"),
+    "CERTIFICATE_ONLY": (403, "open the console with a client certificate in the browser, and without a token"),
     "ROLE_MAY_NOT": (403, "ask somebody with one of the roles that the reason names"),
     "UNIT_MAY_NOT": (403, "leave Broker-Unit out, or name a unit that you belong to"),
     "CROSS_SITE": (403, "send it from a page of this node, or from a program, which sets no Origin"),
@@ -37,6 +45,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "HEAD_TOO_LONG": (431, "send shorter headers"),
     "INTERNAL": (500, "report it with its request id: it is a bug"),
     "STORE": (503, "see that the node's disk has room and its files can be written, then send it again"),
+    "BUSY": (503, "send it again in a moment, over fewer connections"),
     "EXCHANGE_UNREACHABLE": (503, "try again when the exchange is up; what was accepted is kept"),
     "STOPPING": (503, "send it again in a moment"),
 }  # fmt: skip

@@ -1,21 +1,26 @@
-"""HTTP/1.1 over TLS as uvicorn speaks it, with three things it lacks: the verified client certificate in the ASGI scope (as the ASGI TLS
-extension has it, ``scope["extensions"]["tls"]["client_cert"]``, DER), a limit for the head of a request, and a time for it.
+"""HTTP/1.1 over TLS as uvicorn speaks it, with what it lacks: the verified client certificate in the ASGI scope (as the ASGI TLS extension
+has it, ``scope["extensions"]["tls"]["client_cert"]``, DER), a limit for the head of a request, and a time for it. What uvicorn would answer
+by itself, to what is no request or comes over one connection too many, has the headers and the problem details of every other answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from broker.node.problems import MEDIA, body_of, problem
+from broker.node.gate import BUSY, Gate, headers_of
+from broker.node.problems import MEDIA, Problem, body_of, problem
 
 HEAD_LIMIT: Final = 32 << 10
 """Most bytes of request line and headers."""
 HEAD_S: Final = 10.0
 """How long a client may take for them, and be connected before the first byte."""
+_log = structlog.get_logger("request")
 
 
 class NodeProtocol(HttpToolsProtocol):
@@ -23,6 +28,8 @@ class NodeProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._most: int | None = self.limit_concurrency
+        self.limit_concurrency = None  # uvicorn's own answer has no headers of ours
         self._head, self._fed, self._too_long = True, 0, False
         self._certificate: bytes | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -52,6 +59,8 @@ class NodeProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._head, self._size = True, 0
         self.scope["extensions"] = {"tls": {"client_cert": self._certificate}}
+        if self._most is not None and max(len(self.connections), len(self.tasks)) >= self._most:
+            self.scope[BUSY] = True  # type: ignore[typeddict-unknown-key]
         if self._timer is None:
             self._watch()
 
@@ -84,17 +93,19 @@ class NodeProtocol(HttpToolsProtocol):
         if self._too_long:
             self._refuse_head()
         else:
-            self._end(problem("BAD_REQUEST", "this is no HTTP/1.1 request"))
+            self._end(problem("BAD_REQUEST", "this is no HTTP/1.1 request: in an address, signs outside of ASCII are escaped"))
 
     def _refuse_head(self) -> None:
         self._end(problem("HEAD_TOO_LONG", f"request line and headers have more than {HEAD_LIMIT:,} bytes"))
 
-    def _end(self, found: Any) -> None:
-        body = body_of(found, "")
-        lines = [
-            f"HTTP/1.1 {found.status} {HTTPStatus(found.status).phrase}", f"content-type: {MEDIA}", f"content-length: {len(body)}",
-            "cache-control: no-store", "x-content-type-options: nosniff", "connection: close", "", "",
-        ]  # fmt: skip
+    def _end(self, found: Problem) -> None:
+        """Answer what is no request, and close."""
+        request_id, app = secrets.token_hex(8), self.config.app
+        body = body_of(found, request_id)
+        own = {"content-type": MEDIA, "content-length": str(len(body)), "connection": "close"}
+        own |= headers_of(request_id, app.environment if isinstance(app, Gate) else "")
+        lines = [f"HTTP/1.1 {found.status} {HTTPStatus(found.status).phrase}", *(f"{name}: {value}" for name, value in own.items()), "", ""]
+        _log.info("no request", id=request_id, status=found.status, code=found.code)
         self.transport.write("\r\n".join(lines).encode() + body)
         self.transport.close()
 

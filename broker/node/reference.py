@@ -29,7 +29,7 @@ def _routes(state: State) -> Sequence[HTTPRouteHandler]:
 @get("/openapi.json", opt={"roles": access.ALL}, operation_id="openapi", include_in_schema=False)
 async def openapi(request: AnyRequest, state: State) -> Response[bytes]:
     """The OpenAPI 3.1 document."""
-    return tagged(request, document(_routes(state), state["node"].settings.environment))
+    return tagged(request, document(_routes(state), state["node"].settings.environment), headers={"Cache-Control": "private, no-cache"})
 
 
 @get("/docs", opt={"roles": access.ALL}, operation_id="docs", include_in_schema=False)

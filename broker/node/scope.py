@@ -12,6 +12,10 @@ PURPOSE: Final = "broker-purpose"
 """The header that says what a request is for."""
 UNIT: Final = "broker-unit"
 """The header that says for which unit it is."""
+AT_END: Final = "broker.at_end"
+"""In a scope: what is called when the request has ended, however it did; a list that routes add to."""
+STILL: Final = "broker.still"
+"""In a scope: tells whether it would be let in now as it was."""
 
 Scope = dict[str, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]

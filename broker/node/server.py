@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import structlog
 import uvicorn
 
 from broker.app.agency_node import AgencyNode
@@ -24,6 +25,7 @@ IDLE_S: Final = 30
 """How long a connection may lie idle between two requests."""
 CONNECTIONS: Final = 512
 """Most connections; further ones are answered 503."""
+_log = structlog.get_logger("node")
 
 
 def tls_context(folder: NodeFolder) -> ssl.SSLContext:
@@ -36,6 +38,31 @@ def tls_context(folder: NodeFolder) -> ssl.SSLContext:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a certificate that is let in by itself is its own anchor
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     return context
+
+
+class _Living:
+    """TLS whose anchors are those of the list of users as it is at each handshake: who is let in gets through from the next connection on,
+    whose certificate is let go does not."""
+
+    def __init__(self, folder: NodeFolder) -> None:
+        self._folder = folder
+        self._seen = self._look()
+        self.first = self._current = tls_context(folder)
+        self.first.sni_callback = self._choose  # called for every handshake, whether the client names a server or not
+
+    def _look(self) -> tuple[tuple[int, int], ...]:
+        files = (self._folder.users_file, self._folder.ca, self._folder.server)
+        found = [each.stat() for each in files if each.exists()]
+        return tuple((each.st_mtime_ns, each.st_size) for each in found)
+
+    def _choose(self, tls: ssl.SSLObject, _name: str | None, _first: ssl.SSLContext) -> None:
+        try:
+            seen = self._look()
+            if seen != self._seen:
+                self._current, self._seen = tls_context(self._folder), seen
+        except (OSError, ValueError, UsageError) as error:  # half a file, say: the list lets nobody in meanwhile
+            _log.error("the certificates cannot be read anew", reason=str(error))
+        tls.context = self._current
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -80,7 +107,7 @@ async def serving(node: AgencyNode, app: Gate, folder: NodeFolder, where: socket
         timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=GRACE_S, limit_concurrency=CONNECTIONS,
     )  # fmt: skip
     config.load()
-    config.ssl = tls_context(folder)
+    config.ssl = _Living(folder).first
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[where]))
     try:

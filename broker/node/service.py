@@ -28,13 +28,14 @@ async def health(state: State) -> Response[bytes]:
 @get("/ready", opt={"public": True}, tags=["service"], operation_id="ready")
 async def ready(request: AnyRequest, state: State) -> Response[bytes]:
     """`ready`; `degraded`: the exchange is away, answers are as old as `as_of` and what is accepted waits; `not-ready` (503): the rules of
-    the exchange were not read since the process began, so nothing can be shown for a purpose, or it is being stopped."""
+    the exchange are not known, or as old as `rules_as_of`, so nothing can be shown for a purpose; or it is being stopped."""
     node = node_of(state)
     now = node.condition()
     told: dict[str, Any] = {"status": now.word, "exchange_reachable": now.reachable} | node.environment()
     if known(request) is not None:
         told |= {
-            "as_of": iso(now.as_of), "inbox_behind": now.behind, "refused": now.refused, "gaps": now.gaps,
+            "as_of": iso(now.as_of), "rules_as_of": iso(now.rules_as_of),
+            "inbox_behind": now.behind, "refused": now.refused, "gaps": now.gaps,
             "outbox": {"waiting": now.waiting, "unanswered": now.unanswered, "oldest": iso(now.oldest)},
         }  # fmt: skip
     return Response(msgspec.json.encode(told), media_type=JSON, status_code=200 if now.ready else 503)

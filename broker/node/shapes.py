@@ -15,6 +15,7 @@ TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time", "descr
 WHOLE: Final[Schema] = {"type": "integer"}
 FLAG: Final[Schema] = {"type": "boolean"}
 OPEN: Final[Schema] = {"type": "object"}
+HEX: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]*$"}
 NUMBER: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 200}
 REVISION: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 
@@ -91,7 +92,16 @@ SHAPES: Final[dict[str, Schema]] = {
             "description": "a verified delivery; the owner's word that it goes; not shown for the purpose; gone since",
         },
         message_id=TEXT, family=TEXT, originator=TEXT, subject=TEXT, revision=WHOLE, issued_at=TIME, admitted_at=TIME, header=OPEN,
-        sections=OPEN, withheld=many(TEXT), withheld_by=OPEN, verified=FLAG, taken_back=FLAG, reason=MAYBE_TEXT,
+        sections=OPEN, withheld=many(TEXT), withheld_by=OPEN, verified=FLAG, taken_back=FLAG, reason=MAYBE_TEXT, proof=ref("Proof"),
+    ),
+    "Proof": shape(
+        "signer relay leaf rule given shard counter policy_version directory_version",
+        signer=HEX | {"description": "the originator's key, as the directory names it; empty where it cannot be read"},
+        relay=HEX | {"description": "the relay's key that signed what it gave"},
+        leaf=HEX | {"description": "SHA-256 of what the originator signed: its place in the journal"},
+        rule=TEXT | {"description": "the rule by which it was delivered"},
+        given={"type": "object", "additionalProperties": TEXT, "description": "each section that was disclosed, with the rule"},
+        shard=WHOLE, counter=WHOLE, policy_version=WHOLE, directory_version=WHOLE,
     ),
     "Inbox": shape("items next more", items=many(ref("Item")), next=TEXT, more=FLAG, **_WHERE),
     "Withheld": shape("message_id family originator subject withheld_here purpose reason", withheld_here=TEXT, reason=TEXT),

@@ -27,7 +27,7 @@ from broker.families.message import Message
 from broker.policy.bundle import Bundle
 from broker.policy.decide import Decider
 from broker.policy.facts import Facts
-from broker.ports import CodeListSource, Inlet, Record, Source, Transport
+from broker.ports import CodeListSource, Inlet, Record, RulesKeeper, Source, Transport
 from broker.schema.catalogue import Catalogue, Section
 from broker.trust.directory import Directory
 from broker.trust.keys import VerifyKey
@@ -64,10 +64,11 @@ class Knowledge:
         *,
         writing: Mapping[tuple[str, str], int] | None = None,
         confidential: bool = False,
+        keeper: RulesKeeper | None = None,
     ) -> None:
         """``shipped`` are the schemas of this program, by family, section and version; ``writing`` chooses the versions that a
         publisher writes, by family and section. ``confidential``: read ``exchange.memberships`` too, for which only the operator's
-        services have the right; decisions then know of its operations."""
+        services have the right; decisions then know of its operations. ``keeper`` keeps what was taken, for :meth:`recall`."""
         self._transport = transport
         registrar = VerifyKey.from_spki(pin.registrar_spki)
         if isinstance(registrar, Refusal):
@@ -82,6 +83,8 @@ class Knowledge:
         self._carried: list[Record] = []
         self._ready = False
         self._early: list[Record] = []
+        self._keeper = keeper
+        self._news: list[Record] = []
         self._inlet: Inlet | None = None
         self._decider: Decider | None = None
         self._source = codelists
@@ -131,6 +134,18 @@ class Knowledge:
         self._ready = True
         if self._take_openings():
             await self._renew()
+        _ = self.shards, self.decider
+        if self._keeper is not None:
+            self._keeper.replace(self._news)
+        self._news = []
+        self.loaded = True
+
+    async def recall(self, records: Sequence[Record]) -> None:
+        """Take in what a keeper kept, in its order, instead of :meth:`load`: each record is judged as if it came now. Raises UsageError and
+        ExchangeUnreachable where that makes no rules."""
+        self._ready = True
+        await self._take(records)
+        await self._renew()
         _ = self.shards, self.decider
         self.loaded = True
 
@@ -221,21 +236,30 @@ class Knowledge:
                 if record.value is None:
                     continue
                 if record.topic == DIRECTORY:
-                    changed |= self._take_entry(record.key, record.value)
+                    changed |= self._new(record, news=self._take_entry(record.key, record.value))
                 elif record.topic == POLICY:
-                    changed |= await self._take_bundle(record)
+                    changed |= self._new(record, news=await self._take_bundle(record))
                 elif record.topic == MEMBERSHIPS and (record.key or b"").startswith(KEY):
                     self._carried.append(record)
                 elif record.topic == MEMBERSHIPS:
                     changed |= self._take_operation(record.value)
                 else:
-                    changed |= self._take_schema(record.value)
+                    changed |= self._new(record, news=self._take_schema(record.value))
             if changed:
                 await self._take_early()
+            if self.loaded and self._keeper is not None and self._news:
+                self._keeper.add(self._news)
+                self._news = []
             if self._take_openings() or changed:
                 await self._renew()
         finally:
             self._taken.set()
+
+    def _new(self, record: Record, *, news: bool) -> bool:
+        """Remember a record that changed something for the keeper."""
+        if news and self._keeper is not None:
+            self._news.append(record)
+        return news
 
     def _take_entry(self, key: bytes | None, value: bytes) -> bool:
         applied = self._directory.applied(value)
@@ -265,7 +289,7 @@ class Knowledge:
         early, self._early = self._early, []
         changed = False
         for record in early:
-            changed |= await self._take_bundle(record)
+            changed |= self._new(record, news=await self._take_bundle(record))
         return changed
 
     def _take_openings(self) -> bool:

@@ -90,6 +90,7 @@ class AgencyHome:
         self.own_copies = self.folder / "own.sqlite"
         self.answers_store = self.folder / "answers.sqlite"
         self.inbox_store = self.folder / "inbox.sqlite"
+        self.rules_store = self.folder / "rules.sqlite"
         self.node_folder = self.folder / "node"
         self.contacts_file = self.folder / "contacts.json"
 

@@ -4,11 +4,12 @@
 
     ca.pem ca-key.pem            the authority that issues this node's users and the node itself; the exchange knows nothing of it
     server.pem server-key.pem    what the node shows to its clients
-    users.json                   who may do what: name, role, units, and the SHA-256 of the client certificate
+    users.json                   who may do what: name, role, units, the SHA-256 of the client certificate, issuer and subject of tokens
     users/<name>.pem             certificate and key of a user whose key was made here, to be handed over to a system
     users/<name>.p12             the same for a browser, under a password that is told once
 
-A certificate alone opens nothing: its fingerprint has to be in ``users.json``, which is looked at for each request.
+A certificate alone opens nothing: its fingerprint has to be in ``users.json``, which is looked at for each request. So has the subject of a
+bearer token.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ _UNIT: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}", re.ASCII)
 
 
 class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Somebody who may use the node. ``sha256`` is of the DER certificate, in hexadecimal digits; ``certificate`` is PEM where another
-    authority issued it."""
+    """Somebody who may use the node. ``sha256`` is of the DER certificate, in hexadecimal digits, empty for who has none; ``certificate``
+    is PEM where another authority issued it. ``issuer`` and ``subject``: whose bearer tokens are this user's, both or neither."""
 
     name: str
     role: str
@@ -57,6 +58,8 @@ class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
     added: str
     certificate: str | None = None
+    issuer: str | None = None
+    subject: str | None = None
 
 
 class _Users(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,6 +76,7 @@ class NodeFolder:
         self.users_file = path / "users.json"
         self._seen: tuple[int, int] | None = None
         self._by_print: dict[str, User] = {}
+        self._by_subject: dict[tuple[str, str], User] = {}
 
     def prepare(self, now_ms: int, hosts: tuple[str, ...] = ()) -> None:
         """Make the authority and the node's certificate where they are missing, or do not fit these host names. Raises StoreError."""
@@ -106,48 +110,59 @@ class NodeFolder:
         return sorted(found, key=lambda each: each.name)
 
     def user_of(self, certificate: bytes) -> User | None:
-        """Whose certificate this is (DER); None for nobody's. A file that cannot be read lets nobody in."""
+        """Whose certificate this is (DER); None for nobody's. Raises UsageError for a file that cannot be read: it lets nobody in."""
+        return self._by_print.get(hashlib.sha256(certificate).hexdigest()) if self._look() else None
+
+    def user_of_subject(self, issuer: str, subject: str) -> User | None:
+        """Whose bearer tokens have this issuer and subject; None for nobody's. Raises UsageError as :meth:`user_of` does."""
+        return self._by_subject.get((issuer, subject)) if self._look() else None
+
+    def _look(self) -> bool:
+        """Read the users where the file has changed; whether there is one."""
         try:
             status = self.users_file.stat()
         except OSError:
-            return None
+            return False
         seen = (status.st_mtime_ns, status.st_size)
         if seen != self._seen:
-            self._by_print = {each.sha256: each for each in self.users()}
+            found = self.users()
+            self._by_print = {each.sha256: each for each in found if each.sha256}
+            self._by_subject = {(each.issuer, each.subject): each for each in found if each.issuer and each.subject}
             self._seen = seen
-        return self._by_print.get(hashlib.sha256(certificate).hexdigest())
+        return True
 
     def add(
-        self, name: str, role: str, units: tuple[str, ...], now_ms: int, certificate_pem: str | None = None
+        self,
+        name: str,
+        role: str,
+        units: tuple[str, ...],
+        now_ms: int,
+        certificate_pem: str | None = None,
+        bearer: tuple[str, str] | None = None,
     ) -> tuple[User, Path | None]:
-        """Let somebody in: with a key and certificate made here, whose file is returned, or with a certificate of another authority.
+        """Let somebody in: with a key and certificate made here, whose file is returned; with a certificate of another authority; with
+        bearer tokens of this issuer and subject, for which no certificate is made; or with the last two.
 
-        Raises UsageError for a name that is taken, and for what is no name, role, unit or certificate.
+        Raises UsageError for a name, certificate or subject that is taken, and for what is no name, role, unit, certificate or subject.
         """
         _check(name, role, units)
         before = self.users()
         if any(each.name == name for each in before):
             raise UsageError(f"there is a user `{name}` already", advice="remove it first: broker node user remove")
+        if bearer is not None:
+            _check_bearer(*bearer)
         self.prepare(now_ms)
-        file: Path | None = None
-        if certificate_pem is None:
-            file = self.path / "users" / f"{name}.pem"
-            key = ensure_tls_key(self.path / "users" / f"{name}.key")
-            text = self._authority(now_ms).user(
-                spki_of(key.public_key()), self.agency, name, serial=x509.random_serial_number(), validity=Validity.days(now_ms, USER_DAYS)
-            )
-            secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            atomic.replace(file, text.encode() + secret, atomic.OWNER_ONLY)
-            (self.path / "users" / f"{name}.key").unlink()
-            certificate = read_certificate(text)
-        else:
-            try:
-                certificate = read_certificate(certificate_pem)
-            except Flaw as flaw:
-                raise UsageError(f"this is no certificate: {flaw}", advice="give one certificate as PEM") from flaw
-        print_ = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
-        kept = None if certificate_pem is None else pem(certificate)
-        user = User(name, role, units, print_, iso(now_ms) or "", kept)
+        file, certificate = (None, None)
+        if certificate_pem is not None:
+            certificate = _read(certificate_pem)
+        elif bearer is None:
+            file, certificate = self._issue(name, now_ms)
+        print_ = "" if certificate is None else hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+        for each in before:
+            if (print_ and each.sha256 == print_) or (bearer is not None and (each.issuer, each.subject) == bearer):
+                raise UsageError(f"this is the user `{each.name}` already", advice=f"remove it first: broker node user remove {each.name}")
+        kept = pem(certificate) if certificate is not None and certificate_pem is not None else None
+        user = User(name, role, units, print_, iso(now_ms) or "", kept, *(bearer or (None, None)))
         self._keep([*before, user])
         return user, file
 
@@ -170,6 +185,35 @@ class NodeFolder:
         file = made.with_suffix(".p12")
         atomic.replace(file, packed, atomic.OWNER_ONLY)
         return file
+
+    def _issue(self, name: str, now_ms: int) -> tuple[Path, x509.Certificate]:
+        """A key and a certificate for a user, in one file to hand over."""
+        file = self.path / "users" / f"{name}.pem"
+        key = ensure_tls_key(self.path / "users" / f"{name}.key")
+        text = self._authority(now_ms).user(
+            spki_of(key.public_key()), self.agency, name, serial=x509.random_serial_number(), validity=Validity.days(now_ms, USER_DAYS)
+        )
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        atomic.replace(file, text.encode() + secret, atomic.OWNER_ONLY)
+        (self.path / "users" / f"{name}.key").unlink()
+        return file, read_certificate(text)
+
+    def bind(self, name: str, issuer: str, subject: str) -> User:
+        """Take bearer tokens of this issuer and subject as this user's too, from the next request on. Raises UsageError where there is no
+        such user, it has tokens already, or another has these."""
+        _check_bearer(issuer, subject)
+        before = self.users()
+        for each in before:
+            if each.name == name and each.issuer is not None:
+                raise UsageError(f"`{name}` has tokens already", advice="remove it first: broker node user remove")
+            if (each.issuer, each.subject) == (issuer, subject):
+                raise UsageError(f"this is the user `{each.name}` already", advice=f"remove it first: broker node user remove {each.name}")
+        bound = [msgspec.structs.replace(each, issuer=issuer, subject=subject) if each.name == name else each for each in before]
+        found = next((each for each in bound if each.name == name), None)
+        if found is None:
+            raise UsageError(f"there is no user `{name}`", advice="see `broker node user list`")
+        self._keep(bound)
+        return found
 
     def remove(self, name: str) -> User:
         """Let a user in no longer, from the next request on. Raises UsageError where there is none."""
@@ -201,3 +245,18 @@ def _check(name: str, role: str, units: tuple[str, ...]) -> None:
             raise UsageError(f"`{ascii(unit)[1:-1]}` is no unit", advice="use capitals, digits and hyphen: TUAS")
     if not units:
         raise UsageError("a user belongs to a unit", advice="give --unit TUAS")
+
+
+def _check_bearer(issuer: str, subject: str) -> None:
+    for name, text in (("issuer", issuer), ("subject", subject)):
+        if not 0 < len(text) <= 255 or not text.isprintable():
+            raise UsageError(
+                f"this is no {name} of a token", advice=f"give its `{name[:3]}` as the token has it, in at most 255 characters"
+            )
+
+
+def _read(certificate_pem: str) -> x509.Certificate:
+    try:
+        return read_certificate(certificate_pem)
+    except Flaw as flaw:
+        raise UsageError(f"this is no certificate: {flaw}", advice="give one certificate as PEM") from flaw

@@ -16,9 +16,11 @@ from tests.e2e.licence_life import NUMBER, Scene, alert, decision, licence_scene
 from tests.e2e.nodes import Node, add_user, node
 from tests.e2e.program import Json
 from tests.support.documents import blocks
+from tests.support.token_issuer import AUDIENCE, ISSUER, SUBJECT, TokenIssuer
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parents[2]
+LOGIN = TokenIssuer()
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Generator[Scene]:
 
 @pytest.fixture(scope="module")
 def sg(scene: Scene) -> Generator[Node]:
-    """The node of SG-CUSTOMS."""
-    with node(scene.program, scene.exchange.home, "SG-CUSTOMS") as made:
+    """The node of SG-CUSTOMS, which takes tokens of LOGIN."""
+    keys = scene.program.folder / "jwks.json"
+    keys.write_bytes(LOGIN.jwks())
+    with node(scene.program, scene.exchange.home, "SG-CUSTOMS", "--oidc", ISSUER, "--audience", AUDIENCE, "--oidc-keys", str(keys)) as made:
         yield made
 
 
@@ -73,6 +77,22 @@ def test_posted_here_read_there(sg: Node, my: Node) -> None:
         assert there.get("/ready").json()["status"] == "ready"
 
 
+def test_a_bearer_token(sg: Node, scene: Scene) -> None:
+    """Over TLS without a client certificate: a token of a subject that was let in a moment ago is its user, until that one is removed; the
+    certificate of another user beside it is refused."""
+    token = {"Authorization": f"Bearer {LOGIN.token()}"}
+    arguments = ("--as", "SG-CUSTOMS", "--role", "officer", "--unit", "TUAS", "--issuer", ISSUER, "--subject", SUBJECT, "--json")
+    with sg.client(None) as client:
+        assert client.get("/inbox", headers=token).json()["code"] == "TOKEN_SUBJECT_UNKNOWN"
+        added = scene.call("node", "user", "add", "by-token", *arguments).line
+        assert (added["subject"], added["sha256"], added["file"]) == (SUBJECT, "", None)
+        assert client.get("/inbox", headers=token).status_code == 200
+        with sg.client() as other:
+            assert other.get("/inbox", headers=token).json()["code"] == "TOKEN_OF_ANOTHER"
+        scene.call("node", "user", "remove", "by-token", "--as", "SG-CUSTOMS")
+        assert client.get("/inbox", headers=token).status_code == 401
+
+
 def test_a_revocation_reaches_the_register(sg: Node, scene: Scene) -> None:
     """The authority's node publishes a decision; the customs node says the licence's status, one and many."""
     with node(scene.program, scene.exchange.home, "DE-BAFA") as bafa, bafa.client() as there, sg.client() as here:
@@ -110,6 +130,9 @@ def test_users_and_wrong_use(my: Node, scene: Scene) -> None:
         (("--as", "DE-BAFA", "--port", port), 2, "cannot be listened on"),
         (("--as", "DE-BAFA", "--port", "70000"), 2, "out of range"),
         (("--as", "DE-BAFA", "--environment", "production"), 2, "test"),
+        (("--as", "DE-BAFA", "--oidc", ISSUER, "--audience", AUDIENCE), 2, "where its keys"),
+        (("--as", "DE-BAFA", "--audience", AUDIENCE), 2, "one issuer"),
+        (("--as", "DE-BAFA", "--oidc", "http://login.example", "--audience", "x", "--oidc-ca", "ca.pem"), 2, "HTTPS"),
         (
             (
                 "--as",

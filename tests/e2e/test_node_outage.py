@@ -30,7 +30,7 @@ def post(made: Node, *names: str) -> list[str]:
 def test_kafka_is_away(tmp_path: Path) -> None:
     """The exchange is stopped. A node that is started without it keeps what is posted, says that it is not ready and why, and is killed.
     The next one goes on. Then the exchange comes back: each message is delivered once, under the id that was told, and asking again
-    changes nothing."""
+    changes nothing. A node that is started without it after that knows its rules, and one that may not use old ones is not ready."""
     program = Program(tmp_path)
     agencies = tmp_path / "agencies.json"
     agencies.write_text(json.dumps(MEMBERS))
@@ -58,3 +58,11 @@ def test_kafka_is_away(tmp_path: Path) -> None:
             assert post(second, "A-1", "A-2", "A-3") == told
             arguments = ("subscribe", "--as", "MY-CUSTOMS", "--from", "beginning", "--timeout", "5", "--json", "--home", home)
             assert [line["message_id"] for line in program.run(*arguments).must().lines] == told
+    with node(program, home, "SG-CUSTOMS") as third, third.client() as client:
+        ready = client.get("/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert ready.json()["rules_as_of"] is not None
+        licence = {**alert(name="A-4"), "family": "licence"}
+        assert client.post("/messages", json=licence).status_code == 422
+    with node(program, home, "SG-CUSTOMS", "--rules-days", "0") as fourth, fourth.client() as client:
+        assert client.get("/ready").json()["status"] == "not-ready"

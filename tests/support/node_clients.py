@@ -19,11 +19,17 @@ from broker.app.agency_node import AgencyNode
 from broker.app.statements import json_of
 from broker.families.message import Message
 from broker.node.application import node_application
+from broker.node.console.router import beside, console_router
 from broker.node.gate import Gate, Limits
+from broker.node.issuer_keys import FileKeys
+from broker.node.server import listening, serving
+from broker.node.tokens import Tokens
+from broker.storage.clock import SystemClock
 from broker.storage.node_folder import ROLES, NodeFolder
 from broker.storage.schemas import load_catalogue
-from broker.testing.local import LocalAgency
+from broker.testing.local import LocalAgency, LocalExchange
 from tests.support.eventually import eventually
+from tests.support.token_issuer import AUDIENCE, ISSUER, SUBJECT, TokenIssuer
 
 PURPOSE: Final = "STC_ENFORCEMENT"
 PIECE: Final = 64 << 10
@@ -86,6 +92,7 @@ async def in_process(
     agency: LocalAgency,
     *,
     limits: Limits | None = None,
+    tokens: Tokens | None = None,
     more: Sequence[ControllerRouterHandler] = (),
     beside: Mapping[str, object] | None = None,
 ) -> AsyncGenerator[InProcess]:
@@ -93,7 +100,8 @@ async def in_process(
     async with AsyncExitStack() as opened:
         node = await opened.enter_async_context(AgencyNode(agency.member))
         folder = NodeFolder(agency.member.files.node_folder, agency.agency)
-        made = InProcess(node, folder, node_application(node, folder, limits=limits or Limits(1e6, 10**6), more=more, beside=beside))
+        gate = node_application(node, folder, limits=limits or Limits(1e6, 10**6), tokens=tokens, more=more, beside=beside)
+        made = InProcess(node, folder, gate)
         for role in ROLES:
             made.add(role, role)
         await made.ready()
@@ -137,3 +145,23 @@ class Served:
             return b""
         finally:
             writer.close()
+
+
+@asynccontextmanager
+async def served_node(*, issuer: TokenIssuer | None = None) -> AsyncGenerator[Served]:
+    """A node with its console on a port of its own, over an exchange in memory, with a user of each role; ``issuer``: it takes its tokens,
+    and :data:`tests.support.token_issuer.SUBJECT` is an officer."""
+    async with AsyncExitStack() as opened:
+        exchange = await opened.enter_async_context(LocalExchange(clock=SystemClock()))
+        agency = await exchange.join("SG-CUSTOMS", "customs")
+        await exchange.join("MY-CUSTOMS", "customs")
+        folder, tokens = agency.member.files.node_folder, None
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if issuer is not None:
+            (folder / "jwks.json").write_bytes(issuer.jwks())
+            tokens = Tokens(ISSUER, AUDIENCE, FileKeys(folder / "jwks.json"))
+        made = await opened.enter_async_context(in_process(agency, tokens=tokens, more=[console_router()], beside=beside(folder)))
+        made.folder.add("by-token", "officer", ("TUAS",), made.node.now_ms(), None, (ISSUER, SUBJECT))
+        where = listening("127.0.0.1", 0)
+        task = await opened.enter_async_context(serving(made.node, made.gate, made.folder, where))
+        yield Served(made, where.getsockname()[1], task)

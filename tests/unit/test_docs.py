@@ -26,7 +26,7 @@ from broker.exchange.topology import agency_specs, exchange_specs
 from broker.families.message import Audience
 from broker.families.message_json import message_from_json
 from broker.kafka.properties import read_properties, render_properties
-from broker.node import application, gate, inbox, messages, problems, protocol, register, server
+from broker.node import application, gate, inbox, messages, problems, protocol, register, server, streams
 from broker.schema import json_form
 from broker.shipped import shipped
 from broker.storage.clock import SystemClock
@@ -356,7 +356,8 @@ def test_the_nodes_limits_are_those() -> None:
     figures = {
         f"{protocol.HEAD_LIMIT >> 10} KiB, within {protocol.HEAD_S:g} s", f"{messages.BODY >> 20} MiB for messages",
         f"{messages.ONE >> 20} MiB for a dry run", f"{application.BODY >> 20} MiB otherwise; within {gate.BODY_S:g} s",
-        f"{gate.Limits().rate:g} a second, {gate.Limits().burst} at once", f"{inbox.STREAMS}, of one user {inbox.STREAMS // 4}",
+        f"{gate.Limits().rate:g} a second, {gate.Limits().burst} at once", f"{streams.STREAMS}, of one user {streams.OF_ONE}",
+        f"{server.CONNECTIONS}; they are closed after {server.IDLE_S} s",
         f"under way have {server.GRACE_S} s",
     }  # fmt: skip
     assert {figure for figure in figures if figure not in text} == set()

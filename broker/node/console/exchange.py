@@ -62,9 +62,8 @@ class Compared:
 
 
 def knowledge_of(node: AgencyNode) -> Knowledge | None:
-    """What was read last of the public topics; None before they were read to their ends."""
-    known = node.inbox.knowledge
-    return known if known is not None and known.loaded else None
+    """What was read last of the public topics, or kept from before; None where neither is."""
+    return node.rules.known
 
 
 def members_of(known: Knowledge) -> tuple[Member, ...]:

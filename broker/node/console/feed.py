@@ -17,9 +17,9 @@ from broker.errors import StoreError
 from broker.node import access
 from broker.node.answers import AnyRequest
 from broker.node.console.pages import page, text_of
-from broker.node.inbox import BEAT_S, STREAMS
+from broker.node.inbox import BEAT_S
 from broker.node.messages import node_of
-from broker.node.problems import NotDone
+from broker.node.streams import NOT_KEPT, Streams, still
 from broker.register.answers import OpenDuty, SubjectAnswer
 
 FAMILIES: Final = ("alert", "licence")
@@ -139,34 +139,28 @@ async def feed(request: AnyRequest, state: State) -> Response[str]:
 @get("/feed/events", opt={"roles": access.STAFF, "content": True}, operation_id="consoleFeedEvents")
 async def events(request: AnyRequest, state: State) -> ServerSentEvent:
     """The part of the page that changes, whenever it has changed."""
-    slots: dict[str, int] = state["streams"]
-    name = access.user_of(request).name
-    if sum(slots.values()) >= STREAMS or slots.get(name, 0) >= STREAMS // 4:
-        raise NotDone("TOO_MANY", "too many streams are open", {"Retry-After": "30"})
-    return ServerSentEvent(_stream(request, state, slots, name), retry_duration=1000)
+    open_streams: Streams = state["streams"]
+    open_streams.open(request)
+    return ServerSentEvent(_stream(request, state), retry_duration=1000, headers=NOT_KEPT)
 
 
-async def _stream(request: AnyRequest, state: State, slots: dict[str, int], name: str) -> AsyncGenerator[ServerSentEventMessage, None]:
+async def _stream(request: AnyRequest, state: State) -> AsyncGenerator[ServerSentEventMessage, None]:
     node, purpose = node_of(state), access.purpose_of(request)
-    slots[name] = slots.get(name, 0) + 1
     shown, seen, said, looked = "", -1, 0.0, 0.0
     loop = asyncio.get_running_loop()
-    try:
-        yield ServerSentEventMessage(data=None, comment="open")
-        while not node.stopping.is_set():
-            changes = _changes(node)
-            if changes != seen or loop.time() - looked > BEAT_S:  # what ends by itself, and rules that change, leave no mark there
-                seen, looked, now = changes, loop.time(), feed_of(node, purpose)
-                digest = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
-                if digest != shown:
-                    shown, said = digest, loop.time()
-                    yield ServerSentEventMessage(data=text_of(request, state, "feed_rows.html", {"feed": now}), event="feed", id=digest)
-            if loop.time() - said > BEAT_S:
-                said = loop.time()
-                yield ServerSentEventMessage(data=None, comment="nothing new")
-            await asyncio.sleep(LOOK_S)
-    finally:
-        slots[name] -= 1
+    yield ServerSentEventMessage(data=None, comment="open")
+    while not node.stopping.is_set() and still(request):
+        changes = _changes(node)
+        if changes != seen or loop.time() - looked > BEAT_S:  # what ends by itself, and rules that change, leave no mark there
+            seen, looked, now = changes, loop.time(), feed_of(node, purpose)
+            digest = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
+            if digest != shown:
+                shown, said = digest, loop.time()
+                yield ServerSentEventMessage(data=text_of(request, state, "feed_rows.html", {"feed": now}), event="feed", id=digest)
+        if loop.time() - said > BEAT_S:
+            said = loop.time()
+            yield ServerSentEventMessage(data=None, comment="nothing new")
+        await asyncio.sleep(LOOK_S)
 
 
 def _changes(node: AgencyNode) -> int:

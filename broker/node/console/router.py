@@ -101,6 +101,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             exchange.exchange, exchange.compare,
         ],
         middleware=[purpose_as_header],
+        opt={"certificate": True},
         exception_handlers=dict.fromkeys((NotDone, subject.NotShown, HTTPException, BrokerError, TimeoutError, Exception), _not_done),
         include_in_schema=False,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from broker.app import inbox as module
 from broker.app.inbox import CursorLost, Inbox, row_of
+from broker.app.rules_in_force import RulesInForce
 from broker.errors import StoreInUse, UsageError
 from broker.testing.sample_answers import sample_recall
 from tests.support.deliveries import bytes_of
@@ -30,7 +31,9 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def running(world: World, agency: str = "MY-CUSTOMS") -> AsyncGenerator[Inbox]:
     """An inbox at work."""
-    made = Inbox(world.agency(agency).member, world.agency(agency).member.transport)
+    member = world.agency(agency).member
+    rules = RulesInForce(member)
+    made = Inbox(member, member.transport, rules)
     task = asyncio.create_task(made.run())
     try:
         await eventually(lambda: made.decider, what="the rules")
@@ -39,6 +42,7 @@ async def running(world: World, agency: str = "MY-CUSTOMS") -> AsyncGenerator[In
         made.stop()
         await task
         made.close()
+        rules.close()
 
 
 async def arrived(inbox: Inbox, count: int) -> None:
@@ -58,7 +62,9 @@ async def test_in_order_and_once(world: World) -> None:
         assert await waiting
         assert not await inbox.wait(4, 0.01)
         with pytest.raises(StoreInUse):
-            Inbox(world.agency("MY-CUSTOMS").member, world.agency("MY-CUSTOMS").member.transport)
+            Inbox(world.agency("MY-CUSTOMS").member, world.agency("MY-CUSTOMS").member.transport, inbox.rules)
+        with pytest.raises(StoreInUse):
+            RulesInForce(world.agency("MY-CUSTOMS").member)
     await world.agency().publish(world.alert(5))
     async with running(world) as again:
         await arrived(again, 5)
@@ -117,7 +123,7 @@ async def test_shown_for_a_purpose(world: World) -> None:
         assert "header" not in item
         (item,) = inbox.shown(inbox.after(0, 1), PURPOSE)
         assert (item["kind"], item["cursor"]) == ("delivery", inbox.cursor(1))
-        inbox._known = None  # pyright: ignore[reportPrivateUsage] - as in a process that never reached the exchange
+        inbox.rules._live = None  # pyright: ignore[reportPrivateUsage] - as in a process that never reached the exchange
         (item,) = inbox.shown(inbox.after(0, 1), PURPOSE)
         assert (item["kind"], item["withheld_here"]) == ("withheld", "rules-not-known")
 

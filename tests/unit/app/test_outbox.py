@@ -11,6 +11,7 @@ import pytest
 
 from broker.app import outbox as module
 from broker.app.outbox import Accepted, Outbox
+from broker.app.rules_in_force import RulesInForce
 from broker.errors import ExchangeUnreachable, Refusal, StoreError
 from broker.ports import Transport
 from broker.schema import json_form
@@ -51,7 +52,8 @@ class Line:
 @asynccontextmanager
 async def running(world: World, line: Line) -> AsyncGenerator[Outbox]:
     """An outbox of SG-CUSTOMS at work."""
-    made = Outbox(world.agency().member, line)
+    rules = RulesInForce(world.agency().member)
+    made = Outbox(world.agency().member, line, rules)
     task = asyncio.create_task(made.run())
     try:
         yield made
@@ -59,6 +61,7 @@ async def running(world: World, line: Line) -> AsyncGenerator[Outbox]:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await made.close()
+        rules.close()
 
 
 def read(outbox: Outbox, world: World, number: int, revision: int = 1) -> Accepted:

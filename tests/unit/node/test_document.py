@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, cast
-
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import checks as general_checks
-from schemathesis.specs.openapi import checks as openapi_checks
+from typing import Any
 
 from broker.node.application import ROUTES
 from broker.node.document import OPERATIONS, document
 from broker.node.examples import EXAMPLES
-from tests.support.node_clients import PURPOSE, InProcess, Served
+from tests.support.api_fuzz import ApiFuzz
+from tests.support.node_clients import InProcess, Served
 
-_GENERAL: Any = general_checks
-_OPENAPI: Any = openapi_checks
-CHECKS: Any = [
-    _GENERAL.not_a_server_error, _OPENAPI.status_code_conformance, _OPENAPI.content_type_conformance, _OPENAPI.response_headers_conformance,
-    _OPENAPI.response_schema_conformance, _OPENAPI.negative_data_rejection, _OPENAPI.unsupported_method,
-]  # fmt: skip
-SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 EXAMPLES_EACH = 30
 """Requests made up for each operation."""
 
@@ -65,24 +54,8 @@ async def test_its_examples_are_right(shared: InProcess) -> None:
 async def test_made_up_requests(served: Served) -> None:
     """Requests by schemathesis, good and bad, for every operation but the stream: no 5xx, and each answer is one that the document names,
     with its media type, headers and shape."""
-    found = document(ROUTES, "test")
-    operations = [(path, method) for path, methods in found["paths"].items() for method in methods if path != "/inbox/events"]
-    url, folder = f"https://127.0.0.1:{served.port}", served.made.folder
-    how: Any = {"base_url": url, "verify": str(folder.ca), "cert": str(folder.path / "users" / "integrator.pem")}
-    how["headers"] = {"Broker-Purpose": PURPOSE}
-    schema = schemathesis.openapi.from_dict(cast("dict[str, Any]", json.loads(json.dumps(found))))
-    for path, method in operations:
-        await asyncio.to_thread(_made_up, schema[path][method.upper()], how)
+    fuzz = ApiFuzz(served)
+    for method, path in fuzz.operations:
+        found = await asyncio.to_thread(fuzz.ask, method, path, EXAMPLES_EACH)
+        assert (found.failure, found.cases >= 1) == ("", True), path
     assert not served.made.node.failed.is_set()
-
-
-def _made_up(operation: Any, how: Any) -> None:
-    @settings(
-        max_examples=EXAMPLES_EACH, deadline=None, suppress_health_check=SLOW, phases=[Phase.generate], database=None,
-        derandomize=True,
-    )  # fmt: skip
-    @given(case=operation.as_strategy())
-    def ask(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS, **how)
-
-    ask()

@@ -7,13 +7,14 @@ import contextlib
 import json
 import ssl
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from broker.node import gate, protocol, server
 from broker.node.gate import SECURITY
-from broker.node.server import listening, serving
+from broker.node.streams import OF_ONE, Streams
 from broker.storage.node_folder import NodeFolder
 from tests.support.eventually import eventually
 from tests.support.node_clients import PURPOSE, InProcess, Served
@@ -70,25 +71,35 @@ async def test_certificates_over_tls(served: Served) -> None:
     writer.close()
 
 
-async def test_a_certificate_of_another_authority_is_let_in(my: InProcess) -> None:
-    """By name and fingerprint: then it gets through the handshake too, and is the user that it was added as."""
-    now_ms = time.time_ns() // 1_000_000
-    elsewhere = NodeFolder(my.folder.path / "elsewhere", "SG-CUSTOMS")
-    _, file = elsewhere.add("system", "officer", ("TUAS",), now_ms)
+async def test_a_certificate_of_another_authority_is_let_in(served: Served) -> None:
+    """By name and fingerprint, while the node runs: from the next connection on it gets through the handshake too, and is the user that it
+    was added as. Removed it is nobody on the connection that it has, and gets no other; a broken list lets in nobody and stops nothing."""
+    now_ms, folder = time.time_ns() // 1_000_000, served.made.folder
+    _, file = NodeFolder(folder.path / "elsewhere", "SG-CUSTOMS").add("system", "officer", ("TUAS",), now_ms)
     assert file is not None
     text = file.read_text()
-    certificate = text[: text.index("-----BEGIN PRIVATE")]
-    my.folder.server.unlink(missing_ok=True)
-    my.folder.prepare(now_ms)
-    user, none = my.folder.add("partner", "auditor", ("TUAS",), now_ms, certificate)
-    assert (none, user.certificate is not None) == (None, True)
-    where = listening("127.0.0.1", 0)
-    async with serving(my.node, my.gate, my.folder, where):
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the node's own certificate is not the matter here
+
+    def client() -> httpx.AsyncClient:
+        context = served.tls(None)
         context.load_cert_chain(file)
-        async with httpx.AsyncClient(verify=context, base_url=f"https://127.0.0.1:{where.getsockname()[1]}") as client:
-            assert "auditor" in (await client.get("/inbox")).json()["detail"]
+        return httpx.AsyncClient(verify=context, base_url=f"https://127.0.0.1:{served.port}")
+
+    async with client() as before:
+        with pytest.raises(httpx.HTTPError):
+            await before.get("/health")
+    user, none = folder.add("partner", "auditor", ("TUAS",), now_ms, text[: text.index("-----BEGIN PRIVATE")])
+    assert (none, user.certificate is not None) == (None, True)
+    async with client() as during, client() as after, served.client() as officer:
+        assert "auditor" in (await during.get("/inbox")).json()["detail"]
+        folder.remove("partner")
+        assert (await during.get("/inbox")).json()["code"] == "CERTIFICATE_UNKNOWN"
+        with pytest.raises(httpx.HTTPError):
+            await after.get("/health")
+        good = folder.users_file.read_bytes()
+        folder.users_file.write_bytes(b"{")
+        assert (await officer.get("/inbox")).json()["code"] == "CERTIFICATE_UNKNOWN"
+        folder.users_file.write_bytes(good)
+        assert (await officer.get("/inbox")).status_code == 200
 
 
 # -- streams -----------------------------------------------------------------------------------------------------------
@@ -112,12 +123,12 @@ async def test_a_stream_goes_on_where_it_was_left(served: Served, world: World) 
 
 async def test_clients_that_vanish(served: Served, world: World) -> None:
     """Streams whose clients are gone end, and free their places: more come than there may be at a time, one after the other and at once."""
-    slots: dict[str, int] = served.made.gate.inner.state["streams"]  # type: ignore[attr-defined]
+    streams: Streams = served.made.gate.inner.state["streams"]  # type: ignore[attr-defined]
     await publish(world, 1)
     async with served.client() as client:
         for _ in range(20):
             assert len(await events(client, 1)) == 1
-        await eventually(lambda: sum(slots.values()) == 0, what="no stream left")
+        await eventually(lambda: len(streams) == 0, what="no stream left")
     writers: list[asyncio.StreamWriter] = []
     for _ in range(16):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=served.tls("officer"))
@@ -129,8 +140,45 @@ async def test_clients_that_vanish(served: Served, world: World) -> None:
         assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (429, "TOO_MANY", "30")
         for writer in writers:
             writer.transport.abort()  # type: ignore[attr-defined]
-        await eventually(lambda: sum(slots.values()) == 0, what="no stream left")
+        await eventually(lambda: len(streams) == 0, what="no stream left")
         assert len(await events(client, 1)) == 1
+
+
+async def test_places_of_streams(served: Served, world: World) -> None:
+    """However many of one user ask at the same moment, it gets its places and no more; clients that vanish before a byte was answered, and
+    those whose request is refused, hold none."""
+    streams: Streams = served.made.gate.inner.state["streams"]  # type: ignore[attr-defined]
+    ask = f"GET /inbox/events HTTP/1.1\r\nHost: x\r\nBroker-Purpose: {PURPOSE}\r\n"
+    pairs = [await asyncio.open_connection("127.0.0.1", served.port, ssl=served.tls("officer")) for _ in range(OF_ONE + 8)]
+    for _, writer in pairs:
+        writer.write(f"{ask}\r\n".encode())
+    statuses = [(await reader.readline()).split()[1] for reader, _ in pairs]
+    assert (statuses.count(b"200"), statuses.count(b"429"), len(streams)) == (OF_ONE, 8, OF_ONE)
+    for _, writer in pairs:
+        writer.transport.abort()  # type: ignore[attr-defined]
+    await eventually(lambda: len(streams) == 0, what="no stream left")
+    for head in (f"{ask}\r\n", f"{ask}Last-Event-ID: x\r\n\r\n", ask):
+        for _ in range(OF_ONE + 1):
+            _, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=served.tls("officer"))
+            writer.write(head.encode())
+            writer.transport.abort()  # type: ignore[attr-defined]
+    async with served.client() as client:
+        await eventually(lambda: len(streams) == 0, what="no stream left")
+        await publish(world, 1)
+        assert len(await events(client, 1)) == 1
+
+
+async def test_a_stream_of_who_is_let_go_ends(served: Served, world: World) -> None:
+    """A user who is removed while its stream is open gets nothing that comes after that."""
+    await publish(world, 1)
+    async with served.client() as client, client.stream("GET", "/inbox/events") as response:
+        lines = response.aiter_lines()
+        async for line in lines:
+            if line.startswith("data"):
+                break
+        served.made.folder.remove("officer")
+        await publish(world, 2)
+        assert [line async for line in lines if line.startswith("data")] == []
 
 
 # -- hostile clients ---------------------------------------------------------------------------------------------------
@@ -176,14 +224,12 @@ async def test_who_takes_nothing(served: Served, world: World, monkeypatch: pyte
     await publish(world, *range(1, 30))
     async with served.client() as client:
         await eventually(lambda: served.made.node.inbox.position() and len(served.made.node.inbox.after(0, 100)) == 29, what="deliveries")
-        slots: dict[str, int] = served.made.gate.inner.state["streams"]  # type: ignore[attr-defined]
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=served.tls("officer"), limit=1024)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(400):
             writer.write(f"GET /inbox?limit=1000 HTTP/1.1\r\nHost: x\r\nBroker-Purpose: {PURPOSE}\r\n\r\n".encode())
         assert (await client.get("/health")).status_code == 200
         writer.close()
-        assert slots.get("officer", 0) == 0
         assert reader is not None
 
 
@@ -226,6 +272,48 @@ async def test_headers_of_every_answer(served: Served) -> None:
         assert "<script" not in page
         assert "http://" not in page.replace("http://www.w3.org", "")
         assert (await client.get("/docs/reference.css")).headers["content-type"].startswith("text/css")
+
+
+async def test_headers_of_what_is_no_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is answered before there is a request, or over one connection too many, has the same headers, and is problem details too."""
+    for sent, code in ((b"HELLO\r\n\r\n", "BAD_REQUEST"), (b"GET /" + b"a" * protocol.HEAD_LIMIT + b" HTTP/1.1\r\n\r\n", "HEAD_TOO_LONG")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=served.tls(None))
+        writer.write(sent)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        headers = dict(line.decode().split(": ", 1) for line in head.split(b"\r\n")[1:])
+        assert headers | SECURITY == headers
+        assert (headers["content-type"], headers["broker-environment"]) == ("application/problem+json", "test")
+        found = json.loads(body)
+        assert (found["code"], found["request_id"]) == (code, headers["broker-request-id"])
+    monkeypatch.setattr(protocol.NodeProtocol, "connection_made", _crowded(protocol.NodeProtocol.connection_made))
+    async with served.client() as client:
+        busy = await client.get("/health")
+    assert (busy.status_code, busy.json()["code"], busy.headers["retry-after"]) == (503, "BUSY", "5")
+    assert dict(busy.headers) | SECURITY == dict(busy.headers)
+
+
+def _crowded(made: Callable[..., None]) -> Callable[..., None]:
+    """A connection that is the one too many."""
+
+    def crowded(self: protocol.NodeProtocol, transport: asyncio.Transport) -> None:
+        self._most = 1  # pyright: ignore[reportPrivateUsage]
+        made(self, transport)
+
+    return crowded
+
+
+async def test_a_bug_outside_of_the_routes(my: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where the application around them fails: 500 as problem details with all headers, and no word of it."""
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("secret of the inside")
+
+    monkeypatch.setattr(my.gate, "inner", broken)
+    async with my.client("officer") as client:
+        answer = await client.get("/health")
+    assert (answer.status_code, answer.json()["code"], "secret" in answer.text) == (500, "INTERNAL", False)
+    assert dict(answer.headers) | SECURITY == dict(answer.headers)
 
 
 async def test_its_end(served: Served, world: World) -> None:

@@ -20,10 +20,10 @@ async def test_ready_degraded_not_ready(my: InProcess, monkeypatch: pytest.Monke
         away = await balancer.get("/ready")
         assert (away.status_code, away.json()["status"], away.json()["exchange_reachable"]) == (200, "degraded", False)
         assert "cannot be reached" in (await client.get("/licences/1")).json()["note"]
-        known = my.node.inbox.knowledge
-        monkeypatch.setattr(my.node.inbox, "_known", None)
+        known = my.node.rules.live
+        monkeypatch.setattr(my.node.rules, "_live", None)
         assert (await balancer.get("/ready")).status_code == 503
-        monkeypatch.setattr(my.node.inbox, "_known", known)
+        monkeypatch.setattr(my.node.rules, "_live", known)
         my.node.stopping.set()
         assert ((await balancer.get("/ready")).status_code, (await balancer.get("/health")).status_code) == (503, 200)
 
