@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from broker.app.purpose import Purposed
+from broker.app.shared_names import Listing, SharedNames
 from broker.errors import Finding
 from broker.families.codelists import NO_LISTS, CodeLists
 from broker.register import keys
@@ -27,7 +28,7 @@ from broker.register.rows import Key
 from broker.screening import matching, probes
 from broker.screening.findings import findings
 from broker.screening.hits import THRESHOLD, Evidence, Hit, Screened, Subject, screening_finding
-from broker.screening.name_index import Listed, NameIndex, words_of
+from broker.screening.name_index import NameIndex
 from broker.screening.probes import Probe
 from broker.screening.shipment import BadRow, Row, Shipment
 from broker.storage.register_reader import RegisterReader
@@ -75,16 +76,18 @@ class StoredView:
     """The register of an agency at ``now_ms`` (Unix ms), read through ``reader``; ``use`` says what may be used. None, everything, is for
     registers without rules, such as a test's: an owner's consent may bind what came to some purposes even where none is asked.
 
-    Names and patterns are read when it is made: make a new one when the register's ``as_of`` has moved on."""
+    The names are read when it is made, where no ``listing`` of them is given: make a new one when the register has changed.
+    :class:`SharedNames` keeps a listing for many views."""
 
-    def __init__(self, reader: RegisterReader, now_ms: int, use: Purposed | None) -> None:
+    def __init__(self, reader: RegisterReader, now_ms: int, use: Purposed | None, listing: Listing | None = None) -> None:
         self.now_ms = now_ms
         self._reader, self._use = reader, use
         self.as_of = reader.as_of()
         self.subject = lru_cache(maxsize=20_000)(self._subject)
         self.licence = lru_cache(maxsize=20_000)(self._licence)
-        self.names = NameIndex(Listed(subject, detail, words_of(value)) for subject, detail, value in reader.names(now_ms))
-        self.patterns = [found for each in reader.patterns(now_ms) if (found := self._subject(each)) is not None]
+        listing = listing or SharedNames().at(0, reader, now_ms)
+        self.names = listing.names
+        self.patterns = [found for each in listing.patterns if (found := self._subject(each)) is not None]
 
     def candidates(self, asked: Iterable[tuple[str, str]]) -> list[tuple[Key, str]]:
         """Keys that live subjects have, with their subjects."""

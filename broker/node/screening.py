@@ -1,7 +1,7 @@
 """Screening: ``POST /screen``. Shipments in any format that `broker screen` reads, held against the register for a purpose.
 
-A body is at most 8 MiB; what is longer is for the command. The work is done in a thread with a connection of its own, one request after
-the other, so that nobody but who screens waits for it.
+A body is at most 8 MiB; what is longer is for the command. The work is done in a thread with a connection of its own, some requests at a
+time, so that nobody but who screens waits for it. All share one index of the register's names.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from broker.app.purpose import Purposed
 from broker.app.register_forms import freshness_json
 from broker.app.screening import StoredView, screen
 from broker.app.screening_json import Tally, bad_row_json, finding_json, hit_json
+from broker.app.shared_names import SharedNames
 from broker.node import access
 from broker.node.answers import JSON, AnyRequest
 from broker.node.messages import node_of
@@ -28,12 +29,36 @@ from broker.node.register import withheld_of
 from broker.screening.hits import THRESHOLD
 from broker.screening.reading import read_rows
 from broker.screening.shipment import BadRow
+from broker.storage.register_reader import RegisterReader
 
 BODY: Final = 8 << 20
 """Longest body, in bytes."""
 TOLD: Final = 5000
 """Most hits, bad rows and remarks of one answer, together; the counts are of all."""
 PIECE: Final = 1 << 16
+AT_ONCE: Final = 4
+"""Most screenings at a time: the threads and the memory are everybody's."""
+
+
+class Screenings:
+    """What a node's screenings share: turns, and the names of the register."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(AT_ONCE)
+        self._names = SharedNames()
+
+    def view(self, node: AgencyNode, reader: RegisterReader, version: int, use: Purposed) -> StoredView:
+        """The register through ``reader``, which is the calling thread's; ``version``: that of the node's own reader."""
+        now_ms = node.now_ms()
+        return StoredView(reader, now_ms, use, self._names.at(version, reader, now_ms))
+
+
+def screenings_of(state: State) -> Screenings:
+    """The screenings of the node that the application is in front of."""
+    if "screening" not in state:
+        state["screening"] = Screenings()
+    found: Screenings = state["screening"]
+    return found
 
 
 @post(
@@ -50,24 +75,20 @@ async def screen_shipments(
     is told by the content. A row that cannot be read is told with its line and stops no other."""
     node, purpose = node_of(state), access.purpose_of(request)
     body = await request.body()
-    async with turns(state):
-        told = await asyncio.to_thread(_screened, node, purpose, body, threshold, findings)
+    shared = screenings_of(state)
+    async with shared.turns:
+        version = node.reader().changes()
+        told = await asyncio.to_thread(_screened, node, shared, version, purpose, body, threshold, findings)
     return Response(msgspec.json.encode(told | freshness_json(node.freshness()) | node.environment()), media_type=JSON)
 
 
-def turns(state: State) -> asyncio.Semaphore:
-    """One screening at a time: each reads all names of the register, and the threads and the memory are everybody's."""
-    if "screening" not in state:
-        state["screening"] = asyncio.Semaphore(1)
-    found: asyncio.Semaphore = state["screening"]
-    return found
-
-
-def _screened(node: AgencyNode, purpose: str, body: bytes, threshold: int, findings: bool) -> dict[str, Any]:
+def _screened(
+    node: AgencyNode, shared: Screenings, version: int, purpose: str, body: bytes, threshold: int, findings: bool
+) -> dict[str, Any]:
     with closing(node.own_reader()) as reader:
         use = Purposed(reader, node.agency, node.inbox.decider, purpose, node.now_ms())
         tally, results = Tally(), list[dict[str, Any]]()
-        for each in screen(read_rows(_pieces(body)), StoredView(reader, node.now_ms(), use), threshold=threshold):
+        for each in screen(read_rows(_pieces(body)), shared.view(node, reader, version, use), threshold=threshold):
             tally.take(each)
             if isinstance(each, BadRow):
                 results.append(bad_row_json(each))
