@@ -11,10 +11,9 @@ Rows are taken some hundred at a time, so that their keys are looked up in one q
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Final, Protocol
 
 from broker.app.purpose import Purposed
@@ -119,16 +118,29 @@ class _Looked:
         return self.subjects.get((probe.kind, probe.value), ())
 
 
+def at_once() -> bool:
+    """Rows of a file: the next one need not be waited for."""
+    return True
+
+
 def screen(
-    rows: Iterable[Row], view: RegisterView, lists: CodeLists = NO_LISTS, *, threshold: int = THRESHOLD
+    rows: Iterable[Row], view: RegisterView, lists: CodeLists = NO_LISTS, *, threshold: int = THRESHOLD, ready: Callable[[], bool] = at_once
 ) -> Iterator[Screened | BadRow]:
-    """Every row with its hits and findings, in order; bad rows as they are. ``threshold``: the score from which a hit is told."""
+    """Every row with its hits and findings, in order; bad rows as they are. ``threshold``: the score from which a hit is told. ``ready``
+    says whether more can be read without waiting: where it cannot, what is here is screened first."""
     source = iter(rows)
-    while batch := list(islice(source, BATCH)):
+    while batch := list(_batch(source, ready)):
         asked = {number: probes.probes(each) for number, each in enumerate(batch) if isinstance(each, Shipment)}
         looked = _look_up(view, asked.values())
         for number, each in enumerate(batch):
             yield each if isinstance(each, BadRow) else _screened(each, asked[number], looked, view, lists, threshold)
+
+
+def _batch(source: Iterator[Row], ready: Callable[[], bool]) -> Iterator[Row]:
+    for count, row in enumerate(source, 1):
+        yield row
+        if count == BATCH or not ready():
+            return
 
 
 def _look_up(view: RegisterView, asked: Iterable[Sequence[Probe]]) -> _Looked:

@@ -18,6 +18,7 @@ from broker.node.shapes import PURPOSE, SHAPES, ref
 
 Json = dict[str, Any]
 JSONL: Final = "application/jsonl"
+TOML: Final = "application/toml"
 COMMON: Final = (401, 403, 429)
 """What every route may answer that asks for a certificate."""
 
@@ -44,13 +45,22 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "findAlerts": Operation("Alerts", None, (400, 503)),
     "licence": Operation("Licence", None, (400, 503)),
     "licenceStatus": Operation("LicenceStatus", "Numbers", (400, 408, 413, 415, 503)),
-    "screen": Operation("Screened", "Shipments", (400, 408, 413, 503)),
+    "screen": Operation("Screened", "Shipments", (400, 404, 408, 413, 503)),
+    "screenStream": Operation("Screened", "Shipments", (400, 404, 408, 503)),
+    "mappings": Operation("Mappings", None, ()),
+    "mapping": Operation("Mapping", None, (400, 404)),
+    "keepMapping": Operation("MappingKept", "MappingText", (400, 404, 408, 413, 415, 503)),
+    "removeMapping": Operation("MappingRemoved", None, (400, 404)),
     "trace": Operation("Trace", None, (400, 404, 503)),
     "health": Operation("Health", None, ()),
     "ready": Operation("Ready", None, ()),
 }
-TAGGED: Final = frozenset({"messageStatus", "inbox", "findAlerts", "licence", "trace"})
+TAGGED: Final = frozenset({"messageStatus", "inbox", "findAlerts", "licence", "trace", "mappings", "mapping"})
 """Whose answers carry an ETag."""
+LINES: Final[Mapping[str, str]] = {
+    "screenStream": "JSON Lines: `hit`, `bad_row`, `finding`, `progress` by `type`, and `summary` (or `error`) as the last one.",
+}
+"""Operations that answer with lines while the body comes."""
 _ABOUT: Final = """The node of one agency, on its own premises: it holds the agency's keys, signs, verifies, keeps the register.
 
 Every request carries a client certificate (`broker node user add`). `Broker-Purpose` says what content is read for; `Broker-Unit` names one
@@ -116,6 +126,8 @@ def _answer(name: str, known: Operation) -> Json:
     if name == "inboxEvents":
         text = "Server-sent events: `id` is the cursor, `event` the kind, `data` an Item."
         return {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    if name in LINES:
+        return {"description": "Done.", "content": {JSONL: {"schema": {"type": "string", "description": LINES[name]}}}}
     schema: Json = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
     content: Json = {"schema": schema}
     example = EXAMPLES.get(f"{name} answer")
@@ -130,11 +142,14 @@ def _answer(name: str, known: Operation) -> Json:
 def _body(name: str, body: str) -> Json:
     examples = {title.partition(" ")[2] or "example": {"value": value} for title, value in EXAMPLES.items() if title.split(" ")[0] == name}
     examples.pop("answer", None)
+    if name == "keepMapping":
+        return {TOML: {"schema": ref(body), "examples": examples}}
     content: Json = {JSON: {"schema": ref(body), "examples": examples}}
-    if name == "screen":
+    if name in ("screen", "screenStream"):
         for media, what in (
             ("application/xml", "A declaration or waybill."),
             ("application/edifact", "An interchange."),
+            ("text/csv", "A table, with `mapping`."),
             (JSONL, "Lines."),
         ):
             content[media] = {"schema": {"type": "string", "description": what}}
