@@ -15,12 +15,13 @@ from litestar.types import ControllerRouterHandler
 
 from broker.errors import BrokerError
 from broker.node import problems
-from broker.node.console import choosing, compose, drafts, feed, licences, recalls, search, sent_messages, subject
+from broker.node.console import choosing, compose, drafts, feed, licences, recalls, screenings, search, sent_messages, subject
 from broker.node.console.pages import page, see
 from broker.node.console.session import Tokens, purpose_as_header
 from broker.node.problems import NotDone, Problem
 from broker.node.scope import known, request_id_of
 from broker.storage.drafts import Drafts
+from broker.storage.kept_screenings import KeptScreenings
 
 FILES: Final = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _FOLDER: Final = Path(__file__).with_name("static")
@@ -79,6 +80,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             start, file, choosing.session, choosing.choose, feed.feed, feed.events, subject.subject, subject.acknowledge, subject.feedback,
             sent_messages.outbox, sent_messages.message, licences.licences, search.search, recalls.board, recalls.recall,
             recalls.answer, compose.start, compose.form, compose.post_form, drafts.draft, drafts.decide, *more,
+            *screenings.ROUTES,
         ],
         middleware=[purpose_as_header],
         exception_handlers=dict.fromkeys((NotDone, subject.NotShown, HTTPException, BrokerError, TimeoutError, Exception), _not_done),
@@ -89,4 +91,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
 def beside(folder: Path, approving: Iterable[str] = ()) -> dict[str, object]:
     """What the console keeps in the application's state. ``folder``: where drafts are kept; ``approving``: families whose messages a
     supervisor approves where an officer writes them."""
-    return {"tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(folder / "console.sqlite")}
+    return {
+        "tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(folder / "console.sqlite"),
+        "screenings": KeptScreenings(folder / "screenings.sqlite"),
+    }  # fmt: skip
