@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from broker.app.agency_node import AgencyNode
 from broker.errors import BrokerError
-from broker.node import access, inbox, mappings, messages, problems, reference, register, screening, service, statements
+from broker.node import access, exports, imports, inbox, mappings, messages, problems, reference, register, screening, service, statements
 from broker.node.gate import Gate, Limits
 from broker.storage.node_folder import NodeFolder
 
@@ -25,6 +25,8 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     register.licence_status, register.trace, service.health, service.ready,
     *screening.ROUTES,
     *mappings.ROUTES,
+    *exports.ROUTES,
+    *imports.ROUTES,
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 
+from broker.app.exporting import FORMATS
 from broker.node.answers import JSON
 from broker.node.examples import EXAMPLES
 from broker.node.problems import MEDIA
@@ -19,6 +20,7 @@ from broker.node.shapes import PURPOSE, SHAPES, ref
 Json = dict[str, Any]
 JSONL: Final = "application/jsonl"
 TOML: Final = "application/toml"
+WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 COMMON: Final = (401, 403, 429)
 """What every route may answer that asks for a certificate."""
 
@@ -51,12 +53,24 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "mapping": Operation("Mapping", None, (400, 404)),
     "keepMapping": Operation("MappingKept", "MappingText", (400, 404, 408, 413, 415, 503)),
     "removeMapping": Operation("MappingRemoved", None, (400, 404)),
+    "export": Operation("Mappings", None, (400, 404, 503)),
+    "import": Operation("Import", "Table", (400, 404, 408, 413, 422, 503)),
+    "imports": Operation("Imports", None, ()),
+    "importStatus": Operation("Import", None, (404,)),
+    "importEvents": Operation("Import", None, (404,)),
+    "runImport": Operation("Import", None, (400, 404)),
+    "removeImport": Operation("ImportRemoved", None, (404,)),
     "trace": Operation("Trace", None, (400, 404, 503)),
     "health": Operation("Health", None, ()),
     "ready": Operation("Ready", None, ()),
 }
-TAGGED: Final = frozenset({"messageStatus", "inbox", "findAlerts", "licence", "trace", "mappings", "mapping"})
+TAGGED: Final = frozenset({"messageStatus", "inbox", "findAlerts", "licence", "trace", "mappings", "mapping", "imports", "importStatus"})
 """Whose answers carry an ETag."""
+EVENTS: Final[Mapping[str, str]] = {
+    "inboxEvents": "Server-sent events: `id` is the cursor, `event` the kind, `data` an Item.",
+    "importEvents": "Server-sent events: `data` is an Import without its results; the last one is of the phase in which it stays.",
+}
+"""Operations that answer with server-sent events."""
 LINES: Final[Mapping[str, str]] = {
     "screenStream": "JSON Lines: `hit`, `bad_row`, `finding`, `progress` by `type`, and `summary` (or `error`) as the last one.",
 }
@@ -123,17 +137,22 @@ def _header(name: str, description: str, schema: Json, *, required: bool = False
 
 
 def _answer(name: str, known: Operation) -> Json:
-    if name == "inboxEvents":
-        text = "Server-sent events: `id` is the cursor, `event` the kind, `data` an Item."
+    if name == "export":
+        schema: Json = {"description": "As `format` says; it is sent as it is made."}
+        return {"description": "Done.", "content": {media.partition(";")[0]: {"schema": schema} for media in FORMATS.values()}}
+    if name in EVENTS:
+        text = EVENTS[name]
         return {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
     if name in LINES:
         return {"description": "Done.", "content": {JSONL: {"schema": {"type": "string", "description": LINES[name]}}}}
-    schema: Json = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
+    schema = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
     content: Json = {"schema": schema}
     example = EXAMPLES.get(f"{name} answer")
     if example is not None:
         content["example"] = example
     headers = {"ETag": {"schema": {"type": "string"}}} if name in TAGGED else {}
+    if known.answer == "Import" and name not in TAGGED:
+        headers = {"Location": {"schema": {"type": "string"}}}
     if known.answer == "Kept":
         headers = {"Location": {"schema": {"type": "string"}}, "Idempotency-Replayed": {"schema": {"type": "string"}}}
     return {"description": "Done.", "content": {JSON: content}, "headers": headers}
@@ -142,6 +161,8 @@ def _answer(name: str, known: Operation) -> Json:
 def _body(name: str, body: str) -> Json:
     examples = {title.partition(" ")[2] or "example": {"value": value} for title, value in EXAMPLES.items() if title.split(" ")[0] == name}
     examples.pop("answer", None)
+    if name == "import":
+        return {media: {"schema": ref(body)} for media in ("text/csv", WORKBOOK)}
     if name == "keepMapping":
         return {TOML: {"schema": ref(body), "examples": examples}}
     content: Json = {JSON: {"schema": ref(body), "examples": examples}}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Any, Final, cast
 
 import msgspec
@@ -64,18 +65,27 @@ Work = Callable[[Arriving], Generator[bytes]]
 
 
 async def _worked(body: AsyncIterator[bytes], work: Work, end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
-    loop = asyncio.get_running_loop()
-    thread = ThreadPoolExecutor(1, "stream")
-    pieces = work(Arriving(body, loop))
+    arriving = Arriving(body, asyncio.get_running_loop())
     try:
-        while (piece := await loop.run_in_executor(thread, next, pieces, None)) is not None:
-            yield piece
+        async with aclosing(produced(lambda: work(arriving), end)) as pieces:
+            async for piece in pieces:
+                yield piece
     except ClientGone:
         return
     except TimeoutError:
         yield failed_line("TOO_SLOW", "the body took too long", "send the whole request within its time")
     except BrokerError as error:
         yield failed_line(error.code, str(error), error.advice)
+
+
+async def produced(work: Callable[[], Generator[bytes]], end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
+    """The pieces of an answer that a thread makes, only as far as they are taken; ``end`` as for :func:`worked`."""
+    loop = asyncio.get_running_loop()
+    thread = ThreadPoolExecutor(1, "stream")
+    pieces = work()
+    try:
+        while (piece := await loop.run_in_executor(thread, next, pieces, None)) is not None:
+            yield piece
     finally:
         thread.submit(pieces.close)
         thread.shutdown(wait=False)
