@@ -64,6 +64,7 @@ GROUPS: Final = (
     ("Korean import declarations (CSV)", DECLARATIONS), ("WCO declarations and responses (XML)", "shipments/wco-declarations/*.xml"),
     ("entry summaries (XML)", "shipments/ens/*.xml"), ("entry summaries (JSON)", "shipments/ens/*.json"),
     ("EDIFACT", "shipments/edifact/*"), ("air waybills (XML)", "shipments/air/*.xml"),
+    ("trade documents (JSON)", "shipments/documents/*.json"),
 )  # fmt: skip
 PIECE: Final = 65_536
 
