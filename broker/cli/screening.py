@@ -48,8 +48,6 @@ async def screen_files(
 
     Example: broker screen baplie.edi declarations.xml --as AE-CUSTOMS
 
-    Example: tail -f manifest.jsonl | broker screen - --as AE-CUSTOMS
-
     Example: broker screen imports.csv --mapping imports.toml --as AE-CUSTOMS --purpose STC_ENFORCEMENT --json
 
     Parameters
