@@ -16,6 +16,7 @@ from broker import ids
 from broker.app.recall import Answering, Recalls, answering
 from broker.app.register import Register
 from broker.errors import Refusal, RefusedError, UsageError
+from broker.families.codelists import NO_LISTS, CodeLists
 from broker.policy.bundle import Bundle
 from broker.ports import Admin, Clock, Randomness, RulesKeeper, SubscriberStore, Transport
 from broker.schema.catalogue import Catalogue
@@ -153,6 +154,10 @@ class Member:
             clock=self.clock,
             knowledge=lambda: self.knowledge(transport),
         )
+
+    def lists(self) -> CodeLists:
+        """The code lists of the folder that was named, as they are now."""
+        return NO_LISTS if self._codelists is None else self._codelists.poll()
 
     def recalls(self) -> Recalls:
         """Recalls of this agency's subjects, and its answers to those of others."""

@@ -11,13 +11,13 @@ Rows are taken some hundred at a time, so that their keys are looked up in one q
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Final, Protocol
 
 from broker.app.purpose import Purposed
+from broker.app.shared_names import Listing, SharedNames
 from broker.errors import Finding
 from broker.families.codelists import NO_LISTS, CodeLists
 from broker.register import keys
@@ -27,7 +27,7 @@ from broker.register.rows import Key
 from broker.screening import matching, probes
 from broker.screening.findings import findings
 from broker.screening.hits import THRESHOLD, Evidence, Hit, Screened, Subject, screening_finding
-from broker.screening.name_index import Listed, NameIndex, words_of
+from broker.screening.name_index import NameIndex
 from broker.screening.probes import Probe
 from broker.screening.shipment import BadRow, Row, Shipment
 from broker.storage.register_reader import RegisterReader
@@ -75,16 +75,18 @@ class StoredView:
     """The register of an agency at ``now_ms`` (Unix ms), read through ``reader``; ``use`` says what may be used. None, everything, is for
     registers without rules, such as a test's: an owner's consent may bind what came to some purposes even where none is asked.
 
-    Names and patterns are read when it is made: make a new one when the register's ``as_of`` has moved on."""
+    The names are read when it is made, where no ``listing`` of them is given: make a new one when the register has changed.
+    :class:`SharedNames` keeps a listing for many views."""
 
-    def __init__(self, reader: RegisterReader, now_ms: int, use: Purposed | None) -> None:
+    def __init__(self, reader: RegisterReader, now_ms: int, use: Purposed | None, listing: Listing | None = None) -> None:
         self.now_ms = now_ms
         self._reader, self._use = reader, use
         self.as_of = reader.as_of()
         self.subject = lru_cache(maxsize=20_000)(self._subject)
         self.licence = lru_cache(maxsize=20_000)(self._licence)
-        self.names = NameIndex(Listed(subject, detail, words_of(value)) for subject, detail, value in reader.names(now_ms))
-        self.patterns = [found for each in reader.patterns(now_ms) if (found := self._subject(each)) is not None]
+        listing = listing or SharedNames().at(0, reader, now_ms)
+        self.names = listing.names
+        self.patterns = [found for each in listing.patterns if (found := self._subject(each)) is not None]
 
     def candidates(self, asked: Iterable[tuple[str, str]]) -> list[tuple[Key, str]]:
         """Keys that live subjects have, with their subjects."""
@@ -116,16 +118,29 @@ class _Looked:
         return self.subjects.get((probe.kind, probe.value), ())
 
 
+def at_once() -> bool:
+    """Rows of a file: the next one need not be waited for."""
+    return True
+
+
 def screen(
-    rows: Iterable[Row], view: RegisterView, lists: CodeLists = NO_LISTS, *, threshold: int = THRESHOLD
+    rows: Iterable[Row], view: RegisterView, lists: CodeLists = NO_LISTS, *, threshold: int = THRESHOLD, ready: Callable[[], bool] = at_once
 ) -> Iterator[Screened | BadRow]:
-    """Every row with its hits and findings, in order; bad rows as they are. ``threshold``: the score from which a hit is told."""
+    """Every row with its hits and findings, in order; bad rows as they are. ``threshold``: the score from which a hit is told. ``ready``
+    says whether more can be read without waiting: where it cannot, what is here is screened first."""
     source = iter(rows)
-    while batch := list(islice(source, BATCH)):
+    while batch := list(_batch(source, ready)):
         asked = {number: probes.probes(each) for number, each in enumerate(batch) if isinstance(each, Shipment)}
         looked = _look_up(view, asked.values())
         for number, each in enumerate(batch):
             yield each if isinstance(each, BadRow) else _screened(each, asked[number], looked, view, lists, threshold)
+
+
+def _batch(source: Iterator[Row], ready: Callable[[], bool]) -> Iterator[Row]:
+    for count, row in enumerate(source, 1):
+        yield row
+        if count == BATCH or not ready():
+            return
 
 
 def _look_up(view: RegisterView, asked: Iterable[Sequence[Probe]]) -> _Looked:

@@ -46,6 +46,14 @@ def finding_json(shipment: Shipment, finding: Finding) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def records_of(each: Screened | BadRow, *, findings: bool) -> list[dict[str, Any]]:
+    """All that is told of a row; ``findings``: the remarks on the papers too."""
+    if isinstance(each, BadRow):
+        return [bad_row_json(each)]
+    told = [finding_json(each.shipment, found) for found in each.findings] if findings else []
+    return [*(hit_json(each.shipment, hit) for hit in each.hits), *told]
+
+
 @dataclass
 class Tally:
     """Counts of a run."""

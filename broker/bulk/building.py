@@ -145,10 +145,10 @@ class _Building:
 
     def _value(self, node: Node, rows: Sequence[Row], path: str) -> Any:
         match node:
-            case Constant(value):
-                return value
             case Text(parts):
                 return self._text(parts, rows, path)
+            case Constant(value):
+                return value
             case Entries(items):
                 return self._entries(items, rows, path)
             case Fields():
@@ -158,10 +158,15 @@ class _Building:
         for column, values in node.when.items():
             if rows[0].cells.get(column, "") not in values:
                 return ABSENT
-        found = {name: self._value(each, rows, f"{path}.{name}") for name, each in node.fields.items()}
-        kept = {name: each for name, each in found.items() if each is not ABSENT}
-        depends = any(not isinstance(each, Constant) for each in node.fields.values())
-        filled = any(not isinstance(node.fields[name], Constant) for name in kept)
+        kept: dict[str, Any] = {}
+        depends = filled = False
+        for name, each in node.fields.items():
+            if isinstance(each, Constant):
+                kept[name] = each.value
+                continue
+            depends, value = True, self._value(each, rows, f"{path}.{name}")
+            if value is not ABSENT:
+                kept[name], filled = value, True
         return kept if filled or not depends else ABSENT
 
     def _entries(self, items: tuple[Node, ...], rows: Sequence[Row], path: str) -> Any:
@@ -285,23 +290,39 @@ def _plain(value: Any) -> Any:
     return None if value is ABSENT else value
 
 
+_BY_NAME: Final[dict[int, tuple[Record, Mapping[str, SchemaNode]]]] = {}
+"""Fields of records by name, by the identity of the record: to compare a record would be most of the work."""
+
+
+def _nodes(record: Record) -> Mapping[str, SchemaNode]:
+    known = _BY_NAME.get(id(record))
+    if known is None or known[0] is not record:
+        known = _BY_NAME[id(record)] = (record, {field.name: field.node for field in record.fields})
+    return known[1]
+
+
 def _fitted(schema: SchemaNode | None, value: Any) -> Any:
     """Texts of cells as the schema's fields want them. What does not fit is left as it is, for the schema to refuse with its path."""
-    match schema:
-        case Nullable(inner):
-            return _fitted(inner, value)
-        case Array(items) if isinstance(value, list):
-            return [_fitted(items, each) for each in value]  # pyright: ignore[reportUnknownVariableType]
-        case Record(_, fields) if isinstance(value, dict):
-            nodes = {field.name: field.node for field in fields}
-            return {name: _fitted(nodes.get(name), each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        case Scalar("timestamp") if isinstance(value, _Moment):
-            return _time_text(value)
-        case Scalar("int" | "long") if isinstance(value, str) and _WHOLE.fullmatch(value):
+    while isinstance(schema, Nullable):
+        schema = schema.inner
+    if isinstance(value, str):
+        return _fitted_text(schema, value)
+    if isinstance(schema, Array) and isinstance(value, list):
+        return [_fitted(schema.items, each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(schema, Record) and isinstance(value, dict):
+        nodes = _nodes(schema)
+        return {name: _fitted(nodes.get(name), each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, _Moment) and isinstance(schema, Scalar) and schema.kind == "timestamp":
+        return _time_text(value)
+    return _plain(value)
+
+
+def _fitted_text(schema: SchemaNode | None, value: str) -> Any:
+    if isinstance(schema, DecimalFixed):
+        return value.removeprefix("+")
+    if isinstance(schema, Scalar):
+        if schema.kind in ("int", "long") and _WHOLE.fullmatch(value):
             return int(value)
-        case Scalar("boolean") if isinstance(value, str):
+        if schema.kind == "boolean":
             return _FLAGS.get(value.lower(), value)
-        case DecimalFixed() if isinstance(value, str):
-            return value.removeprefix("+")
-        case _:
-            return _plain(value)
+    return value

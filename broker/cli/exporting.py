@@ -5,32 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, Literal
+from typing import Annotated, BinaryIO, Literal
 
 from cyclopts import Parameter
 
 from broker.app import Member, process
 from broker.app.connect import connect
+from broker.app.export_views import Record, held
 from broker.app.exporting import About, export_to
 from broker.app.message_forms import delivery_json, withheld_json
 from broker.app.register import WAIT_S
-from broker.app.register_forms import licence_json, subject_json, trace_json
-from broker.cli.register import LookUp, looked_up
+from broker.cli.register import looked_up
 from broker.cli.screen import COMMON, STDIN, Common, Screen, iso
 from broker.cli.withholding import Purpose, checked_purpose
 from broker.errors import UsageError
 from broker.exchange.use import Withheld, closed, labels_held, usable
 from broker.service.subscriber import DONE, Delivery, Outcome
-from broker.storage.publisher_store import PublishedReader
 from broker.storage.schemas import load_catalogue
 
 View = Literal["alerts", "licences", "inbox", "trace"]
 Format = Literal["csv", "jsonl", "stix", "cloudevents", "cloudevents-avro"]
-PAGE: Final = 500
-Record = dict[str, Any]
 
 
 async def export(
@@ -81,7 +77,8 @@ async def export(
             count = await _inbox(screen, member, written.add, purpose, withheld)
         else:
             async with looked_up(common, as_, wait, purpose) as looked:
-                for record in _held(looked, member, view, ended=ended):
+                records = held(view, looked.reader, looked.use, member.recalls(), member.files.publisher_store, looked.now_ms, ended=ended)
+                for record in records:
                     written.add(record)
                     count += 1
                     bar.advance(bar.task_ids[0])
@@ -89,36 +86,6 @@ async def export(
         written.finish()
     _tell(screen, about, count, withheld, purpose, output)
     return 0
-
-
-def _held(looked: LookUp, member: Member, view: str, *, ended: bool) -> Iterator[Record]:
-    """The records of a view of the register, one after the other, as far as the purpose lets them be shown."""
-    reader, now_ms, use = looked.reader, looked.now_ms, looked.use
-    if view == "alerts":
-        for subject in _pages(lambda last: reader.subjects_after(last, "alert", PAGE)):
-            answer = reader.subject(subject, now_ms)
-            shown = None if answer is None else use.subject(answer)
-            if shown is not None and (shown.live or ended):
-                yield subject_json(shown)
-    elif view == "licences":
-        for number in _pages(lambda last: reader.licences_after(last, PAGE)):
-            for found in reader.licence(number, now_ms):
-                licence = use.licence(found)
-                if licence is not None:
-                    yield licence_json(licence)
-    else:
-        recalls = member.recalls()
-        with closing(PublishedReader(member.files.publisher_store)) as published:
-            for subject in _pages(lambda last: published.subjects_after(last, PAGE)):
-                for each in recalls.trace(reader, subject):
-                    yield trace_json(subject, use.trace(each))
-
-
-def _pages(page: Callable[[str], list[str]]) -> Iterator[str]:
-    last = ""
-    while some := page(last):
-        yield from some
-        last = some[-1]
 
 
 async def _inbox(screen: Screen, member: Member, add: Callable[[Record], None], purpose: str | None, withheld: list[Withheld]) -> int:

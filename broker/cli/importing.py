@@ -14,9 +14,9 @@ from rich.markup import escape
 
 from broker.app import Member, process
 from broker.app.connect import connect
-from broker.app.importing import Checked, Import, Imported, Rows, file_digest, open_imports, open_rows
+from broker.app.import_forms import WhoSees, row_json
+from broker.app.importing import Import, Rows, file_digest, open_imports, open_rows
 from broker.bulk.mapping import ColumnMapping, read_mapping
-from broker.bulk.rows import Remark
 from broker.cli.messages import publisher_of
 from broker.cli.named_files import unreadable
 from broker.cli.screen import COMMON, Common, Screen, printable
@@ -30,26 +30,6 @@ from broker.storage.tables import Table
 
 TOLD_EVERY = 100_000
 """After how many messages progress is told where there is no bar."""
-
-
-def remark_json(remark: Remark) -> dict[str, Any]:
-    """What is wrong with a row, as ``--json`` shows it."""
-    return {
-        "severity": remark.severity, "code": remark.code, "line": remark.line, "column": remark.column or None, "path": remark.path,
-        "reason": remark.reason, "advice": remark.advice,
-    }  # fmt: skip
-
-
-def row_json(checked: Checked, outcome: str, done: Imported | None = None) -> dict[str, Any]:
-    """What became of a row, as ``--json`` shows it."""
-    answer = done.receipt if done is not None and done.outcome == "quarantined" else None
-    return {
-        "line": checked.line, "rows": checked.lines, "subject": checked.subject, "revision": checked.revision, "outcome": outcome,
-        "message_id": done.handle.message_id if done is not None and done.handle is not None else None,
-        "code": answer.code if answer else next((each.code for each in checked.remarks if each.severity == "REJECT"), None),
-        "reason": answer.reason if answer else "", "advice": answer.advice if answer else "",
-        "findings": [remark_json(each) for each in checked.remarks],
-    }  # fmt: skip
 
 
 def row_told(record: dict[str, Any]) -> str:
@@ -88,13 +68,16 @@ class _Tally:
         if messages % TOLD_EVERY == 0:
             self._screen.note(f"[dim]{messages:,} messages, {self.rows:,} rows, {time.monotonic() - self._began:.0f} s[/]")
 
-    def finish(self, resumed_after: int) -> int:
-        """The last line, and the exit code."""
+    def finish(self, resumed_after: int, who: dict[str, Any] | None = None) -> int:
+        """The last line, and the exit code; ``who`` would be given what, where that was asked."""
         seconds = time.monotonic() - self._began
         record = {
             "messages": self.outcomes.total(), "rows": self.rows, "outcomes": dict(self.outcomes), "findings": dict(self.codes),
             "resumed_after": resumed_after or None, "seconds": round(seconds, 1),
-        }  # fmt: skip
+        } | ({} if who is None else {"who": who})  # fmt: skip
+        for agency, counts in (who or {"recipients": {}})["recipients"].items():
+            screen_counts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+            self._screen.remark(f"would see it: [bold]{escape(agency)}[/] {escape(screen_counts)}")
         told = ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common()) or "nothing to import"
         said = "; findings: " + ", ".join(f"{count:,} {code}" for code, count in self.codes.most_common(12)) if self.codes else ""
         again = f", rows up to line {resumed_after:,} were dealt with before" if resumed_after else ""
@@ -109,6 +92,7 @@ async def import_table(
     mapping: Path,
     family: str | None = None,
     preview: Annotated[bool, Parameter(negative="")] = False,
+    who: Annotated[bool, Parameter(negative="")] = False,
     resume: Annotated[bool, Parameter(negative="")] = False,
     every: Annotated[bool, Parameter(negative="")] = False,
     timeout: float = 60.0,
@@ -133,6 +117,8 @@ async def import_table(
         The family of the messages; the mapping says it too, and they have to agree.
     preview
         Send nothing and ask nobody: say what is wrong with each row.
+    who
+        With --preview: ask the rules of the exchange who would be given which sections, in counts.
     resume
         Go on where an import of the same file with the same mapping was ended.
     every
@@ -147,11 +133,15 @@ async def import_table(
     lists = CodeListFolder(common.codelists).poll() if common.codelists else NO_LISTS
     rows = Rows(read, load_catalogue(), as_, member.clock.now_ms, lists)
     if preview:
-        with open_rows(file, read, rows) as (table, checked), screen.counting("checking", table.size) as bar:
-            tally = _Tally(screen, table, bar, every=every)
+        async with contextlib.AsyncExitStack() as opened:
+            asked = WhoSees(await opened.enter_async_context(publisher_of(common, as_))) if who else None
+            table, checked = opened.enter_context(open_rows(file, read, rows))
+            tally = _Tally(screen, table, opened.enter_context(screen.counting("checking", table.size)), every=every)
             for each in checked:
-                tally.add(row_json(each, "refused" if each.rejected else "would be accepted"))
-            return tally.finish(0)
+                code = "" if asked is None or each.rejected else asked.take(each)
+                told = row_json(each, "refused" if each.rejected or code else "would be accepted")
+                tally.add(told | ({"code": code} if code else {}))
+            return tally.finish(0, None if asked is None else asked.json())
     return await _published(screen, member, file, rows, digest, resume=resume, every=every, timeout=timeout, common=common)
 
 

@@ -71,6 +71,7 @@ async def node(
     from broker.app.connect import connect
     from broker.node.application import node_application
     from broker.node.console.router import beside, console_router
+    from broker.node.console.screenings import forgetting
     from broker.node.gate import Limits
     from broker.node.server import listening, serving
 
@@ -86,7 +87,7 @@ async def node(
         kept = beside(folder.path, approve or (), codelists=common.codelists)
         rates = Limits(limits.rate, int(2 * limits.rate))
         gate = node_application(running, folder, limits=rates, tokens=taken, more=[console_router()], beside=kept)
-        async with _kept(taken), serving(running, gate, folder, where) as server:
+        async with _kept(taken), forgetting(running, kept), serving(running, gate, folder, where) as server:
             process.settle()
             url = _url(listen, where)
             record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()

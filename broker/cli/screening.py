@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from select import select
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 from rich.markup import escape
 
 from broker.app.register import WAIT_S
 from broker.app.register_forms import freshness_json
-from broker.app.screening import StoredView, screen
+from broker.app.screening import StoredView, at_once, screen
 from broker.app.screening_json import Tally, bad_row_json, finding_json, hit_json
 from broker.cli.named_files import read_text, unreadable
 from broker.cli.register import As, looked_up, note_age
@@ -52,7 +54,7 @@ async def screen_files(
     ----------
     files
         Our JSON or JSON Lines, CSV (with --mapping), XML (WCO declarations, entry summaries CC315A, CC313A, CC351A, air waybills), EDIFACT
-        (BAPLIE, COPRAR, CUSCAR, IFTSTA); - is standard input.
+        (BAPLIE, COPRAR, CUSCAR, IFTSTA); - is standard input, of which each row is screened as it comes.
     as_
         The agency of this home whose register answers.
     form
@@ -77,8 +79,10 @@ async def screen_files(
         tally = Tally()
         with shown.counting("rows", None) as progress:
             for file in files:
+                ready = _standard_input_ready if file == STDIN else at_once
                 with closing(_pieces(file)) as chunks:
-                    for each in screen(read_rows(chunks, form=form, mapping=columns), view, lists, threshold=threshold):
+                    rows = read_rows(chunks, form=form, mapping=columns)
+                    for each in screen(rows, view, lists, threshold=threshold, ready=ready):
                         tally.take(each)
                         progress.update(progress.task_ids[0], completed=tally.rows)
                         _tell(shown, file, each, findings=findings)
@@ -99,15 +103,20 @@ def _check(files: tuple[str, ...], threshold: int) -> None:
 def _pieces(file: str) -> Generator[bytes]:
     """The bytes of a file. Raises UsageError where it cannot be read."""
     try:
-        with open(0, "rb", closefd=False) if file == STDIN else Path(file).open("rb") as opened:
-            yield from _all(opened)
+        if file == STDIN:
+            while piece := os.read(0, PIECE):
+                yield piece
+            return
+        with Path(file).open("rb") as opened:
+            while piece := opened.read(PIECE):
+                yield piece
     except OSError as error:
         raise unreadable(file, error) from error
 
 
-def _all(opened: BinaryIO) -> Generator[bytes]:
-    while piece := opened.read(PIECE):
-        yield piece
+def _standard_input_ready() -> bool:
+    """Whether something (or the end) can be read without waiting: where not, rows that came are screened before the next one is."""
+    return bool(select([0], [], [], 0)[0])
 
 
 def _tell(shown: Screen, file: str, each: Screened | BadRow, *, findings: bool) -> None:

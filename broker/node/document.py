@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 
+from broker.app.exporting import FORMATS
 from broker.node.answers import JSON
 from broker.node.examples import EXAMPLES
 from broker.node.problems import MEDIA
@@ -18,6 +19,8 @@ from broker.node.shapes import PURPOSE, SHAPES, ref
 
 Json = dict[str, Any]
 JSONL: Final = "application/jsonl"
+TOML: Final = "application/toml"
+WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 COMMON: Final = (401, 403, 429)
 """What every route may answer that asks for a certificate."""
 
@@ -44,13 +47,34 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "findAlerts": Operation("Alerts", None, (400, 503)),
     "licence": Operation("Licence", None, (400, 503)),
     "licenceStatus": Operation("LicenceStatus", "Numbers", (400, 408, 413, 415, 503)),
-    "screen": Operation("Screened", "Shipments", (400, 408, 413, 503)),
+    "screen": Operation("Screened", "Shipments", (400, 404, 408, 413, 503)),
+    "screenStream": Operation("Screened", "Shipments", (400, 404, 408, 503)),
+    "mappings": Operation("Mappings", None, ()),
+    "mapping": Operation("Mapping", None, (400, 404)),
+    "keepMapping": Operation("MappingKept", "MappingText", (400, 404, 408, 413, 415, 503)),
+    "removeMapping": Operation("MappingRemoved", None, (400, 404)),
+    "export": Operation("Mappings", None, (400, 404, 503)),
+    "import": Operation("Import", "Table", (400, 404, 408, 413, 422, 503)),
+    "imports": Operation("Imports", None, ()),
+    "importStatus": Operation("Import", None, (404,)),
+    "importEvents": Operation("Import", None, (404,)),
+    "runImport": Operation("Import", None, (400, 404)),
+    "removeImport": Operation("ImportRemoved", None, (404,)),
     "trace": Operation("Trace", None, (400, 404, 503)),
     "health": Operation("Health", None, ()),
     "ready": Operation("Ready", None, ()),
 }
-TAGGED: Final = frozenset({"messageStatus", "inbox", "findAlerts", "licence", "trace"})
+TAGGED: Final = frozenset({"messageStatus", "inbox", "findAlerts", "licence", "trace", "mappings", "mapping", "imports", "importStatus"})
 """Whose answers carry an ETag."""
+EVENTS: Final[Mapping[str, str]] = {
+    "inboxEvents": "Server-sent events: `id` is the cursor, `event` the kind, `data` an Item.",
+    "importEvents": "Server-sent events: `data` is an Import without its results; the last one is of the phase in which it stays.",
+}
+"""Operations that answer with server-sent events."""
+LINES: Final[Mapping[str, str]] = {
+    "screenStream": "JSON Lines: `hit`, `bad_row`, `finding`, `progress` by `type`, and `summary` (or `error`) as the last one.",
+}
+"""Operations that answer with lines while the body comes."""
 _ABOUT: Final = """The node of one agency, on its own premises: it holds the agency's keys, signs, verifies, keeps the register.
 
 Every request carries a client certificate (`broker node user add`), or a bearer token where the node takes
@@ -120,15 +144,22 @@ def _header(name: str, description: str, schema: Json, *, required: bool = False
 
 
 def _answer(name: str, known: Operation) -> Json:
-    if name == "inboxEvents":
-        text = "Server-sent events: `id` is the cursor, `event` the kind, `data` an Item."
+    if name == "export":
+        schema: Json = {"description": "As `format` says; it is sent as it is made."}
+        return {"description": "Done.", "content": {media.partition(";")[0]: {"schema": schema} for media in FORMATS.values()}}
+    if name in EVENTS:
+        text = EVENTS[name]
         return {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-    schema: Json = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
+    if name in LINES:
+        return {"description": "Done.", "content": {JSONL: {"schema": {"type": "string", "description": LINES[name]}}}}
+    schema = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
     content: Json = {"schema": schema}
     example = EXAMPLES.get(f"{name} answer")
     if example is not None:
         content["example"] = example
     headers = {"ETag": {"schema": {"type": "string"}}} if name in TAGGED else {}
+    if known.answer == "Import" and name not in TAGGED:
+        headers = {"Location": {"schema": {"type": "string"}}}
     if known.answer == "Kept":
         headers = {"Location": {"schema": {"type": "string"}}, "Idempotency-Replayed": {"schema": {"type": "string"}}}
     return {"description": "Done.", "content": {JSON: content}, "headers": headers}
@@ -137,11 +168,16 @@ def _answer(name: str, known: Operation) -> Json:
 def _body(name: str, body: str) -> Json:
     examples = {title.partition(" ")[2] or "example": {"value": value} for title, value in EXAMPLES.items() if title.split(" ")[0] == name}
     examples.pop("answer", None)
+    if name == "import":
+        return {media: {"schema": ref(body)} for media in ("text/csv", WORKBOOK)}
+    if name == "keepMapping":
+        return {TOML: {"schema": ref(body), "examples": examples}}
     content: Json = {JSON: {"schema": ref(body), "examples": examples}}
-    if name == "screen":
+    if name in ("screen", "screenStream"):
         for media, what in (
             ("application/xml", "A declaration or waybill."),
             ("application/edifact", "An interchange."),
+            ("text/csv", "A table, with `mapping`."),
             (JSONL, "Lines."),
         ):
             content[media] = {"schema": {"type": "string", "description": what}}

@@ -66,6 +66,8 @@ EXAMPLES: Final[dict[str, Any]] = {
         "reference": "MRN-1", "units": [{"id": "CSQU3054383"}], "parties": [{"role": "CONSIGNEE", "name": "Example Trading FZE"}],
         "goods": [{"hs_code": "847989"}],
     },
+    "screenStream shipment": {"reference": "MRN-2", "units": [{"id": "CSQU3054383"}], "places": [{"role": "LOADING", "locode": "SGSIN"}]},
+    "keepMapping boxes": '[shipment]\nreference = "{No}"\nunits = [{ id = "{Container}" }]\n',
     "licenceStatus three": {"numbers": ["2026-0815", "2026-0816", "2026-0817"]},
     "licenceStatus answer": {
         "results": [{"licence_no": "2026-0815", "known": False, "licences": []}], "withheld": [], "as_of": "2026-12-01T08:00:00.000Z",

@@ -26,7 +26,9 @@ from broker.node.scope import AT_END, PURPOSE, STILL, UNIT
 from broker.storage.node_folder import User
 
 BODY_S: Final = 30.0
-"""How long a client may take for a body."""
+"""How long a client may be waited for while it sends a body,"""
+PACE: Final = 16 << 10
+"""and the bytes a second with which it may take longer."""
 TAKE_S: Final = 30.0
 """How long a client may take no byte of its answer before it is given up."""
 SECURITY: Final = {
@@ -149,16 +151,19 @@ def same_site(headers: dict[bytes, bytes]) -> bool:
 
 
 def _timed(receive: Receive) -> Receive:
-    """``receive`` that gives up where the whole body takes longer than its time. After it one may wait for the client's end for ever."""
-    deadline = asyncio.get_running_loop().time() + BODY_S
-    complete = False
+    """``receive`` that gives up where too long is waited for a body: :data:`BODY_S` in all, which bytes at :data:`PACE` make up for. How
+    long the node itself takes is not counted. After the body one may wait for the client's end for ever."""
+    loop = asyncio.get_running_loop()
+    left, complete = BODY_S, False
 
     async def timed() -> Any:
-        nonlocal complete
+        nonlocal complete, left
         if complete:
             return await receive()
-        async with asyncio.timeout_at(deadline):
+        began = loop.time()
+        async with asyncio.timeout(left):
             message = await receive()
+        left = min(left - (loop.time() - began) + len(message.get("body", b"")) / PACE, BODY_S)
         complete = not message.get("more_body", False)
         return message
 

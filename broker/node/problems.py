@@ -35,6 +35,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "UNIT_MAY_NOT": (403, "leave Broker-Unit out, or name a unit that you belong to"),
     "CROSS_SITE": (403, "send it from a page of this node, or from a program, which sets no Origin"),
     "NOT_FOUND": (404, "see the OpenAPI document for what there is"),
+    "NO_MAPPING": (404, "keep it first: PUT /mappings/{kind}/{name}; GET /mappings lists those that there are"),
     "METHOD_NOT_ALLOWED": (405, "see the OpenAPI document for the methods of this path"),
     "TOO_SLOW": (408, "send the whole request within its time"),
     "CURSOR_LOST": (410, "read from the beginning, without a cursor; what you have already comes again, by the same message ids"),

@@ -119,6 +119,20 @@ SHAPES: Final[dict[str, Schema]] = {
         "results more counts withheld as_of", results=many(shape("type", type={"enum": ["hit", "bad_row", "finding"]})), more=FLAG,
         counts=shape("rows shipments hits", rows=WHOLE, shipments=WHOLE, hits=WHOLE), withheld=many(ref("Withheld")), **_AGE, **_WHERE,
     ),
+    "Mappings": shape("mappings", mappings=many(shape("kind name", kind={"enum": ["import", "screen"]}, name=TEXT)), **_WHERE),
+    "Mapping": shape("kind name text", kind=TEXT, name=TEXT, text=TEXT, **_WHERE),
+    "MappingText": {"type": "string", "description": "TOML, as docs/screening.md and docs/bulk.md have it"},
+    "MappingKept": shape("kind name new", kind=TEXT, name=TEXT, new=FLAG, **_WHERE),
+    "MappingRemoved": shape("kind name removed", kind=TEXT, name=TEXT, removed=FLAG, **_WHERE),
+    "Table": {"type": "string", "description": "CSV, or a workbook (.xlsx): docs/bulk.md"},
+    "Import": shape(
+        "id mapping phase size reached rows outcomes findings", id=TEXT, mapping=TEXT,
+        phase={"enum": ["checking", "checked", "running", "done", "failed"]}, size=WHOLE, reached=WHOLE, rows=WHOLE, outcomes=OPEN,
+        findings=OPEN, error=MAYBE_TEXT, made_at=TIME, results=many(OPEN), **_WHERE,
+        who={"type": ["object", "null"], "description": "by agency: messages, and of each section how often it is given (`gets`) or not"},
+    ),
+    "Imports": shape("imports", imports=many(ref("Import")), **_WHERE),
+    "ImportRemoved": shape("id removed", id=TEXT, removed=FLAG, **_WHERE),
     "Trace": shape(
         "subject recipients withheld as_of", subject=TEXT, recipients=many(OPEN), withheld=many(ref("Withheld")), **_AGE, **_WHERE
     ),

@@ -48,7 +48,7 @@ def of_ens(document: Element) -> Row:
         goods=distinct(_goods(item) for item in items),
         countries=distinct(present(country=each.text, role="TRANSIT") for each in document.all("ITI/CouOfRouCodITI1")),
         places=distinct(place for holder in (head, *items) for place in _places(holder)),
-        remarks=tuple(ens_findings(document)) if document.name == "CC315A" else (),
+        remarks=tuple(ens_findings(document)) if document.name in ("CC315A", "CC313A") else (),
     )  # fmt: skip
     if shipment.empty:
         return BadRow(document.line, "NOTHING_TO_SCREEN", f"{document.name} names nothing that could be looked for")

@@ -11,6 +11,7 @@ from broker.screening.ens_json import is_entry_summary, of_entry_summary
 from broker.screening.fields import shipment_of
 from broker.screening.lines import LINE_LIMIT, lines
 from broker.screening.shipment import BadRow, Chunks, Row
+from broker.screening.trade_documents import is_trade_document, of_trade_document
 
 DEPTH: Final = 32
 """Brackets inside of brackets; a shipment has five."""
@@ -90,14 +91,17 @@ def _line(number: int, line: bytes | None) -> Iterator[Row]:
     if value == []:
         yield BadRow(number, "EMPTY", "the list is empty")
     for each in cast("list[object]", value if isinstance(value, list) else [value]):
-        yield _row(each, number)
+        yield from _rows(each, number)
 
 
-def _row(value: Any, number: int) -> Row:
+def _rows(value: Any, number: int) -> Iterator[Row]:
     given = cast("dict[str, Any]", value) if isinstance(value, dict) else None
     if given is not None and is_entry_summary(given):
-        return of_entry_summary(given, number)
-    return shipment_of(given if given is not None else cast("object", value), "json", number)
+        yield of_entry_summary(given, number)
+    elif given is not None and is_trade_document(given):
+        yield from of_trade_document(given, number)
+    else:
+        yield shipment_of(given if given is not None else cast("object", value), "json", number)
 
 
 def _value(number: int, line: bytes) -> Any:

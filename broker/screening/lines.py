@@ -20,11 +20,11 @@ _WIDE: Final = (
 
 
 def begun(chunks: Chunks, size: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first ``size`` bytes, or all there are, and everything again from the beginning."""
+    """The first ``size`` bytes, or less where a line ended or that is all there is; and everything again from the beginning."""
     source, held = iter(chunks), b""
     for chunk in source:
         held += chunk
-        if len(held) >= size:
+        if len(held) >= size or b"\n" in held.lstrip():
             break
     return held[:size], _again(held, source)
 

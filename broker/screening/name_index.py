@@ -45,37 +45,83 @@ class Found(NamedTuple):
 
 
 class NameIndex:
-    """The names; made once, asked many times."""
+    """The names. An index never changes, so threads may ask one together: :meth:`changed` makes the next one."""
 
-    def __init__(self, names: Iterable[Listed]) -> None:
-        self._names = [each for each in names if each.words]
-        self._texts = [_text(each.words) for each in self._names]
+    def __init__(self, names: Iterable[Listed] = ()) -> None:
+        self._names: list[Listed | None] = []
+        self._texts: list[str] = []
+        self._numbers: dict[Listed, int] = {}
         self._having: dict[str, list[int]] = {}
-        words: Counter[str] = Counter()
-        for number, each in enumerate(self._names):
-            words.update(set(each.words))
-            for key in _keys(each.words):
-                self._having.setdefault(key, []).append(number)
-        total = max(len(self._names), 1)
-        rarity = {word: 0.25 + math.log(total / count) / math.log(total + 1) for word, count in words.items()}
-        self._weights = {word: plain_weight(word) * min(1.0, rare) for word, rare in rarity.items()}
+        self._words: Counter[str] = Counter()
+        self._weights: dict[str, float] = {}
         self._ask = lru_cache(maxsize=20_000)(self._asked)
+        for each in names:
+            self._add(each)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._numbers)
+
+    def changed(self, gone: Iterable[Listed], come: Iterable[Listed]) -> NameIndex:
+        """The index without the names that are gone and with those that came. What is the same in both they share."""
+        found = NameIndex()
+        found._names, found._texts = self._names.copy(), self._texts.copy()
+        found._numbers, found._having, found._words = self._numbers.copy(), self._having.copy(), self._words.copy()
+        own: set[str] = set()
+        for each in gone:
+            found._take_away(each, own)
+        if len(found._names) > 2 * len(found._numbers) + LOOKED_AT:  # mostly holes: begin anew
+            return NameIndex((*found._numbers, *come))
+        for each in come:
+            found._add(each, own)
+        return found
+
+    def _add(self, each: Listed, own: set[str] | None = None) -> None:
+        """Take a name in. ``own``: the keys whose lists are this index's alone; None: all are."""
+        if not each.words or each in self._numbers:
+            return
+        number = self._numbers[each] = len(self._names)
+        self._names.append(each)
+        self._texts.append(_text(each.words))
+        self._words.update(set(each.words))
+        for key in _keys(each.words):
+            if own is not None and key not in own:
+                self._having[key] = [*self._having.get(key, ()), number]
+                own.add(key)
+            else:
+                self._having.setdefault(key, []).append(number)
+
+    def _take_away(self, each: Listed, own: set[str]) -> None:
+        number = self._numbers.pop(each, None)
+        if number is None:
+            return
+        self._names[number] = None
+        self._words.subtract(set(each.words))
+        for key in _keys(each.words):
+            self._having[key] = [other for other in self._having[key] if other != number]
+            own.add(key)
 
     def find(self, name: str, threshold: int) -> tuple[Found, ...]:
         """The listed names that a name is like, the most alike first; of each subject its best."""
         return self._ask(name, threshold)
 
     def _weight(self, word: str) -> float:
-        return self._weights.get(word) or plain_weight(word)
+        """How much a word tells: less, the more names have it."""
+        known = self._weights.get(word)
+        if known is None:
+            total, count = max(len(self), 1), self._words[word]
+            rarity = 0.25 + math.log(total / count) / math.log(total + 1) if count > 0 else 1.0
+            known = plain_weight(word) * min(1.0, rarity)
+            if count > 0:
+                self._weights[word] = known
+        return known
 
     def _asked(self, name: str, threshold: int) -> tuple[Found, ...]:
         words = words_of(name)
         best: dict[str, Found] = {}
         for number in self._candidates(words):
             listed = self._names[number]
+            if listed is None:
+                continue
             score, parts = compared(words, listed.words, self._weight)
             if score >= threshold and (listed.subject not in best or score > best[listed.subject].score):
                 best[listed.subject] = Found(listed, int(score + 1e-6), parts)

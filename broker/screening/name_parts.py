@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
 from broker.register.names import LEGAL
@@ -27,7 +27,7 @@ SOUND_FROM: Final = 0.6
 """Words that sound the same and have this share of their letters in common are :data:`SOUND` alike, others :data:`SOUND_ONLY`."""
 SLIP: Final = 0.65
 """What share of the letters that differ counts against two words: slips are made, other words begin with other letters."""
-SPELLING_FROM: Final = 0.7
+SPELLING_FROM: Final = 0.6
 """Below this, words of which letters differ are other words."""
 JOINED_FROM: Final = 90.0
 """From here, two names written without spaces are one name,"""
@@ -93,6 +93,11 @@ def sound_of(word: str) -> str:
 
 _COMMON_SOUNDS: Final = frozenset(sound for word in COMMON if len(sound := sound_of(word)) > 3)
 _LEGAL_SOUNDS: Final = frozenset(sound_of(word) for word in LEGAL if len(word) > 2) - {sound_of(word) for word in ("as", "se", "sa")}
+_MISTYPED_FROM: Final = 5
+"""A word of so many letters may be a common one that was mistyped,"""
+_MISTYPED_ALIKE: Final = 0.8
+"""where it is so much alike one."""
+_MISTYPED: Final = sorted(word for word in LEGAL | COMMON if len(word) >= _MISTYPED_FROM)
 
 
 @lru_cache(maxsize=65_536)
@@ -102,7 +107,12 @@ def plain_weight(word: str) -> float:
         return LEGAL_WEIGHT
     if any(sign.isdigit() for sign in word):
         return 1.0
-    return COMMON_WEIGHT if word in COMMON or len(word) <= 2 or sound_of(word) in _COMMON_SOUNDS else 1.0
+    if word in COMMON or len(word) <= 2 or sound_of(word) in _COMMON_SOUNDS:
+        return COMMON_WEIGHT
+    if len(word) < _MISTYPED_FROM:
+        return 1.0
+    meant = process.extractOne(word, _MISTYPED, scorer=OSA.normalized_similarity, score_cutoff=_MISTYPED_ALIKE)
+    return 1.0 if meant is None else LEGAL_WEIGHT if meant[0] in LEGAL else COMMON_WEIGHT
 
 
 def compared(given: Sequence[str], listed: Sequence[str], weight: Weight = plain_weight) -> Compared:

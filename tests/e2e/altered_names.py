@@ -78,13 +78,24 @@ def mistyped(name: str, chance: random.Random) -> str:
     return name
 
 
-def everything(name: str, chance: random.Random) -> str:
-    """Turned about, romanised in another way and mistyped."""
-    return mistyped(respelt(turned(name, chance), chance), chance)
+Alteration = Callable[[str, random.Random], str]
 
 
-ALTERED: Final[Mapping[str, Callable[[str, random.Random], str]]] = {
-    "romanised otherwise": respelt, "in Cyrillic": cyrillic, "words turned about": turned, "mistyped": mistyped, "all three": everything,
+def one_after_the_other(*alterations: Alteration) -> Alteration:
+    """Several of them, the first one first."""
+
+    def altered(name: str, chance: random.Random) -> str:
+        for each in alterations:
+            name = each(name, chance)
+        return name
+
+    return altered
+
+
+ALTERED: Final[Mapping[str, Alteration]] = {
+    "romanised otherwise": respelt, "in Cyrillic": cyrillic, "words turned about": turned, "mistyped": mistyped,
+    "romanised, turned": one_after_the_other(turned, respelt), "turned, mistyped": one_after_the_other(turned, mistyped),
+    "romanised, mistyped": one_after_the_other(respelt, mistyped), "all three": one_after_the_other(turned, respelt, mistyped),
 }  # fmt: skip
 OTHERS: Final = ("false: other listed", "false: ordinary")
 
@@ -100,6 +111,10 @@ class Measured:
     def share(self, kind: str, threshold: int) -> float:
         """How many of a kind have an answer at a threshold."""
         return sum(score >= threshold for score in self.scores[kind]) / len(self.scores[kind])
+
+    def at_false(self, share: float) -> int:
+        """The lowest score at which at most this share of other listed names is found."""
+        return next(at for at in range(LOWEST, 102) if self.share(OTHERS[0], at) <= share)
 
     def curves(self) -> dict[str, Curve]:
         """Shares over the threshold."""

@@ -14,11 +14,11 @@ from tests.support.records import need_data
 def test_samples_are_screened(tmp_path: Path) -> None:
     """Some parties, all samples, all rule cases, some names, twenty thousand rows; the curve is a picture with all its lines."""
     need_data()
-    report = run(long=False, picture_to=tmp_path / "names.svg")
+    report = run(long=False, watches=500, picture_to=tmp_path / "names.svg")
     assert report is not None
     assert report.failures == []
     lines = ElementTree.parse(tmp_path / "names.svg").getroot().iter("{http://www.w3.org/2000/svg}polyline")
-    assert len(list(lines)) == 7
+    assert len(list(lines)) == 10
 
 
 @pytest.mark.soak

@@ -27,6 +27,12 @@ STREAM: Final = "/inbox/events"
 """It does not end by itself: other tests read it."""
 
 
+@schemathesis.serializer("application/toml")
+def toml(_context: object, value: object) -> bytes:
+    """A made-up mapping as it is sent."""
+    return value.encode("utf-8", "replace") if isinstance(value, str) else json.dumps(value).encode()
+
+
 @dataclass
 class Fuzzed:
     """What came of the requests of one operation: how many, their answers by status, and the first that was wrong."""

@@ -7,7 +7,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 480, 70, 50, 250, 60
-COLOURS: Final = ("#1b6ca8", "#2a9d8f", "#8a5a00", "#6a4c93", "#c1121f", "#444444", "#d66a00")
+COLOURS: Final = ("#1b6ca8", "#2a9d8f", "#8a5a00", "#6a4c93", "#c1121f", "#444444", "#d66a00", "#0b7285", "#a61e4d", "#5c940d")
 
 Curve = Sequence[tuple[float, float]]
 """Points of (threshold, share 0 to 1)."""

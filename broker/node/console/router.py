@@ -26,6 +26,7 @@ from broker.node.console import (
     licences,
     recalls,
     requests,
+    screenings,
     search,
     sent_messages,
     subject,
@@ -35,6 +36,7 @@ from broker.node.console.session import Tokens, purpose_as_header
 from broker.node.problems import NotDone, Problem
 from broker.node.scope import known, request_id_of
 from broker.storage.drafts import Drafts
+from broker.storage.kept_screenings import KeptScreenings
 from broker.storage.places import read_spots
 
 FILES: Final = {
@@ -99,6 +101,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             recalls.answer, compose.start, compose.form, compose.post_form, drafts.draft, drafts.decide, *more,
             requests.board, requests.one_request, requests.answer, requests.ask_form, requests.ask, figures.figures,
             exchange.exchange, exchange.compare,
+            *screenings.ROUTES,
         ],
         middleware=[purpose_as_header],
         opt={"certificate": True},
@@ -111,4 +114,5 @@ def beside(folder: Path, approving: Iterable[str] = (), *, codelists: Path | Non
     """What the console keeps in the application's state. ``folder``: where drafts are kept; ``approving``: families whose messages a
     supervisor approves where an officer writes them; ``codelists``: the operator's folder, read here for where places are."""
     kept: dict[str, object] = {"tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(folder / "console.sqlite")}
-    return kept | {"spots": read_spots(codelists), "counting": asyncio.Lock()}
+    kept |= {"spots": read_spots(codelists), "counting": asyncio.Lock()}
+    return kept | {"screenings": KeptScreenings(folder / "screenings.sqlite")}

@@ -10,10 +10,13 @@ import pytest_asyncio
 from broker.node.server import listening, serving
 from broker.testing.clock import FixedClock
 from broker.testing.local import LocalExchange
-from tests.support.node_clients import InProcess, Served, in_process
+from broker.testing.sample_reports import sample_licence
+from broker.testing.samples import sample_alert
+from tests.support.eventually import eventually
+from tests.support.node_clients import InProcess, Served, in_process, posted
 from tests.unit.service.conftest import _no_pauses as _no_pauses  # pyright: ignore[reportPrivateUsage]
 from tests.unit.service.conftest import world as world
-from tests.unit.service.world import NOW, World
+from tests.unit.service.world import COMMUNITY, NOW, World
 
 
 @pytest_asyncio.fixture
@@ -49,3 +52,22 @@ async def served(my: InProcess) -> AsyncGenerator[Served]:
     where = listening("127.0.0.1", 0)
     async with serving(my.node, my.gate, my.folder, where) as task:
         yield Served(my, where.getsockname()[1], task)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def exporting() -> AsyncGenerator[InProcess]:
+    """The node of MY-CUSTOMS with an alert and a licence of another agency, and an alert of its own that was accepted."""
+    async with LocalExchange(clock=FixedClock(NOW)) as exchange:
+        sg = await exchange.join("SG-CUSTOMS", "customs", (COMMUNITY,))
+        bafa = await exchange.join("DE-BAFA", "licensing")
+        agency = await exchange.join("MY-CUSTOMS", "customs", (COMMUNITY,))
+        async with in_process(agency) as my:
+            licence = sample_licence(agencies=("MY-CUSTOMS",), now_ms=NOW)
+            await sg.publish(sample_alert("SG-CUSTOMS/2026/000001", communities=(COMMUNITY,), now_ms=NOW))
+            await bafa.publish(licence)
+            own = sample_alert("MY-CUSTOMS/2026/000009", agencies=("SG-CUSTOMS",), now_ms=NOW)
+            async with my.client("supervisor") as client:
+                kept = await client.post("/messages", json=posted(own))
+                await client.get(kept.headers["location"], params={"wait": 20})
+            await eventually(lambda: my.node.reader().row(licence.subject) and my.node.reader().row(own.subject), what="all of it here")
+            yield my

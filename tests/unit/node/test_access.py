@@ -22,6 +22,12 @@ ALLOWED = {
     ("POST", "/recalls"): DECIDING, ("GET", "/inbox"): STAFF, ("GET", "/inbox/events"): STAFF, ("GET", "/alerts"): STAFF,
     ("GET", "/licences/{number}"): STAFF, ("POST", "/licences/status"): STAFF, ("POST", "/screen"): STAFF,
     ("GET", "/subjects/{subject}/trace"): EVERYBODY,
+    ("POST", "/screen/stream"): STAFF,
+    ("GET", "/mappings"): EVERYBODY, ("GET", "/mappings/{kind}/{name}"): EVERYBODY,
+    ("GET", "/exports/{view}"): STAFF, ("POST", "/imports"): STAFF, ("GET", "/imports"): STAFF, ("GET", "/imports/{import_id}"): STAFF,
+    ("GET", "/imports/{import_id}/events"): STAFF, ("POST", "/imports/{import_id}/run"): DECIDING,
+    ("DELETE", "/imports/{import_id}"): STAFF,
+    ("PUT", "/mappings/{kind}/{name}"): DECIDING, ("DELETE", "/mappings/{kind}/{name}"): DECIDING,
     ("GET", "/openapi.json"): EVERYBODY, ("GET", "/docs"): EVERYBODY, ("GET", "/docs/reference.css"): EVERYBODY,
 }  # fmt: skip
 PUBLIC = {("GET", "/health"), ("GET", "/ready")}
@@ -42,6 +48,7 @@ async def test_every_route_for_every_role(sg: InProcess) -> None:
     401; a role that is listed gets neither."""
     for method, path in sorted(routes(sg)):
         url = path.replace("{message_id}", "0").replace("{number}", "1").replace("{subject}", "SG-CUSTOMS%2F1")
+        url = url.replace("{kind}", "screen").replace("{name}", "boxes").replace("{view}", "alerts")
         listed = ALLOWED.get((method, path), set())
         for role in (*ROLES, None):
             if path == "/inbox/events" and role in listed:
@@ -101,6 +108,7 @@ async def test_content_is_read_for_a_purpose(sg: InProcess) -> None:
         for handler in ROUTES:
             (path,), (method,) = handler.paths, handler.http_methods
             url = path.replace("{message_id:str}", "0").replace("{number:str}", "1").replace("{subject:str}", "SG-CUSTOMS%2F1")
+            url = url.replace("{kind:str}", "screen").replace("{name:str}", "boxes").replace("{view:str}", "alerts")
             without = await client.request(method, url)
             wrong = await client.request(method, url, headers={"Broker-Purpose": "CURIOSITY"})
             needed = without.status_code == 400 and without.json().get("code") == "PURPOSE_NEEDED"
@@ -108,7 +116,16 @@ async def test_content_is_read_for_a_purpose(sg: InProcess) -> None:
             assert (wrong.status_code, wrong.json()["code"]) == (400, "BAD_PURPOSE"), path
 
 
-CONTENT = {"/inbox", "/inbox/events", "/alerts", "/licences/{number:str}", "/licences/status", "/screen"}
+CONTENT = {
+    "/inbox",
+    "/inbox/events",
+    "/alerts",
+    "/licences/{number:str}",
+    "/licences/status",
+    "/screen",
+    "/screen/stream",
+    "/exports/{view:str}",
+}
 
 
 async def test_units(sg: InProcess) -> None:

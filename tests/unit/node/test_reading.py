@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from litestar.datastructures import State
 
 from broker.families.message import Audience
-from broker.node.screening import turns
+from broker.node.screening import AT_ONCE, screenings_of
+from broker.testing.sample_answers import sample_recall
 from broker.testing.sample_reports import sample_licence
 from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess, Json
@@ -105,15 +107,35 @@ async def test_traces_are_the_owners(my: InProcess) -> None:
         assert (await client.get("/subjects/MY-CUSTOMS/2026/1/trace")).status_code == 404
 
 
-async def test_one_screening_after_the_other(my: InProcess, world: World) -> None:
-    """While one request is screened another waits for its turn, and is answered then: nobody takes all threads with manifests."""
-    state = State({"node": my.node})
-    async with turns(state):
-        second = asyncio.create_task(turns(state).acquire())
+async def test_some_screenings_at_a_time(my: InProcess, world: World) -> None:
+    """While as many requests as may be are screened another waits for its turn, and is answered then: nobody takes all threads."""
+    shared = screenings_of(State({"node": my.node}))
+    async with AsyncExitStack() as turns:
+        for _ in range(AT_ONCE):
+            await turns.enter_async_context(shared.turns)
+        last = asyncio.create_task(shared.turns.acquire())
         await asyncio.sleep(0)
-        assert not second.done()
-    assert await second
-    assert turns(state).locked()
+        assert not last.done()
+    assert await last
+
+
+async def test_screenings_see_what_came_and_what_went(my: InProcess, world: World) -> None:
+    """Many at once, before an alert, with it, and after its recall: each sees the register of its moment, by a name alone."""
+    named = {"reference": "A", "parties": [{"role": "CONSIGNEE", "name": "Exampel Trading FZE"}]}
+
+    async def hits() -> set[int]:
+        found = await asyncio.gather(*(client.post("/screen", json=named) for _ in range(6)))
+        return {each.json()["counts"]["hits"] for each in found}
+
+    async with my.client("integrator") as client:
+        assert await hits() == {0}
+        alert = world.alert(1)
+        await world.agency().publish(alert)
+        await eventually(lambda: my.node.reader().row(alert.subject), what="the alert in the register")
+        assert await hits() == {1}
+        await world.agency().publish(sample_recall(alert.subject, agencies=["MY-CUSTOMS"], now_ms=world.now, revision=2))
+        await eventually(lambda: (row := my.node.reader().row(alert.subject)) and row.state == "ERASED", what="the recall in the register")
+        assert await hits() == {0}
 
 
 async def test_shipments_are_screened(my: InProcess, world: World) -> None:

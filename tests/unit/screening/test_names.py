@@ -68,3 +68,18 @@ def test_a_score_is_the_same_from_both_sides() -> None:
 def test_romanisations_sound_alike(one: str, other: str) -> None:
     """Ways of writing the same sounds have one key."""
     assert sound_of(one) == sound_of(other)
+
+
+def test_an_index_that_changed_is_one_made_anew() -> None:
+    """Names that come and go, some many times over: the answers are those of an index of the same names, and the earlier one's stay."""
+    listed = [Listed(f"S-{number}", name, words_of(name)) for number, name in enumerate(LISTED)]
+    asked = [*LISTED, "Exampel Trading", "Mokhammed Al Khatib", "Банк БелВЭБ", "Kala Naft Londn"]
+    before = [INDEX.find(name, 70) for name in asked]
+    left = INDEX.changed(listed[:4], [])
+    assert [left.find(name, 70) for name in asked] == [NameIndex(listed[4:]).find(name, 70) for name in asked]
+    turned = left
+    for _ in range(60):
+        turned = turned.changed(listed[4:], listed[:4]).changed(listed[:4], listed[4:])
+    again = turned.changed([], listed[:4])
+    assert [again.find(name, 70) for name in asked] == before == [INDEX.find(name, 70) for name in asked]
+    assert (len(left), len(again)) == (len(LISTED) - 4, len(LISTED))
