@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, cast
 
-from broker.errors import Refusal, UsageError
+from broker.errors import Finding, Refusal, UsageError
 from broker.schema.avsc import Record, leaves, read_schema, read_text, within
 from broker.schema.canonical import schema_id
 from broker.schema.codec import AvroRecord, Codec
@@ -240,11 +240,18 @@ def _names(current: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 
 def _clash(older: Section, newer: Section) -> Refusal | None:
     """Why two versions cannot be in use side by side."""
-    for finding in compare(read_text(older.text), read_text(newer.text), family=newer.family):
-        if finding.severity == "REJECT":
-            reason = f"{older.name} and {newer.name} cannot be in use together: {finding.code}: {finding.reason}"
-            return Refusal("INCOMPATIBLE_SCHEMA", reason, within(newer.section, finding.path))
-    return None
+    finding = _rejected(older.text, newer.text, newer.family)
+    if finding is None:
+        return None
+    reason = f"{older.name} and {newer.name} cannot be in use together: {finding.code}: {finding.reason}"
+    return Refusal("INCOMPATIBLE_SCHEMA", reason, within(newer.section, finding.path))
+
+
+@lru_cache(maxsize=256)
+def _rejected(older: str, newer: str, family: str) -> Finding | None:
+    """What rejects a pair of texts; the same few pairs are asked about by every catalogue of a process."""
+    found = compare(read_text(older), read_text(newer), family=family)
+    return next((finding for finding in found if finding.severity == "REJECT"), None)
 
 
 def _place(section: Section) -> tuple[str, str, int]:
