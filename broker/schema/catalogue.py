@@ -13,9 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, cast
 
-from broker.errors import Refusal, UsageError
+from broker.errors import Finding, Refusal, UsageError
 from broker.schema.avsc import Record, leaves, read_schema, read_text, within
 from broker.schema.canonical import schema_id
 from broker.schema.codec import AvroRecord, Codec
@@ -44,19 +45,9 @@ class Section:
 
     @classmethod
     def from_text(cls, family: str, section: str, version: int, text: str) -> Section:
-        """Lint and compile the text of an ``.avsc`` file. Raises UsageError, naming the first REJECT finding."""
-        name = f"{family}/v{version}/{section}"
-        if not _NAME.fullmatch(family) or not _NAME.fullmatch(section) or version < 1:
-            raise UsageError(f"`{name}` is no name of a schema", advice="use lower-case ASCII words and a version from 1")
-        avsc = read_text(text)
-        findings = [finding for finding in lint(avsc, family=family, section=section) if finding.severity == "REJECT"]
-        if findings:
-            first, more = findings[0], f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-            where = f" at {first.path}" if first.path else ""
-            raise UsageError(f"{name}: {first.code}{where}: {first.reason}{more}", advice="correct the .avsc file")
-        schema = read_schema(avsc)
-        nominal = tuple(path for path, leaf in leaves(schema) if leaf.nominal)
-        return cls(family, section, version, schema_id(avsc), text, nominal, schema, Codec(schema), compile_walk(schema))
+        """Lint and compile the text of an ``.avsc`` file, once for each name and text: everything that reads or announces schemas asks
+        for the same ones again. Raises UsageError, naming the first REJECT finding."""
+        return _compiled(family, section, version, text)
 
     @property
     def name(self) -> str:
@@ -75,6 +66,22 @@ class Section:
         except WalkError as error:
             return Refusal("BAD_STRUCTURE", error.reason, within(self.section, error.path))
         return None
+
+
+@lru_cache(maxsize=512)
+def _compiled(family: str, section: str, version: int, text: str) -> Section:
+    name = f"{family}/v{version}/{section}"
+    if not _NAME.fullmatch(family) or not _NAME.fullmatch(section) or version < 1:
+        raise UsageError(f"`{name}` is no name of a schema", advice="use lower-case ASCII words and a version from 1")
+    avsc = read_text(text)
+    findings = [finding for finding in lint(avsc, family=family, section=section) if finding.severity == "REJECT"]
+    if findings:
+        first, more = findings[0], f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        where = f" at {first.path}" if first.path else ""
+        raise UsageError(f"{name}: {first.code}{where}: {first.reason}{more}", advice="correct the .avsc file")
+    schema = read_schema(avsc)
+    nominal = tuple(path for path, leaf in leaves(schema) if leaf.nominal)
+    return Section(family, section, version, schema_id(avsc), text, nominal, schema, Codec(schema), compile_walk(schema))
 
 
 class Catalogue:
@@ -233,11 +240,18 @@ def _names(current: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 
 def _clash(older: Section, newer: Section) -> Refusal | None:
     """Why two versions cannot be in use side by side."""
-    for finding in compare(read_text(older.text), read_text(newer.text), family=newer.family):
-        if finding.severity == "REJECT":
-            reason = f"{older.name} and {newer.name} cannot be in use together: {finding.code}: {finding.reason}"
-            return Refusal("INCOMPATIBLE_SCHEMA", reason, within(newer.section, finding.path))
-    return None
+    finding = _rejected(older.text, newer.text, newer.family)
+    if finding is None:
+        return None
+    reason = f"{older.name} and {newer.name} cannot be in use together: {finding.code}: {finding.reason}"
+    return Refusal("INCOMPATIBLE_SCHEMA", reason, within(newer.section, finding.path))
+
+
+@lru_cache(maxsize=256)
+def _rejected(older: str, newer: str, family: str) -> Finding | None:
+    """What rejects a pair of texts; the same few pairs are asked about by every catalogue of a process."""
+    found = compare(read_text(older), read_text(newer), family=family)
+    return next((finding for finding in found if finding.severity == "REJECT"), None)
 
 
 def _place(section: Section) -> tuple[str, str, int]:

@@ -108,6 +108,16 @@ def test_bad_schemas_never_enter(name: tuple[str, str, int], avsc: JsonValue, wo
         Catalogue.from_texts({name: text(avsc)})
 
 
+def test_a_text_is_compiled_once_under_each_name() -> None:
+    """Whoever asks again for a text is given what was made for the first; another text, version or name is another section."""
+    small, wide = text(one("int") | {"namespace": "notice"}), text(one("long") | {"namespace": "notice"})
+    first = Section.from_text("notice", "core", 1, small)
+    assert Section.from_text("notice", "core", 1, small) is first
+    others = [Section.from_text("notice", "core", 1, wide), Section.from_text("notice", "core", 2, small)]
+    assert [(each.version, each.text) for each in others] == [(1, wide), (2, small)]
+    assert others[0].schema_id != first.schema_id == others[1].schema_id
+
+
 def test_one_schema_has_one_place() -> None:
     """The same schema under two names is refused: a content id leads to one section."""
     with pytest.raises(UsageError, match="alert/v1/core and notice/v1/core"):
