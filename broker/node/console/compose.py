@@ -118,6 +118,16 @@ async def post_form(request: AnyRequest, state: State, kind: FromPath[str]) -> R
     return _page(request, state, kind, fields, key, refusal=done) if isinstance(done, Refusal) else done
 
 
+@post("/compose/{kind:str}/findings", status_code=200, opt={"roles": access.STAFF, "content": True}, operation_id="consoleFindings")
+async def findings(request: AnyRequest, state: State, kind: FromPath[str]) -> Response[str]:
+    """The part of the form's page that says who will see what was typed so far, and what is wrong with it. Nothing is kept or sent."""
+    node, fields = node_of(state), await posted(request, state["tokens"])
+    value = KINDS[_kind(kind)](node, fields)
+    seen = value if isinstance(value, Refusal) else shown(node, value)
+    refusal, preview = (seen, None) if isinstance(seen, Refusal) else (None, seen)
+    return _page(request, state, kind, fields, "", refusal=refusal, preview=preview, live=True)
+
+
 def _kind(kind: str) -> str:
     if kind not in KINDS:
         raise NotDone("NOT_FOUND", "there is no such form")
@@ -134,11 +144,12 @@ def _page(
     refusal: Refusal | None = None,
     preview: Shown | None = None,
     changed: bool = False,
+    live: bool = False,
 ) -> Response[str]:
     waits = access.user_of(request).role == "officer" and kind in state["approving"]
     return page(
-        request, state, "compose_form.html", status=200 if refusal is None else 422, kind=kind, fields=fields, key=key, refusal=refusal,
-        preview=preview, changed=changed, choices=CHOICES, waits=waits,
+        request, state, "seen.html" if live else "compose_form.html", status=200 if refusal is None or live else 422, kind=kind,
+        fields=fields, key=key, refusal=refusal, preview=preview, changed=changed, choices=CHOICES, waits=waits, live=live,
     )  # fmt: skip
 
 

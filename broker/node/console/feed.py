@@ -159,8 +159,9 @@ async def _stream(request: AnyRequest, state: State, slots: dict[str, int], name
                 seen, looked, now = changes, loop.time(), feed_of(node, purpose)
                 digest = hashlib.sha256(repr(now).encode()).hexdigest()[:16]
                 if digest != shown:
-                    shown, said = digest, loop.time()
+                    news, shown, said = bool(shown), digest, loop.time()  # the first one is what the page shows already
                     yield ServerSentEventMessage(data=text_of(request, state, "feed_rows.html", {"feed": now}), event="feed", id=digest)
+                    yield ServerSentEventMessage(data=text_of(request, state, "feed_status.html", {"news": news}), event="status")
             if loop.time() - said > BEAT_S:
                 said = loop.time()
                 yield ServerSentEventMessage(data=None, comment="nothing new")

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from broker.families.message import PURPOSES
 from broker.node.answers import AnyRequest
+from broker.node.console.assets import HTMX
 from broker.node.console.languages import BY_CODE, LANGUAGES, translations
 from broker.node.console.session import Tokens, session_of
 from broker.node.console.words import WORDS
@@ -111,8 +112,14 @@ def common(request: AnyRequest, state: State) -> dict[str, Any]:
         "language": BY_CODE[session.language], "languages": LANGUAGES, "session": session, "purposes": PURPOSES, "user": user,
         "unit": session.unit if user and session.unit in user.units else user.units[0] if user else "",
         "token": tokens.token(user.sha256) if user else "", "now": node.now_ms(), "freshness": node.freshness(),
-        "here": request.url.path, "approving": state["approving"],
+        "here": request.url.path, "approving": state["approving"], "htmx": HTMX in assets_of(state),
     }  # fmt: skip
+
+
+def assets_of(state: State) -> Mapping[str, Path]:
+    """The files that pages may fetch, by name."""
+    found: Mapping[str, Path] = state["assets"]
+    return found
 
 
 def text_of(request: AnyRequest, state: State, template: str, values: Mapping[str, Any]) -> str:

@@ -1,28 +1,12 @@
-// What makes a page quicker for those who have JavaScript; every page works without. No library, nothing fetched but this node's own pages.
+// Clocks, keys and sound for those who have JavaScript; every page works without. What changes in place is htmx's work, by attributes.
 "use strict";
 (() => {
   const body = document.body;
 
-  // -- the live feed: the node sends the part of the page that changed --------------------------------------------------------------
-  const feed = document.querySelector("[data-feed]");
+  // -- the live feed: htmx swaps what the node sends; here only that the line was lost is said ---------------------------------------
   const status = document.getElementById("feed-status");
-  if (feed && status && window.EventSource) {
-    const source = new EventSource(feed.dataset.feed);
-    const say = (text) => { if (status.textContent !== text) status.textContent = text; };
-    source.addEventListener("open", () => say(feed.dataset.live));
-    source.addEventListener("error", () => say(feed.dataset.lost));
-    let before = "";
-    source.addEventListener("feed", (event) => {
-      const held = document.activeElement && feed.contains(document.activeElement) ? document.activeElement.id : "";
-      feed.innerHTML = event.data; // made by this node, with everything escaped
-      if (held) document.getElementById(held)?.focus();
-      say(before ? feed.dataset.news : feed.dataset.live); // the first one is what the page shows already
-      before = event.lastEventId;
-      clocks();
-    });
-    window.addEventListener("pagehide", () => source.close());
-    window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
-  }
+  body.addEventListener("htmx:sseError", () => { if (status) status.textContent = status.dataset.lost; });
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   // -- due clocks: the same words as the node writes --------------------------------------------------------------------------------
   const units = JSON.parse(body.dataset.clock || "{}");
@@ -38,11 +22,7 @@
       element.classList.toggle("late", left <= 0);
     }
   };
-  if (units.in) { clocks(); setInterval(clocks, 20000); }
-
-  // -- a message that is on its way: look again until it has arrived -----------------------------------------------------------------
-  const waiting = document.querySelector("[data-reload]");
-  if (waiting) setTimeout(() => location.reload(), Number(waiting.dataset.reload));
+  if (units.in) { clocks(); setInterval(clocks, 20000); body.addEventListener("htmx:afterSwap", clocks); }
 
   // -- keys: one key each, only outside of fields, and only where the session has them on --------------------------------------------
   if (body.dataset.keys !== "on") return;

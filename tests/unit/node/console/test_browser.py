@@ -106,7 +106,7 @@ async def test_pages_of_work(sg: InProcess, my: InProcess, served: Served, world
             await page.wait_for_selector("#seen")
             await page.emulate_media(media=sight.medium, color_scheme=sight.scheme)
             visited.sight = sight
-            found += await look_at(visited, ("/console/compose/alert#main", *WORK), url(served), tmp_path)
+            found += await look_at(visited, ("/console/compose/alert#seen", *WORK), url(served), tmp_path)
             assert await page.evaluate("window.ran") is None
             assert visited.asked == []
     assert found == []
@@ -160,3 +160,30 @@ async def test_without_scripts(sg: InProcess, my: InProcess, served: Served, wor
         await visited.page.wait_for_url(f"**{path}")
         await visited.page.click("form[action$=acknowledge] button")
         await visited.page.wait_for_url("**/console/outbox/*")
+
+
+async def test_in_place(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
+    """Who will see an alert is told while it is written, and what is looked for is found while it is typed, without a load of the page and
+    with the cursor where it was; nothing is evaluated, no style is set by a script, and nothing of a page is kept by the browser."""
+    await publish(sg, my, world)
+    async with window(browser, url(served), certificate(served, "supervisor")) as visited:
+        page = visited.page
+        await page.goto(f"{url(served)}/console/compose/alert")
+        await page.evaluate("window.stayed = 1")
+        for name, value in FILLED.items():
+            await page.fill(f"[name={name}]", value)
+        await page.select_option("select[name=risk_category]", "OTHER")
+        await page.uncheck("input[value=HOLD]")
+        await page.check("input[value=ASSESS_ONLY]")
+        await page.focus("[name=indicator_text]")
+        await page.wait_for_selector("#seen button[value=send]")
+        assert await page.evaluate("[window.stayed, document.activeElement.name, window.ran]") == [1, "indicator_text", None]
+        await page.goto(f"{url(served)}/console/search")
+        await page.evaluate("window.stayed = 1")
+        await page.type("[name=text]", "CSQU3054383")
+        await page.wait_for_selector("#count:has-text('1 alert found')")
+        assert await page.evaluate("[window.stayed, document.activeElement.name]") == [1, "text"]
+        kept = await page.evaluate("Object.keys(localStorage).concat(Object.keys(sessionStorage))")
+        assert set(kept) <= {"htmx-current-path-for-history"}  # an address, which the window's history has as well
+        assert page.url.endswith("text=CSQU3054383")
+        assert (visited.said, visited.asked) == ([], [])
