@@ -66,6 +66,7 @@ async def node(
     from broker.app.connect import connect
     from broker.node.application import node_application
     from broker.node.console.router import beside, console_router
+    from broker.node.console.watch import watching
     from broker.node.gate import Limits
     from broker.node.server import listening, serving
 
@@ -77,10 +78,9 @@ async def node(
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
     where, stop = listening(listen, port), stop_signal()
     async with AgencyNode(member) as running:
-        gate = node_application(
-            running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=beside(folder.path, approve or ())
-        )
-        async with serving(running, gate, folder, where) as server:
+        kept = beside(folder.path, approve or ())
+        gate = node_application(running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=kept)
+        async with serving(running, gate, folder, where) as server, watching(running, kept):
             process.settle()
             url = _url(listen, where)
             record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broker.errors import StoreError
+from broker.storage.console_file import opened
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS draft (
@@ -40,13 +39,7 @@ class Drafts:
     """The drafts of one node. Raises StoreError where the file cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._sql = sqlite3.connect(path, isolation_level=None)
-            self._sql.execute("PRAGMA journal_mode = WAL")
-            self._sql.executescript(_SCHEMA)
-            path.chmod(0o600)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away") from error
+        self._sql = opened(path, _SCHEMA)
 
     def keep(self, draft: Draft) -> None:
         """Keep a draft; one of this id that is there already stays as it is."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +16,7 @@ from litestar import Response
 from litestar.datastructures import State
 from markupsafe import Markup
 
+from broker import ids
 from broker.families.message import PURPOSES
 from broker.node.answers import AnyRequest
 from broker.node.console.assets import HTMX
@@ -23,6 +24,7 @@ from broker.node.console.languages import BY_CODE, LANGUAGES, translations
 from broker.node.console.session import Tokens, session_of
 from broker.node.console.words import WORDS
 from broker.node.messages import node_of
+from broker.node.problems import NotDone
 from broker.node.scope import known
 from broker.values import iso
 
@@ -94,6 +96,14 @@ def visible(value: object) -> object:
 def segment(text: str) -> str:
     """Text as one segment of a path: a subject's slashes are escaped."""
     return quote(text, safe="")
+
+
+def subject_named(text: str) -> str:
+    """The id of a subject as it stands in a path. Raises NotDone."""
+    try:
+        return ids.subject_id(unquote(text))
+    except ids.InvalidId as error:
+        raise NotDone("NOT_FOUND", "this is no subject") from error
 
 
 def clock(at_ms: int | None) -> str:

@@ -16,12 +16,15 @@ from litestar.types import ControllerRouterHandler
 
 from broker.errors import BrokerError
 from broker.node import problems
-from broker.node.console import assets, choosing, compose, drafts, feed, licences, recalls, search, sent_messages, subject
+from broker.node.console import assets, choosing, compose, desk, drafts, feed, filters, licences, recalls, search, sent_messages, subject
 from broker.node.console.pages import HEADERS, assets_of, page, see
 from broker.node.console.session import Tokens, purpose_as_header
 from broker.node.problems import NotDone, Problem
 from broker.node.scope import known, request_id_of
+from broker.storage import console_file
+from broker.storage.desk import Desk
 from broker.storage.drafts import Drafts
+from broker.storage.saved_filters import SavedFilters
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -79,6 +82,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             start, file, choosing.session, choosing.choose, feed.feed, feed.events, subject.subject, subject.acknowledge, subject.feedback,
             sent_messages.outbox, sent_messages.message, licences.licences, search.search, recalls.board, recalls.recall,
             recalls.answer, compose.start, compose.form, compose.post_form, compose.findings, drafts.draft, drafts.decide, *more,
+            desk.assign, desk.note, desk.handover, desk.hand_over, desk.take_over, filters.keep,
         ],
         middleware=[purpose_as_header],
         exception_handlers=dict.fromkeys((NotDone, subject.NotShown, HTTPException, BrokerError, TimeoutError, Exception), _not_done),
@@ -89,4 +93,8 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
 def beside(folder: Path, approving: Iterable[str] = ()) -> dict[str, object]:
     """What the console keeps in the application's state. ``folder``: where drafts are kept; ``approving``: families whose messages a
     supervisor approves where an officer writes them."""
-    return {"tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(folder / "console.sqlite"), "assets": assets.files()}
+    file = folder / console_file.NAME
+    return {
+        "tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(file), "assets": assets.files(),
+        "desk": Desk(file), "filters": SavedFilters(file),
+    }  # fmt: skip

@@ -123,6 +123,21 @@ async def test_what_comes_is_shown_at_once(sg: InProcess, my: InProcess, served:
         assert visited.said == []
 
 
+async def test_the_live_feed_honours_the_filter(sg: InProcess, my: InProcess, served: Served, world: World) -> None:
+    """What is sent first is what the filter of the address lets through; without one, what the user's own lets through."""
+    path = await publish(sg, my, world)
+    async with served.client() as client:
+        client.headers["cookie"] = "__Host-console-purpose=STC_ENFORCEMENT"
+        for query, wanted in (("?hs=84", True), ("?hs=93", False), ("?who=mine", False), ("", True)):
+            said: list[str] = []
+            async with client.stream("GET", f"/console/feed/events{query}") as answer:
+                async for line in answer.aiter_lines():
+                    said.append(line)
+                    if line == "event: status":
+                        break
+            assert any(path in line for line in said) == wanted, query
+
+
 async def test_by_keyboard_alone(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
     """j, Enter and f lead from the feed to the result of a feedback, which is sent with the keys of any form."""
     path = await publish(sg, my, world)
