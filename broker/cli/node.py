@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.markup import escape
 
+from broker.cli.mail_options import NO_MAIL, MailOptions
 from broker.cli.named_files import read_text
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.cli.stopping import stop_signal
@@ -38,6 +39,7 @@ async def node(
     rate: float = 200.0,
     environment: str | None = None,
     approve: Annotated[list[str] | None, Parameter(negative="")] = None,
+    mail: MailOptions = NO_MAIL,
     common: Common = COMMON,
 ) -> int:
     """Run the node of an agency until it is told to stop: it keeps register and inbox, signs and sends, and offers HTTP.
@@ -74,15 +76,14 @@ async def node(
     _check(port, rate, approve or ())
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
     settings = _settings(member.files, environment)
-    folder = _folder(common, as_)
+    folder, mailing = _folder(common, as_), mail.settings()
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
-    where, stop = listening(listen, port), stop_signal()
+    where, stop, url = (found := listening(listen, port)), stop_signal(), _url(listen, found)
     async with AgencyNode(member) as running:
-        kept = beside(folder.path, approve or ())
+        kept = beside(folder.path, approve or (), mailing=mailing is not None)
         gate = node_application(running, folder, limits=Limits(rate, int(2 * rate)), more=[console_router()], beside=kept)
-        async with serving(running, gate, folder, where) as server, watching(running, kept):
+        async with serving(running, gate, folder, where) as server, watching(running, kept, mailing and mailing.at(url)):
             process.settle()
-            url = _url(listen, where)
             record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()
             screen.result(
                 record, f"ready: {url} (console: {url}/console/) for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]"

@@ -24,6 +24,7 @@ from broker.node.scope import known, request_id_of
 from broker.storage import console_file
 from broker.storage.desk import Desk
 from broker.storage.drafts import Drafts
+from broker.storage.mails import MailQueue
 from broker.storage.saved_filters import SavedFilters
 
 AnyRequest = Request[Any, Any, Any]
@@ -90,11 +91,12 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
     )  # fmt: skip
 
 
-def beside(folder: Path, approving: Iterable[str] = ()) -> dict[str, object]:
+def beside(folder: Path, approving: Iterable[str] = (), *, mailing: bool = False) -> dict[str, object]:
     """What the console keeps in the application's state. ``folder``: where drafts are kept; ``approving``: families whose messages a
-    supervisor approves where an officer writes them."""
+    supervisor approves where an officer writes them; ``mailing``: what is urgent or late is told by mail."""
     file = folder / console_file.NAME
-    return {
+    kept: dict[str, object] = {
         "tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(file), "assets": assets.files(),
         "desk": Desk(file), "filters": SavedFilters(file),
     }  # fmt: skip
+    return kept | ({"mails": MailQueue(file)} if mailing else {})
