@@ -83,7 +83,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             start, file, choosing.session, choosing.choose, feed.feed, feed.events, subject.subject, subject.acknowledge, subject.feedback,
             sent_messages.outbox, sent_messages.message, licences.licences, search.search, recalls.board, recalls.recall,
             recalls.answer, compose.start, compose.form, compose.post_form, compose.findings, drafts.draft, drafts.decide, *more,
-            desk.assign, desk.note, desk.handover, desk.hand_over, desk.take_over, filters.keep,
+            desk.assign, desk.note, desk.handover, desk.hand_over, desk.take_over, filters.keep, compose.edit, drafts.drop,
         ],
         middleware=[purpose_as_header],
         exception_handlers=dict.fromkeys((NotDone, subject.NotShown, HTTPException, BrokerError, TimeoutError, Exception), _not_done),

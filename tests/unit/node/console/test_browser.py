@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from broker.node.server import listening, serving
-from tests.support.browser import SIGHTS, header_flaws
+from tests.support.browser import SIGHTS, axe_flaws, axe_source, header_flaws
 from tests.support.console_windows import look_at, window
 from tests.support.node_clients import InProcess, Served, posted
 from tests.unit.node.console.conftest import held
@@ -121,6 +121,34 @@ async def test_what_comes_is_shown_at_once(sg: InProcess, my: InProcess, served:
         await visited.page.wait_for_selector("text=CSQU3054383")
         assert await visited.page.evaluate("window.stayed") == 1
         assert visited.said == []
+
+
+async def test_sound_and_mark(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+    """With the sound on, a FLASH alert that comes while the feed is open sounds, is marked, told in a line that is read aloud, and counted
+    in the title, until it is looked at; what was there before does nothing. With it off, which is where it begins, nothing sounds."""
+    await publish(sg, my, world, urgency="IMMEDIATE")
+    async with window(browser, url(served), certificate(served)) as quiet, window(browser, url(served), certificate(served)) as visited:
+        page = visited.page
+        await page.goto(f"{url(served)}/console/session")
+        assert not await page.is_checked("[name=sound]")
+        await page.click("[data-try=LATE]")
+        await page.wait_for_selector("body[data-sounded=LATE]")
+        await page.check("[name=sound]")
+        await page.click("main button")
+        await page.wait_for_selector("#feed-status:has-text('Live')")
+        await page.click("h1")
+        assert await page.text_content("#alarm") == ""
+        await publish(sg, my, world, 2, urgency="FLASH")
+        await page.wait_for_selector("body[data-sounded=FLASH]")
+        assert "New: Flash, Alert: Dual use" in (await page.text_content("#alarm") or "")
+        assert await page.locator("tr.fresh").count() == 1
+        assert (await page.title()).startswith("(1) ")
+        assert [*await visited.flaws(), *await axe_flaws(visited, axe_source())] == []
+        await page.screenshot(path=tmp_path / "alarm.png", full_page=True)
+        await page.keyboard.press("j")
+        await page.wait_for_selector("tr.fresh", state="detached")
+        await quiet.page.wait_for_selector("tr.fresh")
+        assert await quiet.page.get_attribute("body", "data-sounded") is None
 
 
 async def test_the_live_feed_honours_the_filter(sg: InProcess, my: InProcess, served: Served, world: World) -> None:
