@@ -19,7 +19,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from broker.errors import UsageError
 from broker.node.console import mail
 from broker.node.console.mail import Mailer, MailSettings, message_of, settings_of
-from broker.node.console.watch import Watch
+from broker.node.console.router import beside
+from broker.node.console.watch import Watch, watching
 from broker.storage.console_file import NAME
 from broker.storage.desk import Desk
 from broker.storage.mails import MOST, MailEvent, MailQueue
@@ -253,3 +254,17 @@ def test_the_queue_is_bounded_and_each_is_in_it_once(tmp_path: Path) -> None:
     made = message_of(event(1), settings_of("mail", SENDER, TO), "MY-CUSTOMS", "production")
     assert made["Subject"] == "FLASH: alert SG-CUSTOMS/2026/1"
     assert made["Message-ID"] == message_of(event(1), settings_of("mail", SENDER, TO), "MY-CUSTOMS", "production")["Message-ID"]
+
+
+async def test_the_watch_tells_by_itself(sg: InProcess, my: InProcess, world: World, tmp_path: Path) -> None:
+    """As the node runs it: what comes is told without anybody asking, with the address of the console where none was given."""
+    post = Post()
+    kept = beside(tmp_path, mailing=True)
+    queue: MailQueue = kept["mails"]  # type: ignore[assignment]
+    async with serving(post) as port:
+        settings = settings_of(f"127.0.0.1:{port}", SENDER, TO, security="none").at("https://127.0.0.1:8443")
+        async with watching(my.node, kept, settings):
+            await eventually(queue.place, what="the first look")
+            await publish(sg, my, world, 1, "FLASH")
+            await eventually(lambda: len(post.taken) == 1, what="the mail")
+    assert "https://127.0.0.1:8443/console/subjects/SG-CUSTOMS%2F2026%2F000001" in str(post.taken[0].get_payload())
