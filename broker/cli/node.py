@@ -7,13 +7,14 @@ import os
 import secrets
 import socket
 from collections.abc import Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.markup import escape
 
+from broker.cli.mail_options import NO_MAIL, MailOptions
 from broker.cli.named_files import read_text
 from broker.cli.node_limits import NODE_LIMITS, NodeLimits
 from broker.cli.node_tokens import NO_TOKENS, TokenOptions, tokens_of
@@ -45,6 +46,7 @@ async def node(
     environment: str | None = None,
     approve: Annotated[list[str] | None, Parameter(negative="")] = None,
     tokens: TokenOptions = NO_TOKENS,
+    mail: MailOptions = NO_MAIL,
     common: Common = COMMON,
 ) -> int:
     """Run the node of an agency until it is told to stop: it keeps register and inbox, signs and sends, and offers HTTP.
@@ -72,6 +74,7 @@ async def node(
     from broker.node.application import node_application
     from broker.node.console.router import beside, console_router
     from broker.node.console.screenings import forgetting
+    from broker.node.console.watch import watching
     from broker.node.gate import Limits
     from broker.node.server import listening, serving
 
@@ -79,17 +82,18 @@ async def node(
     _check(port, approve or ())
     limits.check()
     member = Member(common.home, as_, connect, bootstrap=common.bootstrap, codelists=common.codelists)
-    settings, taken = _settings(member.files, environment), tokens_of(tokens)
+    settings, taken, mailing = _settings(member.files, environment), tokens_of(tokens), mail.settings()
     folder = _folder(common, as_)
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
-    where, stop = listening(listen, port), stop_signal()
-    async with AgencyNode(member, rules_days=limits.rules_days) as running:
-        kept = beside(folder.path, approve or (), codelists=common.codelists)
+    where, stop, url = (found := listening(listen, port)), stop_signal(), _url(listen, found)
+    async with AgencyNode(member, rules_days=limits.rules_days) as running, AsyncExitStack() as stack:
+        kept = beside(folder.path, approve or (), codelists=common.codelists, mailing=mailing is not None)
         rates = Limits(limits.rate, int(2 * limits.rate))
         gate = node_application(running, folder, limits=rates, tokens=taken, more=[console_router()], beside=kept)
-        async with _kept(taken), forgetting(running, kept), serving(running, gate, folder, where) as server:
+        for each in (_kept(taken), forgetting(running, kept), watching(running, kept, mailing and mailing.at(url))):
+            await stack.enter_async_context(each)
+        async with serving(running, gate, folder, where) as server:
             process.settle()
-            url = _url(listen, where)
             record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()
             screen.result(
                 record, f"ready: {url} (console: {url}/console/) for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]"

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broker.errors import StoreError
+from broker.storage.console_file import opened
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS draft (
     id TEXT PRIMARY KEY, family TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL, author TEXT NOT NULL, made_at INTEGER NOT NULL,
     state TEXT NOT NULL, decided_by TEXT NOT NULL, message_id TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS draft_state ON draft (state, made_at);
+CREATE TABLE IF NOT EXISTS draft_form (draft TEXT PRIMARY KEY, fields TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS draft_event (
+    number INTEGER PRIMARY KEY, draft TEXT NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS draft_event_of ON draft_event (draft, number);
 """
 _COLUMNS: Final = "id, family, subject, body, author, made_at, state, decided_by, message_id"
 WAITING: Final = "WAITING"
 SENT: Final = "SENT"
 RETURNED: Final = "RETURNED"
+DROPPED: Final = "DROPPED"
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message as JSON text; who wrote it and when (Unix ms); ``state`` WAITING, SENT or RETURNED, and who decided that."""
+    """A message as JSON text; who wrote it and when (Unix ms); ``state`` WAITING, SENT, RETURNED or DROPPED, and who decided
+    that. One that is returned keeps its content, to be changed and handed over again."""
 
     id: str
     family: str
@@ -36,39 +43,103 @@ class Draft:
     message_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DraftEvent:
+    """What somebody did with a draft, and when (Unix ms): HANDED over, EDITED, RETURNED with a reason, SENT or DROPPED."""
+
+    at: int
+    who: str
+    what: str
+    reason: str
+
+
 class Drafts:
     """The drafts of one node. Raises StoreError where the file cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._sql = sqlite3.connect(path, isolation_level=None)
-            self._sql.execute("PRAGMA journal_mode = WAL")
-            self._sql.executescript(_SCHEMA)
-            path.chmod(0o600)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away") from error
+        self._sql = opened(path, _SCHEMA)
 
-    def keep(self, draft: Draft) -> None:
-        """Keep a draft; one of this id that is there already stays as it is."""
+    @contextmanager
+    def _together(self) -> Generator[None]:
+        self._sql.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._sql.execute("COMMIT")
+        except BaseException:
+            self._sql.execute("ROLLBACK")
+            raise
+
+    def _tell(self, draft_id: str, at: int, who: str, what: str, reason: str = "") -> None:
+        row = (draft_id, at, who, what, reason)
+        self._sql.execute("INSERT INTO draft_event (draft, at, who, what, reason) VALUES (?, ?, ?, ?, ?)", row)
+
+    def keep(self, draft: Draft, fields: str = "") -> None:
+        """Keep a draft, with the fields of the form (JSON) that it came of; one of this id that is there already stays as it is."""
         values = (
             draft.id, draft.family, draft.subject, draft.body, draft.author, draft.made_at, draft.state, draft.decided_by, draft.message_id,
         )  # fmt: skip
-        self._sql.execute(f"INSERT OR IGNORE INTO draft ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608
+        with self._together():
+            query = f"INSERT OR IGNORE INTO draft ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+            if self._sql.execute(query, values).rowcount:
+                self._sql.execute("INSERT OR REPLACE INTO draft_form VALUES (?, ?)", (draft.id, fields))
+                self._tell(draft.id, draft.made_at, draft.author, "HANDED")
 
     def get(self, draft_id: str) -> Draft | None:
         """A draft by its id."""
         row = self._sql.execute(f"SELECT {_COLUMNS} FROM draft WHERE id = ?", (draft_id,)).fetchone()  # noqa: S608
         return None if row is None else Draft(*row)
 
+    def fields(self, draft_id: str) -> str:
+        """The fields of the form that a draft came of (JSON); empty where they are not kept."""
+        row = self._sql.execute("SELECT fields FROM draft_form WHERE draft = ?", (draft_id,)).fetchone()
+        return "" if row is None else row[0]
+
+    def history(self, draft_id: str) -> list[DraftEvent]:
+        """What was done with a draft, the oldest first."""
+        query = "SELECT at, who, what, reason FROM draft_event WHERE draft = ? ORDER BY number"
+        return [DraftEvent(*row) for row in self._sql.execute(query, (draft_id,))]
+
     def waiting(self, limit: int) -> list[Draft]:
         """What waits for a supervisor, the oldest first."""
         query = f"SELECT {_COLUMNS} FROM draft WHERE state = ? ORDER BY made_at LIMIT ?"  # noqa: S608
         return [Draft(*row) for row in self._sql.execute(query, (WAITING, limit))]
 
-    def decide(self, draft_id: str, state: str, decided_by: str, message_id: str = "") -> None:
-        """Note what became of a draft that waits; the content of one that was decided goes."""
-        query = "UPDATE draft SET state = ?, decided_by = ?, message_id = ?, body = '' WHERE id = ? AND state = ?"
-        self._sql.execute(query, (state, decided_by, message_id, draft_id, WAITING))
+    def returned(self, author: str, limit: int) -> list[Draft]:
+        """What was returned to an author, the oldest first."""
+        query = f"SELECT {_COLUMNS} FROM draft WHERE state = ? AND author = ? ORDER BY made_at LIMIT ?"  # noqa: S608
+        return [Draft(*row) for row in self._sql.execute(query, (RETURNED, author, limit))]
+
+    def amend(self, draft_id: str, author: str, *, subject: str, body: str, fields: str, at: int) -> bool:
+        """Change a draft that waits or was returned, and hand it over again. False: it is not this author's, or it was decided."""
+        with self._together():
+            query = "UPDATE draft SET subject = ?, body = ?, state = ?, decided_by = '' WHERE id = ? AND author = ? AND state IN (?, ?)"
+            done = self._sql.execute(query, (subject, body, WAITING, draft_id, author, WAITING, RETURNED)).rowcount > 0
+            if done:
+                self._sql.execute("INSERT OR REPLACE INTO draft_form VALUES (?, ?)", (draft_id, fields))
+                self._tell(draft_id, at, author, "EDITED")
+        return done
+
+    def give_back(self, draft_id: str, by: str, reason: str, at: int) -> None:
+        """Return a draft that waits to its author, with the reason."""
+        with self._together():
+            query = "UPDATE draft SET state = ?, decided_by = ? WHERE id = ? AND state = ?"
+            if self._sql.execute(query, (RETURNED, by, draft_id, WAITING)).rowcount:
+                self._tell(draft_id, at, by, RETURNED, reason)
+
+    def sent(self, draft_id: str, by: str, message_id: str, at: int) -> None:
+        """Note that a draft that waits was sent; its content goes."""
+        self._end(draft_id, SENT, by, message_id, at, (WAITING,))
+
+    def drop(self, draft_id: str, author: str, at: int) -> None:
+        """Its author lets go of it; its content goes."""
+        self._end(draft_id, DROPPED, author, "", at, (WAITING, RETURNED))
+
+    def _end(self, draft_id: str, state: str, by: str, message_id: str, at: int, before: tuple[str, ...]) -> None:
+        with self._together():
+            query = "UPDATE draft SET state = ?, decided_by = ?, message_id = ?, body = '' WHERE id = ? AND state IN (?, ?)"
+            if self._sql.execute(query, (state, by, message_id, draft_id, before[0], before[-1])).rowcount:
+                self._sql.execute("DELETE FROM draft_form WHERE draft = ?", (draft_id,))
+                self._tell(draft_id, at, by, state)
 
     def close(self) -> None:
         """Let go of the file."""

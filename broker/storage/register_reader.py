@@ -224,6 +224,10 @@ class RegisterReader:
         rows = self._sql.execute(_RECENT, (family, ended, now_ms, limit)).fetchall()
         return [self._answer(SubjectRow(*row), now_ms) for row in rows]
 
+    def recent_rows(self, family: str, now_ms: int, limit: int) -> list[SubjectRow]:
+        """As :meth:`recent`, what is kept of each beside its content alone: for those who choose among many."""
+        return [SubjectRow(*row) for row in self._sql.execute(_RECENT, (family, False, now_ms, limit))]
+
     def changes(self) -> int:
         """A number that is another one after something was committed by whoever keeps the register; between two calls of one reader."""
         return self._sql.execute("PRAGMA data_version").fetchone()[0]
@@ -268,11 +272,11 @@ class RegisterReader:
             by_place.setdefault((zone, box), []).append(Passage(*passage))
         return [ZoneAnswer(zone, box, tuple(stays(passages))) for (zone, box), passages in by_place.items()]
 
-    def duties(self, now_ms: int, limit: int = LIMIT, *, overdue: bool = False, dates: bool = False) -> list[OpenDuty]:
+    def duties(self, now_ms: int, limit: int = LIMIT, *, overdue: bool = False, dates: bool = False, after: int = 0) -> list[OpenDuty]:
         """What is open between this agency and others, the earliest first. ``overdue``: only what is past its time. ``dates``: also those
-        on which something ends by itself, when nobody is late."""
-        query = _DUTIES + ("" if dates else _LATE) + _BY_TIME
-        rows = self._sql.execute(query, (now_ms if overdue else _FOR_ALL, limit)).fetchall()
+        on which something ends by itself, when nobody is late. ``after``: only what is due later than then."""
+        query = _DUTIES + " AND d.due > ?" + ("" if dates else _LATE) + _BY_TIME
+        rows = self._sql.execute(query, (now_ms if overdue else _FOR_ALL, after, limit)).fetchall()
         return [self._open(Duty(*row[:8]), row[8], row[9], now_ms) for row in rows]
 
     def _open(self, duty: Duty, family: str, urgency: str, now_ms: int) -> OpenDuty:

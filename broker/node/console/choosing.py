@@ -39,7 +39,7 @@ async def choose(request: AnyRequest, state: State) -> Response[Any]:
     if language not in BY_CODE:
         raise NotDone("BAD_REQUEST", "there is no such language")
     answer = see(own_path(one(fields, "next")))
-    for each in cookies(Session(purpose, unit, language, one(fields, "keys") == "on")):
+    for each in cookies(Session(purpose, unit, language, one(fields, "keys") == "on", one(fields, "sound") == "on")):
         answer.set_cookie(each)
     return answer
 

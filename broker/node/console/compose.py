@@ -29,14 +29,20 @@ from broker.node.console.composing import ALERT_ROWS, DECISIONS, KINDS, Json, fr
 from broker.node.console.pages import page, see
 from broker.node.console.repeated import changed_rows, rows_of
 from broker.node.console.sending import sent
-from broker.node.console.session import KEY, new_key, one, posted
+from broker.node.console.session import KEY, TOKEN, new_key, one, posted
 from broker.node.console.words import WORDS
 from broker.node.messages import node_of
 from broker.node.problems import NotDone
-from broker.storage.drafts import Draft, Drafts
+from broker.storage.drafts import RETURNED, Draft, Drafts
+from broker.storage.drafts import WAITING as WAITS
+from broker.storage.node_folder import User
 
 WAITING: Final = 50
 """Most drafts of the list."""
+DRAFT: Final = "draft"
+"""The hidden field with the draft that a form changes."""
+NOT_KEPT: Final = frozenset({TOKEN, KEY, DRAFT, "seen", "do"})
+"""Fields that are of one rendered form alone."""
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "urgency": tuple(WORDS["urgency"]), "tlp": ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"), "purposes": PURPOSES,
     "alert_type": ("SHIPMENT", "ROUTE", "COMMODITY", "CONVEYANCE", "ENTITY_PATTERN"), "risk_category": get_args(RiskCategory),
@@ -85,7 +91,8 @@ def drafts_of(state: State) -> Drafts:
 @get("/compose", opt={"roles": access.STAFF, "content": True}, operation_id="consoleCompose")
 async def start(request: AnyRequest, state: State) -> Response[str]:
     """What can be written, and what waits for a supervisor."""
-    return page(request, state, "compose.html", kinds=tuple(KINDS), drafts=drafts_of(state).waiting(WAITING))
+    returned = drafts_of(state).returned(access.user_of(request).name, WAITING)
+    return page(request, state, "compose.html", kinds=tuple(KINDS), drafts=drafts_of(state).waiting(WAITING), returned=returned)
 
 
 @get("/compose/{kind:str}", opt={"roles": access.STAFF, "content": True}, operation_id="consoleComposeForm")
@@ -116,11 +123,41 @@ async def post_form(request: AnyRequest, state: State, kind: FromPath[str]) -> R
         return _page(request, state, kind, fields, key, preview=seen, changed=one(fields, "do") == "send")
     user = access.user_of(request)
     if user.role == "officer" and kind in state["approving"]:
-        text = msgspec.json.encode(value).decode()
-        drafts_of(state).keep(Draft(key, kind, value["subject"], text, user.name, node.now_ms()))
-        return see(f"/console/drafts/{key}")
+        return see(f"/console/drafts/{_handed_over(state, user, kind, value, fields, node.now_ms())}")
     done = await sent(request, state, value, fields)
     return _page(request, state, kind, fields, key, refusal=done) if isinstance(done, Refusal) else done
+
+
+def _handed_over(state: State, user: User, kind: str, value: Json, fields: Mapping[str, list[str]], now_ms: int) -> str:
+    """Keep a draft for a supervisor, or what became of one that was changed: its id. Raises NotDone."""
+    text, draft_id = msgspec.json.encode(value).decode(), one(fields, DRAFT)
+    kept = msgspec.json.encode({name: values for name, values in fields.items() if name not in NOT_KEPT}).decode()
+    if not draft_id:
+        drafts_of(state).keep(Draft(one(fields, KEY), kind, value["subject"], text, user.name, now_ms), kept)
+        return one(fields, KEY)
+    if not drafts_of(state).amend(draft_id, user.name, subject=value["subject"], body=text, fields=kept, at=now_ms):
+        raise NotDone("ROLE_MAY_NOT", "a draft is changed by its author, until it is sent")
+    return draft_id
+
+
+@get("/drafts/{draft_id:str}/edit", opt={"roles": access.STAFF, "content": True}, operation_id="consoleEditDraft")
+async def edit(request: AnyRequest, state: State, draft_id: FromPath[str]) -> Response[str]:
+    """The form of a draft, as its author left it."""
+    found = drafts_of(state).get(draft_id)
+    if found is None or found.author != access.user_of(request).name or found.state not in (WAITS, RETURNED):
+        raise NotDone("ROLE_MAY_NOT", "a draft is changed by its author, until it is sent")
+    fields: dict[str, list[str]] = msgspec.json.decode(drafts_of(state).fields(draft_id) or b"{}", type=dict[str, list[str]])
+    return _page(request, state, _kind(found.family), {**fields, DRAFT: [draft_id]}, new_key())
+
+
+@post("/compose/{kind:str}/findings", status_code=200, opt={"roles": access.STAFF, "content": True}, operation_id="consoleFindings")
+async def findings(request: AnyRequest, state: State, kind: FromPath[str]) -> Response[str]:
+    """The part of the form's page that says who will see what was typed so far, and what is wrong with it. Nothing is kept or sent."""
+    node, fields = node_of(state), await posted(request, state["tokens"])
+    value = KINDS[_kind(kind)](node, fields)
+    seen = value if isinstance(value, Refusal) else shown(node, value)
+    refusal, preview = (seen, None) if isinstance(seen, Refusal) else (None, seen)
+    return _page(request, state, kind, fields, "", refusal=refusal, preview=preview, live=True)
 
 
 def _kind(kind: str) -> str:
@@ -139,11 +176,12 @@ def _page(
     refusal: Refusal | None = None,
     preview: Shown | None = None,
     changed: bool = False,
+    live: bool = False,
 ) -> Response[str]:
     waits = access.user_of(request).role == "officer" and kind in state["approving"]
     return page(
-        request, state, "compose_form.html", status=200 if refusal is None else 422, kind=kind, fields=fields, key=key, refusal=refusal,
-        preview=preview, changed=changed, choices=CHOICES, waits=waits,
+        request, state, "seen.html" if live else "compose_form.html", status=200 if refusal is None or live else 422, kind=kind,
+        fields=fields, key=key, refusal=refusal, preview=preview, changed=changed, choices=CHOICES, waits=waits, live=live,
         rows={group: rows_of(fields, names) for group, names in ALERT_ROWS.items()} if kind == "alert" else {},
     )  # fmt: skip
 

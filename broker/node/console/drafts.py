@@ -1,8 +1,10 @@
-"""A draft that waits for a supervisor: ``GET /console/drafts/{id}``, and the decision about it by somebody else than its author."""
+"""A draft that waits for a supervisor: ``GET /console/drafts/{id}``, the decision about it by somebody else than its author, who may change
+it until then, and after it was returned."""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Any, Final
 
 import msgspec
 from litestar import Response, get, post
@@ -18,7 +20,10 @@ from broker.node.console.sending import sent
 from broker.node.console.session import KEY, one, posted
 from broker.node.messages import node_of
 from broker.node.problems import NotDone
-from broker.storage.drafts import RETURNED, SENT, WAITING, Draft
+from broker.storage.drafts import RETURNED, WAITING, Draft
+
+REASON: Final = 500
+"""Longest reason for which a draft is returned."""
 
 
 def _draft(state: State, draft_id: str) -> Draft:
@@ -28,13 +33,22 @@ def _draft(state: State, draft_id: str) -> Draft:
     return found
 
 
-def _page(request: AnyRequest, state: State, draft: Draft, refusal: Refusal | None = None) -> Response[str]:
+def _page(request: AnyRequest, state: State, draft: Draft, refusal: Refusal | None = None, *, changed: bool = False) -> Response[str]:
     value, seen = readable(draft, node_of(state))
     user = access.user_of(request)
     may = draft.state == WAITING and user.role in access.DECIDING and user.name != draft.author
     refusal = refusal or (seen if isinstance(seen, Refusal) else None)
     preview = None if isinstance(seen, Refusal) else seen
-    return page(request, state, "draft.html", draft=draft, value=value, preview=preview, may=may, refusal=refusal)
+    own = user.name == draft.author and draft.state in (WAITING, RETURNED)
+    return page(
+        request, state, "draft.html", status=200 if refusal is None else 422, draft=draft, value=value, preview=preview, may=may, own=own,
+        refusal=refusal, history=drafts_of(state).history(draft.id), seen=_digest(draft), changed=changed, longest=REASON,
+    )  # fmt: skip
+
+
+def _digest(draft: Draft) -> str:
+    """Of what a draft says: what is approved is what was shown."""
+    return hashlib.sha256(draft.body.encode()).hexdigest()
 
 
 @get("/drafts/{draft_id:str}", opt={"roles": access.STAFF, "content": True}, operation_id="consoleDraft")
@@ -51,11 +65,28 @@ async def decide(request: AnyRequest, state: State, draft_id: FromPath[str]) -> 
         return see(f"/console/drafts/{found.id}")
     if user.name == found.author:
         raise NotDone("ROLE_MAY_NOT", "somebody else than its author decides on a draft")
+    now_ms = node_of(state).now_ms()
     if one(fields, "do") != "send":
-        drafts_of(state).decide(found.id, RETURNED, user.name)
+        reason = one(fields, "reason")[:REASON]
+        if not reason:
+            return _page(request, state, found, Refusal("BAD_FIELD", "say why it is returned", "reason"))
+        drafts_of(state).give_back(found.id, user.name, reason, now_ms)
         return see(f"/console/drafts/{found.id}")
+    if one(fields, "seen") != _digest(found):  # its author changed it in the meantime
+        return _page(request, state, found, changed=True)
     done = await sent(request, state, msgspec.json.decode(found.body), {**fields, KEY: [found.id]}, body=found.body.encode())
     if isinstance(done, Refusal):
         return _page(request, state, found, done)
-    drafts_of(state).decide(found.id, SENT, user.name, done.headers["location"].rpartition("/")[2])
+    drafts_of(state).sent(found.id, user.name, done.headers["location"].rpartition("/")[2], now_ms)
     return done
+
+
+@post("/drafts/{draft_id:str}/drop", opt={"roles": access.STAFF, "content": True}, operation_id="consoleDropDraft")
+async def drop(request: AnyRequest, state: State, draft_id: FromPath[str]) -> Response[Any]:
+    """Its author lets go of it."""
+    await posted(request, state["tokens"])
+    user, found = access.user_of(request), _draft(state, draft_id)
+    if user.name != found.author:
+        raise NotDone("ROLE_MAY_NOT", "a draft is let go of by its author")
+    drafts_of(state).drop(found.id, user.name, node_of(state).now_ms())
+    return see(f"/console/drafts/{found.id}")

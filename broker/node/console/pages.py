@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,12 +16,15 @@ from litestar import Response
 from litestar.datastructures import State
 from markupsafe import Markup
 
+from broker import ids
 from broker.families.message import PURPOSES
 from broker.node.answers import AnyRequest
+from broker.node.console.assets import HTMX
 from broker.node.console.languages import BY_CODE, LANGUAGES, translations
 from broker.node.console.session import Tokens, session_of
 from broker.node.console.words import WORDS
 from broker.node.messages import node_of
+from broker.node.problems import NotDone
 from broker.node.scope import known
 from broker.values import iso
 
@@ -95,6 +98,14 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
+def subject_named(text: str) -> str:
+    """The id of a subject as it stands in a path. Raises NotDone."""
+    try:
+        return ids.subject_id(unquote(text))
+    except ids.InvalidId as error:
+        raise NotDone("NOT_FOUND", "this is no subject") from error
+
+
 def clock(at_ms: int | None) -> str:
     """A time as people read it, in UTC; from left to right also among what is written the other way."""
     if at_ms is None:
@@ -111,8 +122,14 @@ def common(request: AnyRequest, state: State) -> dict[str, Any]:
         "language": BY_CODE[session.language], "languages": LANGUAGES, "session": session, "purposes": PURPOSES, "user": user,
         "unit": session.unit if user and session.unit in user.units else user.units[0] if user else "",
         "token": tokens.token(user.sha256) if user else "", "now": node.now_ms(), "freshness": node.freshness(),
-        "here": request.url.path, "approving": state["approving"],
+        "here": request.url.path, "approving": state["approving"], "htmx": HTMX in assets_of(state),
     }  # fmt: skip
+
+
+def assets_of(state: State) -> Mapping[str, Path]:
+    """The files that pages may fetch, by name."""
+    found: Mapping[str, Path] = state["assets"]
+    return found
 
 
 def text_of(request: AnyRequest, state: State, template: str, values: Mapping[str, Any]) -> str:

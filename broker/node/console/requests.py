@@ -23,11 +23,11 @@ from broker.node import access
 from broker.node.answers import AnyRequest
 from broker.node.console.composing import listed
 from broker.node.console.feed import Due, part_of
-from broker.node.console.pages import page
+from broker.node.console.pages import page, subject_named
 from broker.node.console.repeated import changed_rows, filled_rows, rows_of
 from broker.node.console.sending import sent
 from broker.node.console.session import new_key, one, posted
-from broker.node.console.subject import View, subject_named, time_of, view_of
+from broker.node.console.subject import View, time_of, view_of
 from broker.node.console.words import WORDS
 from broker.node.messages import node_of
 from broker.node.problems import NotDone

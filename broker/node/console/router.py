@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, Router, get
+from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
@@ -17,12 +18,15 @@ from litestar.types import ControllerRouterHandler
 from broker.errors import BrokerError
 from broker.node import problems
 from broker.node.console import (
+    assets,
     choosing,
     compose,
+    desk,
     drafts,
     exchange,
     feed,
     figures,
+    filters,
     licences,
     recalls,
     requests,
@@ -31,30 +35,28 @@ from broker.node.console import (
     sent_messages,
     subject,
 )
-from broker.node.console.pages import page, see
+from broker.node.console.pages import HEADERS, assets_of, page, see
 from broker.node.console.session import Tokens, purpose_as_header
 from broker.node.problems import NotDone, Problem
 from broker.node.scope import known, request_id_of
+from broker.storage import console_file
+from broker.storage.desk import Desk
 from broker.storage.drafts import Drafts
 from broker.storage.kept_screenings import KeptScreenings
+from broker.storage.mails import MailQueue
 from broker.storage.places import read_spots
+from broker.storage.saved_filters import SavedFilters
 
-FILES: Final = {
-    "console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml",
-    "rows.js": "text/javascript",
-}  # fmt: skip
-_FOLDER: Final = Path(__file__).with_name("static")
 AnyRequest = Request[Any, Any, Any]
 
 
 @get("/static/{name:str}", opt={"public": True}, operation_id="consoleFile")
-async def file(name: FromPath[str]) -> Response[bytes]:
-    """A file of :data:`FILES`. They say nothing about anybody, so they are open and may be kept for an hour."""
-    if name not in FILES:
+async def file(state: State, name: FromPath[str]) -> Response[bytes]:
+    """A file of the pages. They say nothing about anybody, so they are open and may be kept for an hour."""
+    path = assets_of(state).get(name)
+    if path is None:
         raise NotDone("NOT_FOUND", "there is no such file")
-    return Response(
-        (_FOLDER / name).read_bytes(), media_type=f"{FILES[name]}; charset=utf-8", headers={"cache-control": "max-age=3600"}
-    )  # fmt: skip
+    return Response(path.read_bytes(), media_type=assets.media_type(path), headers={"cache-control": "max-age=3600"})
 
 
 @get("/", opt={"public": True}, operation_id="consoleStart")
@@ -67,6 +69,8 @@ def _not_done(request: AnyRequest, error: Exception) -> Response[Any]:
     """Problems as pages. Without a purpose one is chosen first."""
     state = request.app.state
     if isinstance(error, NotDone) and error.code == "PURPOSE_NEEDED" and request.method == "GET":
+        if request.headers.get("hx-request") == "true":  # a part of a page: the whole page is loaded again, and asks
+            return Response(None, status_code=403, headers={"hx-refresh": "true", **HEADERS})
         return see(f"/console/session?next={quote(request.url.path, safe='/')}")
     if isinstance(error, subject.NotShown):
         return page(request, state, "not_shown.html", status=403, row=error.row, rule=error.rule, reason=error.reason)
@@ -98,7 +102,8 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
         route_handlers=[
             start, file, choosing.session, choosing.choose, feed.feed, feed.events, subject.subject, subject.acknowledge, subject.feedback,
             sent_messages.outbox, sent_messages.message, licences.licences, search.search, recalls.board, recalls.recall,
-            recalls.answer, compose.start, compose.form, compose.post_form, drafts.draft, drafts.decide, *more,
+            recalls.answer, compose.start, compose.form, compose.post_form, compose.findings, drafts.draft, drafts.decide, *more,
+            desk.assign, desk.note, desk.handover, desk.hand_over, desk.take_over, filters.keep, compose.edit, drafts.drop,
             requests.board, requests.one_request, requests.answer, requests.ask_form, requests.ask, figures.figures,
             exchange.exchange, exchange.compare,
             *screenings.ROUTES,
@@ -110,9 +115,14 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
     )  # fmt: skip
 
 
-def beside(folder: Path, approving: Iterable[str] = (), *, codelists: Path | None = None) -> dict[str, object]:
+def beside(folder: Path, approving: Iterable[str] = (), *, codelists: Path | None = None, mailing: bool = False) -> dict[str, object]:
     """What the console keeps in the application's state. ``folder``: where drafts are kept; ``approving``: families whose messages a
-    supervisor approves where an officer writes them; ``codelists``: the operator's folder, read here for where places are."""
-    kept: dict[str, object] = {"tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(folder / "console.sqlite")}
-    kept |= {"spots": read_spots(codelists), "counting": asyncio.Lock()}
-    return kept | {"screenings": KeptScreenings(folder / "screenings.sqlite")}
+    supervisor approves where an officer writes them; ``codelists``: the operator's folder, read here for where places are; ``mailing``:
+    what is urgent or late is told by mail."""
+    file = folder / console_file.NAME
+    kept: dict[str, object] = {
+        "tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(file), "assets": assets.files(),
+        "desk": Desk(file), "filters": SavedFilters(file), "spots": read_spots(codelists), "counting": asyncio.Lock(),
+        "screenings": KeptScreenings(folder / "screenings.sqlite"),
+    }  # fmt: skip
+    return kept | ({"mails": MailQueue(file)} if mailing else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from litestar import Response, get
@@ -12,6 +13,7 @@ from broker.app.look_up import KEYS, conditions_of
 from broker.errors import StoreError, UsageError
 from broker.node import access
 from broker.node.answers import AnyRequest
+from broker.node.console.desk import desk_of
 from broker.node.console.feed import Feed, row_of
 from broker.node.console.pages import page
 from broker.node.messages import node_of
@@ -38,5 +40,7 @@ async def search(
         answers = reader.find(conditions, node.now_ms(), ended=bool(ended))
         looked_for = {kind for condition in conditions for kind, _ in condition}
         shown = [each for answer in answers if (each := use.subject(answer, found_by=looked_for)) is not None]
-        found = Feed(tuple(row_of(each) for each in shown), len(answers) - len(shown))
+        working = desk_of(state).assignees()
+        rows = [replace(row_of(each), assignee=working.get(each.row.subject, "")) for each in shown]
+        found = Feed(tuple(rows), len(answers) - len(shown))
     return page(request, state, "search.html", by=by, text=text, ended=bool(ended), keys=tuple(KEYS), feed=found)

@@ -1,4 +1,4 @@
-"""What a console remembers of a session: purpose, unit, language, keys. Cookies that no script reads and no other site sends.
+"""What a console remembers of a session: purpose, unit, language, keys, sound. Cookies that no script reads and no other site sends.
 
 The purpose of the cookie becomes the header ``Broker-Purpose`` of the request before any guard sees it: pages and API are held to the same
 purpose by the same code. Who it is comes from the client certificate alone, so there is nothing to log in to and nothing to steal.
@@ -32,7 +32,7 @@ KEY: Final = "key"
 """The hidden field with the idempotency key of a rendered form."""
 _PREFIX: Final = "__Host-console-"
 """A name that browsers bind to this very host and to TLS (RFC 6265bis, section 4.1.3.2)."""
-_NAMES: Final = ("purpose", "unit", "language", "keys")
+_NAMES: Final = ("purpose", "unit", "language", "keys", "sound")
 
 
 class Session(NamedTuple):
@@ -42,6 +42,7 @@ class Session(NamedTuple):
     unit: str | None
     language: str
     keys: bool
+    sound: bool = False
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
@@ -61,12 +62,16 @@ def session_of(headers: Mapping[str, str]) -> Session:
         kept.get("unit"),
         language if language in BY_CODE else preferred(headers.get("accept-language", "")),
         kept.get("keys") != "off",
+        kept.get("sound") == "on",
     )
 
 
 def cookies(session: Session) -> list[Cookie]:
     """What remembers it, until the browser is closed."""
-    values = {"purpose": session.purpose, "unit": session.unit, "language": session.language, "keys": "on" if session.keys else "off"}
+    values = {
+        "purpose": session.purpose, "unit": session.unit, "language": session.language, "keys": "on" if session.keys else "off",
+        "sound": "on" if session.sound else "off",
+    }  # fmt: skip
     return [
         Cookie(key=_PREFIX + name, value=value, path="/", secure=True, httponly=True, samesite="strict")
         for name, value in values.items()

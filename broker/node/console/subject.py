@@ -9,13 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import unquote
 
 from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.params import FromPath
 
-from broker import ids
 from broker.app.agency_node import AgencyNode
 from broker.app.purpose import Purposed
 from broker.app.statements import acknowledgement, statement
@@ -23,8 +21,9 @@ from broker.errors import Refusal, StoreError
 from broker.exchange.use import labels_kept
 from broker.node import access
 from broker.node.answers import AnyRequest
+from broker.node.console.desk import case_of, desk_of, people_of
 from broker.node.console.feed import Due, Row, part_of, row_of
-from broker.node.console.pages import page
+from broker.node.console.pages import page, subject_named
 from broker.node.console.route_map import route_map
 from broker.node.console.sending import sent
 from broker.node.console.session import Tokens, new_key, one, posted
@@ -34,6 +33,7 @@ from broker.node.problems import NotDone
 from broker.register.answers import SubjectAnswer
 from broker.register.changes import RECALL
 from broker.register.rows import Flag, SubjectRow
+from broker.storage.desk import TEXT
 
 LEVELS: Final = ("L3", "L4", "L2")
 RESULTS: Final = tuple(result for result in WORDS["result"] if result not in ("OBJECTION", "NO_OBJECTION"))
@@ -79,14 +79,6 @@ class View:
     events: tuple[Event, ...]
     proof: Mapping[str, Any]
     labels: Mapping[str, Any]
-
-
-def subject_named(text: str) -> str:
-    """The id of a subject as it stands in a path. Raises NotDone."""
-    try:
-        return ids.subject_id(unquote(text))
-    except ids.InvalidId as error:
-        raise NotDone("NOT_FOUND", "this is no subject") from error
 
 
 def view_of(node: AgencyNode, subject: str, purpose: str) -> View:
@@ -189,6 +181,7 @@ def _page(request: AnyRequest, state: State, subject: str, given: Mapping[str, l
     return page(
         request, state, "subject.html", status=200 if refusal is None else 422, view=view, levels=LEVELS, results=RESULTS, map=drawn,
         examinations=tuple(WORDS["examination"]), key=new_key(), given={name: values[0] for name, values in given.items()}, refusal=refusal,
+        case=case_of(desk_of(state), view.row, node.now_ms()), people=people_of(node), longest=TEXT,
     )  # fmt: skip
 
 

@@ -100,7 +100,14 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "ERROR": "Error", "WITHDRAWN": "Withdrawn", "COMPROMISED": "Compromised", "LAW": "The law asks for it", "EXPIRED": "Out of date",
     },
     "recall_action": {"STOP_USE": "Stop using it", "DELETE": "Delete it", "RETURN": "Give it back"},
-    "draft": {"WAITING": "Waits for a supervisor", "SENT": "Approved and sent", "RETURNED": "Returned to its author"},
+    "draft": {
+        "WAITING": "Waits for a supervisor", "SENT": "Approved and sent", "RETURNED": "Returned to its author",
+        "DROPPED": "Let go of by its author",
+    },
+    "draft_event": {
+        "HANDED": "handed over", "EDITED": "changed and handed over again", "RETURNED": "returned", "SENT": "approved and sent",
+        "DROPPED": "let go of",
+    },
     "alert_type": {
         "SHIPMENT": "Shipment", "ROUTE": "Route", "COMMODITY": "Commodity", "CONVEYANCE": "Means of transport",
         "ENTITY_PATTERN": "Pattern of a party",

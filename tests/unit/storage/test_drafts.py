@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from broker.errors import StoreError
-from broker.storage.drafts import RETURNED, SENT, WAITING, Draft, Drafts
+from broker.storage.drafts import DROPPED, RETURNED, SENT, WAITING, Draft, Drafts
 from tests.support.deliveries import bytes_of
 
 
@@ -35,19 +36,32 @@ def test_what_waits_comes_oldest_first(drafts: Drafts) -> None:
     assert (drafts.get("early"), drafts.get("none")) == (draft("early", 1), None)
 
 
-def test_a_draft_is_decided_once(drafts: Drafts, tmp_path: Path) -> None:
-    """Sent or returned, by whom and as which message; its content goes with that, and a second decision changes nothing."""
-    drafts.keep(draft("one"))
-    drafts.keep(draft("two"))
-    drafts.decide("one", SENT, "bob", "m-1")
-    drafts.decide("one", RETURNED, "carol")
-    drafts.decide("two", RETURNED, "bob")
-    one, two = drafts.get("one"), drafts.get("two")
-    assert one is not None
-    assert two is not None
-    assert (one.state, one.decided_by, one.message_id, one.body) == (SENT, "bob", "m-1", "")
-    assert (two.state, two.decided_by, two.body, two.author) == (RETURNED, "bob", "", "alice")
+def test_a_draft_is_decided_once(drafts: Drafts) -> None:
+    """Sent, by whom and as which message, and its content goes with that; one that is returned keeps it for its author, and one that was
+    let go of has none. What was decided is not decided again, nor changed; who did what, when and why stays."""
+    for name in ("one", "two", "three"):
+        drafts.keep(draft(name), "{}")
+    drafts.sent("one", "bob", "m-1", 5)
+    drafts.give_back("one", "carol", "too late", 6)
+    drafts.give_back("two", "bob", "name the licence", 6)
+    drafts.sent("two", "carol", "m-2", 7)
+    drafts.drop("three", "alice", 8)
+    one, two, three = (drafts.get(name) for name in ("one", "two", "three"))
+    assert one == replace(draft("one"), body="", state=SENT, decided_by="bob", message_id="m-1")
+    assert two == replace(draft("two"), state=RETURNED, decided_by="bob")
+    assert three == replace(draft("three"), body="", state=DROPPED, decided_by="alice")
     assert drafts.waiting(10) == []
+    assert (drafts.returned("alice", 10), drafts.returned("bob", 10)) == ([two], [])
+
+    def changed(name: str, author: str) -> bool:
+        return drafts.amend(name, author, subject="SG-CUSTOMS/2026/1", body="better", fields="{}", at=9)
+
+    assert [changed(name, "alice") for name in ("one", "two", "three")] == [False, True, False]
+    assert not changed("two", "bob")
+    assert [each.id for each in drafts.waiting(10)] == ["two"]
+    assert [(each.who, each.what, each.reason) for each in drafts.history("two")] == [
+        ("alice", "HANDED", ""), ("bob", RETURNED, "name the licence"), ("alice", "EDITED", ""),
+    ]  # fmt: skip
 
 
 def test_drafts_outlive_their_process(tmp_path: Path) -> None:

@@ -1,28 +1,12 @@
-// What makes a page quicker for those who have JavaScript; every page works without. No library, nothing fetched but this node's own pages.
+// Clocks, keys and sound for those who have JavaScript; every page works without. What changes in place is htmx's work, by attributes.
 "use strict";
 (() => {
   const body = document.body;
 
-  // -- the live feed: the node sends the part of the page that changed --------------------------------------------------------------
-  const feed = document.querySelector("[data-feed]");
+  // -- the live feed: htmx swaps what the node sends; here only that the line was lost is said ---------------------------------------
   const status = document.getElementById("feed-status");
-  if (feed && status && window.EventSource) {
-    const source = new EventSource(feed.dataset.feed);
-    const say = (text) => { if (status.textContent !== text) status.textContent = text; };
-    source.addEventListener("open", () => say(feed.dataset.live));
-    source.addEventListener("error", () => say(feed.dataset.lost));
-    let before = "";
-    source.addEventListener("feed", (event) => {
-      const held = document.activeElement && feed.contains(document.activeElement) ? document.activeElement.id : "";
-      feed.innerHTML = event.data; // made by this node, with everything escaped
-      if (held) document.getElementById(held)?.focus();
-      say(before ? feed.dataset.news : feed.dataset.live); // the first one is what the page shows already
-      before = event.lastEventId;
-      clocks();
-    });
-    window.addEventListener("pagehide", () => source.close());
-    window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
-  }
+  body.addEventListener("htmx:sseError", () => { if (status) status.textContent = status.dataset.lost; });
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   // -- due clocks: the same words as the node writes --------------------------------------------------------------------------------
   const units = JSON.parse(body.dataset.clock || "{}");
@@ -38,17 +22,84 @@
       element.classList.toggle("late", left <= 0);
     }
   };
-  if (units.in) { clocks(); setInterval(clocks, 20000); }
+  if (units.in) { clocks(); setInterval(clocks, 20000); body.addEventListener("htmx:afterSwap", clocks); }
 
-  // -- a message that is on its way: look again until it has arrived -----------------------------------------------------------------
-  const waiting = document.querySelector("[data-reload]");
-  if (waiting) setTimeout(() => location.reload(), Number(waiting.dataset.reload));
+  // -- what is new and urgent, or has become late, on the feed: a mark, a line that is read aloud, and a sound where it is on -------------
+  const rows = document.getElementById("feed-rows");
+  const alarm = document.getElementById("alarm");
+  const silent = document.getElementById("silent");
+  const tones = { // pairs of hertz and seconds; 0 is a pause
+    FLASH: [[988, 0.14], [0, 0.06], [988, 0.14], [0, 0.06], [988, 0.14], [0, 0.06], [1319, 0.3]],
+    IMMEDIATE: [[784, 0.22], [0, 0.1], [784, 0.22]],
+    LATE: [[523, 0.3], [392, 0.45]],
+  };
+  let audio = null;
+  const play = async (name) => {
+    audio ??= new AudioContext();
+    if (audio.state !== "running") {
+      if (silent) silent.hidden = false;
+      await audio.resume(); // comes to its end with the first key or click
+      if (silent) silent.hidden = true;
+    }
+    let at = audio.currentTime + 0.02;
+    for (const [hertz, seconds] of tones[name]) {
+      if (hertz) {
+        const tone = new OscillatorNode(audio, { frequency: hertz, type: "triangle" });
+        const loud = new GainNode(audio, { gain: 0.3 });
+        tone.connect(loud).connect(audio.destination);
+        tone.start(at);
+        tone.stop(at + seconds);
+      }
+      at += seconds;
+    }
+    body.dataset.sounded = name;
+  };
+  for (const button of document.querySelectorAll("[data-try]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => play(button.dataset.try));
+  }
+  silent?.querySelector("button").addEventListener("click", () => audio?.resume());
+
+  const known = new Set();
+  const fresh = new Set();
+  const title = document.title;
+  const look = (first) => {
+    const news = [];
+    for (const row of rows.querySelectorAll("tr[data-row-key]")) {
+      const name = row.querySelector("[data-row]").textContent.trim();
+      const late = [...row.querySelectorAll("time.late")].map((time) => `LATE ${row.dataset.rowKey} ${time.dataset.due}`);
+      const urgent = ["FLASH", "IMMEDIATE"].includes(row.dataset.urgency) ? [`${row.dataset.urgency} ${row.dataset.rowKey}`] : [];
+      for (const key of [...urgent, ...late]) {
+        if (known.has(key)) continue;
+        known.add(key);
+        if (first) continue;
+        fresh.add(row.dataset.rowKey);
+        const kind = key.split(" ", 1)[0];
+        news.push([kind, kind === "LATE" ? `${alarm.dataset.late}: ${name}` : `${alarm.dataset.new}: ${row.querySelector(".chip").textContent}, ${name}`]);
+      }
+      row.classList.toggle("fresh", fresh.has(row.dataset.rowKey));
+    }
+    document.title = fresh.size ? `(${fresh.size}) ${title}` : title;
+    if (!news.length) return;
+    alarm.textContent = news.map(([, text]) => text).join(" · ");
+    const worst = Object.keys(tones).find((kind) => news.some(([each]) => each === kind));
+    if (body.dataset.sound === "on") play(worst);
+  };
+  if (rows && alarm) {
+    look(true);
+    body.addEventListener("htmx:afterSwap", () => look(false));
+    setInterval(() => look(false), 20000);
+    rows.addEventListener("focusin", (event) => { // it was seen
+      fresh.delete(event.target.closest("tr")?.dataset.rowKey);
+      look(false);
+    });
+  }
 
   // -- keys: one key each, only outside of fields, and only where the session has them on --------------------------------------------
   if (body.dataset.keys !== "on") return;
-  const rows = () => [...document.querySelectorAll("[data-row]")];
+  const lines = () => [...document.querySelectorAll("[data-row]")];
   const move = (step) => {
-    const all = rows();
+    const all = lines();
     if (!all.length) return;
     const at = all.indexOf(document.activeElement);
     all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + step))].focus();

@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from broker.node.server import listening, serving
-from tests.support.browser import SIGHTS, header_flaws
+from tests.support.browser import SIGHTS, axe_flaws, axe_source, header_flaws
 from tests.support.console_windows import look_at, window
 from tests.support.node_clients import InProcess, Served, posted
 from tests.unit.node.console.conftest import held
@@ -106,7 +106,7 @@ async def test_pages_of_work(sg: InProcess, my: InProcess, served: Served, world
             await page.wait_for_selector("#seen")
             await page.emulate_media(media=sight.medium, color_scheme=sight.scheme)
             visited.sight = sight
-            found += await look_at(visited, ("/console/compose/alert#main", *WORK), url(served), tmp_path)
+            found += await look_at(visited, ("/console/compose/alert#seen", *WORK), url(served), tmp_path)
             assert await page.evaluate("window.ran") is None
             assert visited.asked == []
     assert found == []
@@ -121,6 +121,49 @@ async def test_what_comes_is_shown_at_once(sg: InProcess, my: InProcess, served:
         await visited.page.wait_for_selector("text=CSQU3054383")
         assert await visited.page.evaluate("window.stayed") == 1
         assert visited.said == []
+
+
+async def test_sound_and_mark(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+    """With the sound on, a FLASH alert that comes while the feed is open sounds, is marked, told in a line that is read aloud, and counted
+    in the title, until it is looked at; what was there before does nothing. With it off, which is where it begins, nothing sounds."""
+    await publish(sg, my, world, urgency="IMMEDIATE")
+    async with window(browser, url(served), certificate(served)) as quiet, window(browser, url(served), certificate(served)) as visited:
+        page = visited.page
+        await page.goto(f"{url(served)}/console/session")
+        assert not await page.is_checked("[name=sound]")
+        await page.click("[data-try=LATE]")
+        await page.wait_for_selector("body[data-sounded=LATE]")
+        await page.check("[name=sound]")
+        await page.click("main button")
+        await page.wait_for_selector("#feed-status:has-text('Live')")
+        await page.click("h1")
+        assert await page.text_content("#alarm") == ""
+        await publish(sg, my, world, 2, urgency="FLASH")
+        await page.wait_for_selector("body[data-sounded=FLASH]")
+        assert "New: Flash, Alert: Dual use" in (await page.text_content("#alarm") or "")
+        assert await page.locator("tr.fresh").count() == 1
+        assert (await page.title()).startswith("(1) ")
+        assert [*await visited.flaws(), *await axe_flaws(visited, axe_source())] == []
+        await page.screenshot(path=tmp_path / "alarm.png", full_page=True)
+        await page.keyboard.press("j")
+        await page.wait_for_selector("tr.fresh", state="detached")
+        await quiet.page.wait_for_selector("tr.fresh")
+        assert await quiet.page.get_attribute("body", "data-sounded") is None
+
+
+async def test_the_live_feed_honours_the_filter(sg: InProcess, my: InProcess, served: Served, world: World) -> None:
+    """What is sent first is what the filter of the address lets through; without one, what the user's own lets through."""
+    path = await publish(sg, my, world)
+    async with served.client() as client:
+        client.headers["cookie"] = "__Host-console-purpose=STC_ENFORCEMENT"
+        for query, wanted in (("?hs=84", True), ("?hs=93", False), ("?who=mine", False), ("", True)):
+            said: list[str] = []
+            async with client.stream("GET", f"/console/feed/events{query}") as answer:
+                async for line in answer.aiter_lines():
+                    said.append(line)
+                    if line == "event: status":
+                        break
+            assert any(path in line for line in said) == wanted, query
 
 
 async def test_by_keyboard_alone(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
@@ -160,3 +203,30 @@ async def test_without_scripts(sg: InProcess, my: InProcess, served: Served, wor
         await visited.page.wait_for_url(f"**{path}")
         await visited.page.click("form[action$=acknowledge] button")
         await visited.page.wait_for_url("**/console/outbox/*")
+
+
+async def test_in_place(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
+    """Who will see an alert is told while it is written, and what is looked for is found while it is typed, without a load of the page and
+    with the cursor where it was; nothing is evaluated, no style is set by a script, and nothing of a page is kept by the browser."""
+    await publish(sg, my, world)
+    async with window(browser, url(served), certificate(served, "supervisor")) as visited:
+        page = visited.page
+        await page.goto(f"{url(served)}/console/compose/alert")
+        await page.evaluate("window.stayed = 1")
+        for name, value in FILLED.items():
+            await page.fill(f"[name={name}]", value)
+        await page.select_option("select[name=risk_category]", "OTHER")
+        await page.uncheck("input[value=HOLD]")
+        await page.check("input[value=ASSESS_ONLY]")
+        await page.focus("[name=indicator_text]")
+        await page.wait_for_selector("#seen button[value=send]")
+        assert await page.evaluate("[window.stayed, document.activeElement.name, window.ran]") == [1, "indicator_text", None]
+        await page.goto(f"{url(served)}/console/search")
+        await page.evaluate("window.stayed = 1")
+        await page.type("[name=text]", "CSQU3054383")
+        await page.wait_for_selector("#count:has-text('1 alert found')")
+        assert await page.evaluate("[window.stayed, document.activeElement.name]") == [1, "text"]
+        kept = await page.evaluate("Object.keys(localStorage).concat(Object.keys(sessionStorage))")
+        assert set(kept) <= {"htmx-current-path-for-history"}  # an address, which the window's history has as well
+        assert page.url.endswith("text=CSQU3054383")
+        assert (visited.said, visited.asked) == ([], [])

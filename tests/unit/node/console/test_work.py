@@ -74,7 +74,7 @@ async def test_a_wrong_form_is_told_by_its_field(sg: InProcess) -> None:
     """An alert without an indicator comes back with the field, and with what was typed, as text."""
     carol = officer(sg, "supervisor")
     await carol.choose()
-    fields = await carol.form("/console/compose/alert", "/console/compose/alert#main")
+    fields = await carol.form("/console/compose/alert", "/console/compose/alert#seen")
     typed = {
         **fields,
         **ALERT,

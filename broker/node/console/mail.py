@@ -1,0 +1,186 @@
+"""Mail for what is urgent or late: a line that something is there and where to look, never what it says.
+
+Mails are sent by a task of their own, one after the other, with a time for each step: whatever the mail server does, nothing else of the
+node waits for it. While it is away they wait on the disk, and it is tried again, each time a little later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+import ssl
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import structlog
+from aiosmtplib import SMTP, SMTPException, SMTPRecipientsRefused, SMTPResponseException
+
+from broker.app.agency_node import AgencyNode
+from broker.errors import UsageError
+from broker.storage.mails import MailEvent, MailQueue
+from broker.values import iso
+
+SECURITY: Final = ("starttls", "tls", "none")
+LOOK_S: Final = 0.5
+"""How often it is looked whether there is something to send."""
+STEP_S: Final = 20.0
+"""How long one step with the mail server may take."""
+WAITS_S: Final = (5.0, 600.0)
+"""First and longest wait before a server that was away is tried again."""
+AT_ONCE: Final = 50
+"""Most mails of one connection."""
+REFUSED_MS: Final = 600_000
+"""How long a mail that was refused for good waits until it is tried again."""
+TRIES: Final = 12
+"""How often a mail may be refused for good: then it is given up, and the log says so."""
+
+_log = structlog.get_logger("mail")
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """Where mail goes and how. ``security``: one of :data:`SECURITY`; ``ca``: what the server's certificate is verified against where that
+    is not an authority of the machine; ``link``: where officers reach the console, without a slash at the end."""
+
+    host: str
+    port: int
+    sender: str
+    recipients: tuple[str, ...]
+    security: str = "starttls"
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca: Path | None = None
+    link: str = ""
+
+    def at(self, url: str) -> MailSettings:
+        """The same, with the console at this address where none was given."""
+        return self if self.link else replace(self, link=url)
+
+
+def settings_of(
+    server: str, sender: str, recipients: tuple[str, ...], *, security: str = "starttls", credentials: Path | None = None,
+    ca: Path | None = None, link: str = "",
+) -> MailSettings:  # fmt: skip
+    """Settings as they are given on the command line: ``server`` is HOST or HOST:PORT. Raises UsageError."""
+    if security not in SECURITY:
+        raise UsageError(f"there is no mail security `{ascii(security)[1:-1]}`", advice=f"use one of {', '.join(SECURITY)}")
+    host, _, digits = server.rpartition(":") if ":" in server else (server, "", "")
+    usual = {"starttls": 587, "tls": 465, "none": 25}[security]
+    if not host or (digits and not (digits.isascii() and digits.isdigit() and 0 < int(digits) < 65_536)):
+        raise UsageError("--mail-server is no HOST or HOST:PORT", advice="give it as mail.example.org:587")
+    for address in (sender, *recipients):
+        if not _is_address(address):
+            raise UsageError(f"`{ascii(address)[1:-1]}` is no mail address", advice="give --mail-from and --mail-to as name@host")
+    if not recipients:
+        raise UsageError("nobody is named to whom mail goes", advice="give --mail-to")
+    user, password = ("", "") if credentials is None else _credentials(credentials)
+    if user and security == "none":
+        raise UsageError("a password is not sent in the clear", advice="use --mail-security starttls or tls")
+    return MailSettings(host, int(digits) if digits else usual, sender, recipients, security, user, password, ca, link.rstrip("/"))
+
+
+def _is_address(text: str) -> bool:
+    name, address = parseaddr(text)
+    local, at, host = address.rpartition("@")
+    return not name and address == text and bool(local and at and host) and text.isascii() and text.isprintable() and " " not in text
+
+
+def _credentials(path: Path) -> tuple[str, str]:
+    """User and password: the two lines of a file that nobody else may read."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise UsageError(f"`{path}` can be read by others", advice=f"chmod 600 {path}")
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"`{path}` cannot be read", advice="give a file with the user in its first line, the password in its second"
+        ) from error
+    if len(lines) != 2 or not all(lines):
+        raise UsageError(
+            f"`{path}` does not hold a user and a password", advice="write the user in its first line, the password in its second"
+        )
+    return lines[0], lines[1]
+
+
+def message_of(event: MailEvent, settings: MailSettings, agency: str, environment: str) -> EmailMessage:
+    """The mail about an event: which subject, of which family and urgency, from whom, due when, and where to look. No content."""
+    what = "LATE" if event.kind == "LATE" else event.urgency
+    real = "" if environment == "production" else f"[{environment.upper()}] "
+    made = EmailMessage()
+    made["Subject"] = f"{real}{what}: {event.family} {event.subject}"
+    made["From"], made["To"] = settings.sender, ", ".join(settings.recipients)
+    made["Date"] = format_datetime(datetime.fromtimestamp(event.at / 1000, UTC))
+    digest = hashlib.sha256(f"{agency} {event.id}".encode()).hexdigest()[:40]
+    made["Message-ID"] = f"<{digest}@{settings.sender.rpartition('@')[2]}>"
+    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
+    lines = [
+        "Something is late." if event.kind == "LATE" else "Something urgent has come.", "",
+        f"Subject:    {event.subject}", f"Family:     {event.family}", f"Urgency:    {event.urgency}", f"From:       {event.originator}",
+        *([f"Due:        {event.duty}, {iso(event.due)}"] if event.due is not None else []), f"For:        {agency}, {environment}",
+    ]  # fmt: skip
+    if settings.link:
+        lines += ["", f"{settings.link}/console/subjects/{quote(event.subject, safe='')}"]
+    made.set_content("\n".join([*lines, "", "What it says is shown in the console alone.", ""]))
+    return made
+
+
+class Mailer:
+    """Sends what waits. Run :meth:`run` in a task."""
+
+    def __init__(self, node: AgencyNode, queue: MailQueue, settings: MailSettings) -> None:
+        self._node, self._queue, self._settings = node, queue, settings
+
+    async def run(self) -> None:
+        """Send until the node stops."""
+        wait_s = WAITS_S[0]
+        while not self._node.stopping.is_set():
+            try:
+                if self._queue.due(self._node.now_ms(), 1):
+                    await self._send_some()
+                    wait_s = WAITS_S[0]
+                await self._pause(LOOK_S)
+            except (SMTPException, OSError, TimeoutError, sqlite3.Error) as error:
+                _log.warning("mail cannot be sent", reason=type(error).__name__, waiting=self._queue.waiting(), again_s=wait_s)
+                await self._pause(wait_s)
+                wait_s = min(2 * wait_s, WAITS_S[1])
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._node.stopping.wait()
+        except TimeoutError:
+            return
+
+    async def _send_some(self) -> None:
+        settings = self._settings
+        context = None if settings.security == "none" else ssl.create_default_context(cafile=settings.ca)
+        server = SMTP(
+            hostname=settings.host, port=settings.port, username=settings.user or None, password=settings.password or None, timeout=STEP_S,
+            use_tls=settings.security == "tls", start_tls=settings.security == "starttls", tls_context=context,
+        )  # fmt: skip
+        async with server:
+            for event in self._queue.due(self._node.now_ms(), AT_ONCE):
+                await self._send(server, event)
+
+    async def _send(self, server: SMTP, event: MailEvent) -> None:
+        try:
+            await server.send_message(message_of(event, self._settings, self._node.agency, self._node.settings.environment))
+        except (SMTPRecipientsRefused, SMTPResponseException) as error:
+            codes = [each.code for each in error.recipients] if isinstance(error, SMTPRecipientsRefused) else [error.code]
+            if any(code < 500 for code in codes):  # not now: RFC 5321, section 4.2.1
+                raise
+            now_ms = self._node.now_ms()
+            if event.tries + 1 >= TRIES:
+                self._queue.give_up(event.id, now_ms)
+                _log.error("a mail was refused for good and is given up", codes=codes, subject=event.subject)
+            else:
+                self._queue.again(event.id, now_ms + REFUSED_MS)
+                _log.warning("a mail was refused", codes=codes, subject=event.subject)
+            return
+        self._queue.told(event.id, self._node.now_ms())

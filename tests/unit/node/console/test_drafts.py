@@ -1,0 +1,80 @@
+"""Drafts that are changed: by their author, on a supervisor's word or before it, and never behind a supervisor's back."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.node_clients import InProcess
+from tests.unit.node.console.conftest import Officer, held, officer
+from tests.unit.node.console.test_work import ALERT, written
+
+
+async def handed(bob: Officer) -> tuple[str, str]:
+    """An officer hands an alert over: the draft's path, and its subject."""
+    fields, _ = await written(bob, "alert", ALERT)
+    answer = await bob.post("/console/compose/alert", {**fields, "do": "send"})
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"], fields["subject"]
+
+
+async def changed(bob: Officer, path: str, **fields: str) -> None:
+    """Its author changes it and hands it over again."""
+    page = await bob.get(f"{path}/edit")
+    kept = dict(re.findall(r'<input type="(?:hidden|text)" name="(\w+)" value="([^"]*)"', page))
+    assert kept["containers"] == ALERT["containers"]
+    shown = await bob.post("/console/compose/alert", {**ALERT, **kept, **fields, "do": "preview"})
+    seen = re.search(r'name="seen" value="([0-9a-f]+)"', shown.text)
+    assert seen is not None, shown.text
+    answer = await bob.post("/console/compose/alert", {**ALERT, **kept, **fields, "seen": seen[1], "do": "send"})
+    assert (answer.status_code, answer.headers.get("location")) == (303, path), answer.text
+
+
+async def test_returned_changed_and_sent(sg: InProcess, my: InProcess) -> None:
+    """A supervisor returns a draft and has to say why; its author, and nobody else, changes it and hands it over again; it is sent once as
+    it was shown last, and who did what, when and why stays, while the content goes."""
+    bob, carol = officer(sg), officer(sg, "supervisor")
+    await bob.choose()
+    await carol.choose()
+    path, subject = await handed(bob)
+    hidden = await carol.form(path, path)
+    silent = await carol.post(path, {**hidden, "do": "return", "reason": ""})
+    assert silent.status_code == 422
+    assert "say why it is returned" in silent.text
+    assert (await carol.post(path, {**hidden, "do": "return", "reason": "wrong box <script>1</script>"})).status_code == 303
+    assert path in await bob.get("/console/compose")
+    page = await bob.get(path)
+    assert "wrong box &lt;script&gt;" in page
+    assert (await carol.client.get(f"{path}/edit")).status_code == 403
+    await changed(bob, path, containers="MSKU0000007")
+    hidden = await carol.form(path, path)
+    assert (await carol.post(path, {**hidden, "do": "send"})).status_code == 303
+    await held(my, subject)
+    arrival = my.node.inbox.about(subject)
+    assert [each["id"] for each in (arrival[0].body or {})["sections"]["equipment"]["units"]] == ["MSKU0000007"]
+    page = await carol.get(path)
+    for told in ("handed over", "returned", "wrong box", "changed and handed over again", "approved and sent"):
+        assert told in page, told
+    assert "MSKU0000007" not in page
+    assert (await bob.client.get(f"{path}/edit")).status_code == 403
+
+
+async def test_what_changed_meanwhile_is_shown_again(sg: InProcess) -> None:
+    """A supervisor who looked before the author changed it approves nothing; the author can let go of it, and then nothing can be sent."""
+    bob, carol = officer(sg), officer(sg, "supervisor")
+    await bob.choose()
+    await carol.choose()
+    path, subject = await handed(bob)
+    before = await carol.form(path, path)
+    await changed(bob, path, containers="MSKU0000007")
+    answer = await carol.post(path, {**before, "do": "send"})
+    assert answer.status_code == 200
+    assert "Its author has changed it since" in answer.text
+    assert sg.node.outbox.last_revision(subject) is None
+    token = await carol.form("/console/session", "/console/session")
+    assert (await carol.post(f"{path}/drop", {"token": token["token"]})).status_code == 403
+    after = await carol.form(path, path)
+    own = await bob.form(path, f"{path}/drop")
+    assert (await bob.post(f"{path}/drop", own)).status_code == 303
+    assert (await carol.post(path, {**after, "do": "send"})).headers["location"] == path
+    assert sg.node.outbox.last_revision(subject) is None
+    assert "Let go of by its author" in await carol.get(path)
