@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from broker.app.agency_node import AgencyNode
 from broker.errors import BrokerError
-from broker.node import access, inbox, messages, problems, reference, register, screening, service, statements
+from broker.node import access, attachments, inbox, messages, problems, reference, register, screening, service, statements
 from broker.node.gate import Gate, Limits
 from broker.node.identity import Identities
 from broker.node.streams import Streams
@@ -26,6 +26,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     messages.publish, messages.dry_run, messages.status, statements.acks, statements.feedback, statements.rfis, statements.consents,
     statements.recalls, inbox.inbox, inbox.events, register.alerts, register.licence,
     register.licence_status, register.trace, screening.screen_shipments, service.health, service.ready,
+    attachments.attach, attachments.attachments, attachments.attachment,
 )  # fmt: skip
 
 

@@ -18,6 +18,9 @@ from broker.node.shapes import PURPOSE, SHAPES, ref
 
 Json = dict[str, Any]
 JSONL: Final = "application/jsonl"
+OCTETS: Final = "application/octet-stream"
+BYTES: Final = "bytes"
+"""Instead of a shape: the bytes of a file."""
 COMMON: Final = (401, 403, 429)
 """What every route may answer that asks for a certificate."""
 
@@ -46,6 +49,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "licenceStatus": Operation("LicenceStatus", "Numbers", (400, 408, 413, 415, 503)),
     "screen": Operation("Screened", "Shipments", (400, 408, 413, 503)),
     "trace": Operation("Trace", None, (400, 404, 503)),
+    "attach": Operation("AttachedFile", "bytes", (400, 408, 413, 422, 503)),
+    "attachments": Operation("AttachedFiles", None, (400, 403, 404, 503)),
+    "attachment": Operation("bytes", None, (400, 403, 404, 409, 503)),
     "health": Operation("Health", None, ()),
     "ready": Operation("Ready", None, ()),
 }
@@ -123,6 +129,8 @@ def _answer(name: str, known: Operation) -> Json:
     if name == "inboxEvents":
         text = "Server-sent events: `id` is the cursor, `event` the kind, `data` an Item."
         return {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    if known.answer == BYTES:
+        return {"description": "The file.", "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}
     schema: Json = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
     content: Json = {"schema": schema}
     example = EXAMPLES.get(f"{name} answer")
@@ -135,6 +143,8 @@ def _answer(name: str, known: Operation) -> Json:
 
 
 def _body(name: str, body: str) -> Json:
+    if body == BYTES:
+        return {OCTETS: {"schema": {"type": "string", "format": "binary", "description": "The file's bytes."}}}
     examples = {title.partition(" ")[2] or "example": {"value": value} for title, value in EXAMPLES.items() if title.split(" ")[0] == name}
     examples.pop("answer", None)
     content: Json = {JSON: {"schema": ref(body), "examples": examples}}
