@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
@@ -85,7 +86,7 @@ class AttachedFiles:
     """The files of an agency's home, received ones and its own."""
 
     def __init__(self, files: AgencyHome) -> None:
-        self._agency = files.agency
+        self._agency, self._unpacking = files.agency, threading.Lock()
         self.received, self.own = ChunkFolder(files.attachments_folder / "received"), ChunkFolder(files.attachments_folder / "own")
 
     def _folder(self, originator: str) -> ChunkFolder:
@@ -135,7 +136,11 @@ class AttachedFiles:
             yield piece
 
     def thumbnail(self, answer: SubjectAnswer, found: AttachedFile) -> bytes | None:
-        """A small PNG of a picture, made anew; None for what is none. Raises as :meth:`pieces` does."""
+        """A small PNG of a picture, made anew, one at a time; None for what is none. Raises as :meth:`pieces` does."""
+        with self._unpacking:
+            return self._thumbnail(answer, found)
+
+    def _thumbnail(self, answer: SubjectAnswer, found: AttachedFile) -> bytes | None:
         return media.thumbnail(b"".join(self.pieces(answer, found)), found.media_type) if found.picture else None
 
 

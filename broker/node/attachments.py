@@ -90,7 +90,7 @@ def entry_json(entry: Attachment) -> dict[str, Any]:
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in entry.items()}
 
 
-def _shown(request: AnyRequest, node: AgencyNode, subject: str) -> tuple[SubjectAnswer, list[dict[str, Any]]]:
+def shown(request: AnyRequest, node: AgencyNode, subject: str) -> SubjectAnswer:
     """The subject as it is shown for the purpose. Raises NotDone."""
     try:
         named = ids.subject_id(unquote(subject))
@@ -108,14 +108,14 @@ def _shown(request: AnyRequest, node: AgencyNode, subject: str) -> tuple[Subject
     if answer is None:
         told = withheld_of(use.withheld.values(), purpose)
         raise NotDone("NOT_SHOWN", str(told[0]["reason"]) if told else "it is not shown for this purpose")
-    return answer, withheld_of(use.withheld.values(), purpose)
+    return answer
 
 
 @get("/subjects/{subject:str}/attachments", opt={"roles": access.STAFF, "content": True}, tags=["read"], operation_id="attachments")
 async def attachments(request: AnyRequest, state: State, subject: FromPath[str]) -> Response[bytes]:
     """The files that a subject cites, and how much of each is here. The slashes of the subject's id are written `%2F`."""
     node = node_of(state)
-    answer, _withheld = _shown(request, node, subject)
+    answer = shown(request, node, subject)
     told = {
         "subject": answer.row.subject, "files": [each.told() for each in node.attached.of(answer)],
         "withheld": SECTION in answer.row.withheld.split(),
@@ -130,7 +130,7 @@ async def attachments(request: AnyRequest, state: State, subject: FromPath[str])
 async def attachment(request: AnyRequest, state: State, subject: FromPath[str], digest: FromPath[str]) -> Response[Any]:
     """A file, by its SHA-256: all of it is here and is the one that was cited, or nothing is given."""
     node = node_of(state)
-    answer, _withheld = _shown(request, node, subject)
+    answer = shown(request, node, subject)
     return await given(node, answer, digest)
 
 

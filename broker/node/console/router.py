@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from broker.errors import BrokerError
 from broker.node import problems
 from broker.node.console import (
+    attachments,
     choosing,
     compose,
     drafts,
@@ -99,6 +100,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             recalls.answer, compose.start, compose.form, compose.post_form, drafts.draft, drafts.decide, *more,
             requests.board, requests.one_request, requests.answer, requests.ask_form, requests.ask, figures.figures,
             exchange.exchange, exchange.compare,
+            attachments.file, attachments.thumbnail,
         ],
         middleware=[purpose_as_header],
         opt={"certificate": True},
