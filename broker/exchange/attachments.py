@@ -64,11 +64,13 @@ def _citing(shard: ShardState, header: Header) -> SubjectState | None:
     return citing if citing is not None and any(each.hex() == file for each, _chunks in citing.files) else None
 
 
-def following(shard: ShardState, header: Header) -> Distribution | None:
-    """Who gets a chunk now; None for a message of any other family, about which policy is asked."""
+def following(shard: ShardState, authentic: Authentic) -> Distribution | None:
+    """Who gets a chunk now: nobody one whose ciphertext was let go. None for a message of any other family, about which policy is asked."""
+    header = authentic.header
     if header.family != FAMILY:
         return None
-    citing = _citing(shard, header)
+    known = shard.subjects.get(header.subject)
+    citing = _citing(shard, header) if known is None or known.cited_by else None
     given = tuple((each.section, WITH_CITING) for each in header.commitments if each.section != AUDIENCE)
     holders = showing(citing) if citing is not None else ()
     return Distribution(tuple(Release(agency, WITH_CITING, given, ()) for agency in holders), (), None)

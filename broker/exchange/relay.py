@@ -176,10 +176,12 @@ class Batch:
         subject = owed.authentic.header.subject
         for release in owed.releases:
             self._deliver(owed.authentic, release, owed.admitted_ms, late=True)
-        if owed.state is not self.shard.subjects[subject]:
-            self.shard.accept(subject, owed.state)
-        if (left := attachments.emptied(self.shard, owed.authentic)) is not None:
+        state, left = owed.state, attachments.emptied(self.shard, owed.authentic)
+        if left is not None:
+            state = replace(state, cited_by="")  # for good: what was let go does not come back
             self._plain.append(Outgoing(CURRENT, subject.encode(), left))
+        if state is not self.shard.subjects[subject]:
+            self.shard.accept(subject, state)
         if owed.releases:
             self.tally.late += len(owed.releases)
             self._answer(owed.record, owed.authentic, None, now_ms, owed.releases, owed.remarks, b"+%d" % self.shard.sweep.number)
@@ -347,7 +349,7 @@ class Batch:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
             return self._refuse(record, refusal, authentic, now_ms)
         self._notice(now_ms)
-        distribution = attachments.following(self.shard, header)
+        distribution = attachments.following(self.shard, authentic)
         distribution = distribution or bind(self.decider.distribute(labels, now_ms), labels, self.decider, now_ms)
         reached = reach(labels, known, distribution, self.rules.directory)
         for release in reached.releases:

@@ -204,3 +204,17 @@ def test_an_agency_has_so_many_chunks_and_no_more(monkeypatch: pytest.MonkeyPatc
     bench = Bench()
     author = bench.author()
     assert [each.codes for each in sent(bench, author)] == [[""], [""], ["TOO_MUCH_ATTACHED"]]
+
+
+def test_a_file_that_was_let_go_does_not_come_back() -> None:
+    """A revision drops the file and a later one cites it again: its ciphertext is gone from the exchange, nobody is sent anything, and
+    nothing fails; the owner attaches it anew."""
+    bench = Bench()
+    author = bench.author()
+    sent(bench, author)
+    for revision, message in ((2, bench.alert(revision=2)), (3, alert(bench, revision=3))):
+        bench.now += 1000
+        bench.feed(author.write(message, now_ms=bench.now).value)
+        written = bench.swept()
+        assert [each.sections for each in got(bench, written, "MY-CUSTOMS")] == ([{}, {}] if revision == 2 else [])
+    assert bench.feed(author.write(chunks(alert(bench), FILE, PICTURE)[0], now_ms=bench.now).value).codes == ["STALE_REVISION"]
