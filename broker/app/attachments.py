@@ -98,7 +98,7 @@ class AttachedFiles:
         folder = self._folder(answer.row.originator)
         found: list[AttachedFile] = []
         for each in section.get("files", ()):
-            file, chunks = bytes.fromhex(each["file"]), each["chunks"]
+            file, chunks = bytes.fromhex(each["file"].replace("-", "")), each["chunks"]
             found.append(
                 AttachedFile(
                     file, each["digest"], each["size"], chunks, each["media_type"], each["name"], each.get("description"),
