@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from broker.errors import BrokerError, ExchangeUnreachable, Finding, NotAuthorised, Refusal, RefusedError, StoreError, UsageError
     from broker.families.ack import ack
     from broker.families.alert import alert
+    from broker.families.attachment import attachment
     from broker.families.consent_reply import consent_reply
     from broker.families.consent_request import consent_request
     from broker.families.correction import correction
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _FAMILIES: Final = (
     "alert licence seizure fz_warning entity_watch licit_movement ack feedback licence_usage rfi rfi_reply correction recall recall_reply "
-    "consent_request consent_reply reachback reachback_reply"
+    "consent_request consent_reply reachback reachback_reply attachment"
 )
 _HOMES: Final = {
     "app": "Member", "app.connect": "connect", "envelope.receipt": "Receipt", **{f"families.{name}": name for name in _FAMILIES.split()},
@@ -48,7 +49,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "Member", "connect", "Publisher", "Handle", "Receipt", "Subscriber", "Delivery", "DONE", "Outcome", "Retry", "Reject",
     "Message", "Audience", "Correlation", "Evaluation", "alert", "licence", "seizure", "fz_warning",
     "entity_watch", "licit_movement", "ack", "feedback", "licence_usage", "rfi", "rfi_reply", "correction", "recall", "recall_reply",
-    "consent_request", "consent_reply", "reachback", "reachback_reply", "Finding", "Refusal", "BrokerError",
+    "consent_request", "consent_reply", "reachback", "reachback_reply", "attachment", "Finding", "Refusal", "BrokerError",
     "UsageError", "RefusedError", "ExchangeUnreachable", "NotAuthorised", "StoreError",
 ]  # fmt: skip
 

@@ -152,6 +152,8 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "STALE_REVISION": (9, "a revision with this or a higher number was accepted already: publish the next one, complete"),
     "WRONG_FAMILY": (9, "the subject belongs to another family: use a new subject id"),
     "ILLEGAL_MOVE": (9, "the subject's life does not allow it: publish one of the moves that the reason lists, see docs/lifecycles.md"),
+    "NOT_CITED": (9, "publish the message that cites the file first, as the latest revision of its subject, and then its chunks"),
+    "TOO_MUCH_ATTACHED": (9, "the agency's attached files are as many as the exchange keeps: recall messages that are over"),
     "MAY_NOT_PUBLISH": (9, "policy lets this agency not publish this family with these labels: see `broker publish --dry-run`"),
     "BUNDLE_WIDENS": (9, "declare the rule with --widens if it is meant to give more, or correct it; then propose and sign anew"),
     "BUNDLE_FAILS_TESTS": (10, "correct rule or scenario until every scenario holds, then propose and sign anew"),

@@ -264,6 +264,10 @@ class PublisherStore(Protocol):
         """The receipts of a subject's revisions, as notes, in the order in which the revisions were stored; then those of :meth:`later`."""
         ...
 
+    def stored(self, subject: str) -> bool:
+        """Whether a record of this subject was ever added, answered or not."""
+        ...
+
     def acknowledged(self, subject: str) -> bool:
         """Whether an acknowledgement of this subject, ``<AGENCY>/ack/...``, was ever added, answered or not."""
         ...

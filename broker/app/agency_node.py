@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from broker import ids
+from broker.app.attaching import AttachmentOutbox
+from broker.app.attachments import AttachedFiles, ChunkKeeper
 from broker.app.inbox import AGAIN_S, Inbox
 from broker.app.outbox import Outbox
 from broker.app.parties import Member
@@ -22,8 +25,11 @@ from broker.app.register import Freshness, Register
 from broker.app.rules_in_force import RULES_DAYS, RulesInForce
 from broker.errors import BrokerError, StoreError
 from broker.families.clocks.duty import Escalation
+from broker.families.message import Message
+from broker.families.message_json import message_from_json
 from broker.ports import Inlet, Transport
 from broker.storage.register_reader import RegisterReader
+from broker.storage.staged_files import Staged
 
 LOOK_S: Final = 5.0
 """How often the exchange is asked whether it is there."""
@@ -82,6 +88,10 @@ class AgencyNode:
         self.rules = RulesInForce(member, rules_days)
         self.outbox = Outbox(member, self._opened, self.rules)
         self.inbox = Inbox(member, self._opened, self.rules)
+        self.attached = AttachedFiles(member.files)
+        self._chunks = ChunkKeeper(member, self._opened)
+        self.attaching = AttachmentOutbox(member.files, self._citing, self._is_erased, self.now_ms)
+        self.outbox.citing = self.attaching.cite
         self._reader: RegisterReader | None = None
         self._register: Register | None = None
         self._reachable: bool | None = None
@@ -97,7 +107,10 @@ class AgencyNode:
 
     async def __aenter__(self) -> AgencyNode:
         await self.rules.recall()
-        parts = (self.inbox.run(), self._keep_register(), self.outbox.run(), self._look())
+        parts = (
+            self.inbox.run(), self._keep_register(), self._chunks.run(), self.outbox.run(), self._look(),
+            self.attaching.run(lambda: self.outbox.publisher),
+        )  # fmt: skip
         self._tasks = [asyncio.create_task(part) for part in parts]
         for task in self._tasks:
             task.add_done_callback(self._ended)
@@ -112,18 +125,41 @@ class AgencyNode:
     async def __aexit__(self, *_: object) -> None:
         self.stopping.set()
         self.inbox.stop()
+        self._chunks.stop()
         if self._register is not None:
             self._register.stop()
         if self._tasks:
-            await asyncio.wait(self._tasks[:2], timeout=STOP_S)  # a batch under way is committed rather than begun anew
+            await asyncio.wait(self._tasks[:3], timeout=STOP_S)  # a batch under way is committed rather than begun anew
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.outbox.close()
+        self.attaching.close()
         self.inbox.close()
         self.rules.close()
         if self._reader is not None:
             self._reader.close()
+
+    # -- attached files --------------------------------------------------------------------------------------------------
+
+    def _citing(self, file: Staged) -> Message | bool | None:
+        """The message that cites a file, without sections, where the exchange accepted it; False where it will not."""
+        standing = self.outbox.standing(file.message_id or "")
+        if standing is None or standing.state in ("waiting", "signed"):
+            return None
+        receipt = self.outbox.receipt(standing)
+        if receipt is None or receipt.outcome != "ACCEPTED" or file.citing is None:
+            return False
+        message = message_from_json(json.loads(file.citing))
+        return message if isinstance(message, Message) else False
+
+    def _is_erased(self, subject: str) -> bool:
+        """Whether the content of a subject is gone from the register."""
+        try:
+            row = self.reader().row(subject)
+        except StoreError:
+            return False
+        return row is not None and row.state == "ERASED"
 
     # -- the register ----------------------------------------------------------------------------------------------------
 

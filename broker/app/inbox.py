@@ -20,6 +20,7 @@ from broker.app.parties import Member
 from broker.app.rules_in_force import RulesInForce
 from broker.errors import BrokerError, UsageError
 from broker.exchange.use import Withheld, bound_kept, closed, labels_kept, labels_text, usable
+from broker.families.attachment import FAMILY as ATTACHMENT
 from broker.policy.decide import Decider
 from broker.ports import Transport
 from broker.register.rows import SubjectRow
@@ -108,6 +109,8 @@ class Inbox:
 
     async def _follow(self, subscriber: Subscriber, store: ArrivalStore) -> None:
         async def keep(delivery: Delivery) -> Outcome:
+            if delivery.family == ATTACHMENT:
+                return DONE  # chunks of files are kept beside (broker.app.attachments)
             body = delivery_json(delivery, self._catalogue) | {"proof": proof_json(delivery)}
             store.arrive(row_of(delivery), body, taken_back=delivery.taken_back, again=delivery.slip.redelivery)
             return DONE

@@ -94,6 +94,8 @@ class Outbox:
         self._requests: asyncio.Queue[_Request] = asyncio.Queue(4 * TOGETHER)
         self._news = asyncio.Event()
         self._stopping = False
+        self.citing: Callable[[Message, str], None] = lambda _message, _message_id: None
+        """Called with each message and its id before it is kept: files that it cites are to be sent when it was accepted."""
         self._writing = asyncio.Lock()
 
     @property
@@ -146,6 +148,8 @@ class Outbox:
             )
             for each in messages
         ]
+        for each in messages:
+            self.citing(each.message, each.message_id)
         request = _Request(rows, answer)
         await self._requests.put(request)
         await asyncio.shield(request.done)

@@ -23,6 +23,7 @@ from broker.exchange.admit import AUDIENCE, authenticate_parcel, examine, open_s
 from broker.exchange.rules import Rules
 from broker.exchange.topology import MESSAGE_LIMIT
 from broker.exchange.use import Bound, labels_text
+from broker.families.attachment import FAMILY as ATTACHMENT
 from broker.families.clocks.duty import Chain, Escalation
 from broker.ids import uuid_text
 from broker.policy.decide import Decider
@@ -200,6 +201,8 @@ class Register:
         until_end: bool,
     ) -> Counts:
         async def keep(delivery: Delivery) -> Outcome:
+            if delivery.family == ATTACHMENT:
+                return DONE  # chunks of files are kept beside (broker.app.attachments)
             store.register.take(delivered_of(delivery))
             return DONE
 

@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "policy": "policy:app", "operation": "operation:app", "emergency": "emergency:app", "quarantine": "quarantine:app",
     "inspect": "inspect:inspect", "schema": "schema:app", "screen": "screening:screen_files", "import": "importing:import_table",
     "export": "exporting:export", "node": "node:app",
+    "attachment": "attachments:app",
 }  # fmt: skip
 """Each command's module and name there, below this package."""
 for _name, _place in _COMMANDS.items():

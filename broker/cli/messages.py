@@ -17,6 +17,7 @@ from broker.app import Member, process
 from broker.app.acknowledging import Acknowledger
 from broker.app.connect import connect
 from broker.app.message_forms import answered_json, delivery_json, message_of, previewed_json, refused_json
+from broker.cli.attachments import Attaching
 from broker.cli.reading import ReadAhead
 from broker.cli.screen import COMMON, Common, Screen, printable
 from broker.cli.stopping import stop_signal
@@ -24,13 +25,17 @@ from broker.cli.trustfile import keep_trust
 from broker.cli.withholding import Purpose, Screening, checked_purpose
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.families.ack import AckLevel
+from broker.families.attachment import FAMILY as ATTACHMENT
 from broker.families.catalogue import FAMILIES
+from broker.families.message import Message
 from broker.ports import Transport
 from broker.schema.catalogue import Catalogue
 from broker.service.publisher import Publisher
 from broker.service.subscriber import DONE, Counts, Delivery, Handler, Outcome, Subscriber
 from broker.storage.schemas import load_catalogue
 
+READABLE = tuple(name for name in FAMILIES if name != ATTACHMENT)
+"""What is printed where no family is named: chunks of files are nothing to be read on a screen."""
 AT_ONCE = 2000
 """Messages on their way at a time."""
 
@@ -76,12 +81,15 @@ async def publish(
     as_: Annotated[str, Parameter(name="--as")],
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     rate: float | None = None,
+    attach: Annotated[list[Path] | None, Parameter(negative="")] = None,
     timeout: float = 60.0,
     common: Common = COMMON,
 ) -> int:
     """Publish messages and wait for the relay's receipts.
 
     Example: broker publish alerts.jsonl --as SG-CUSTOMS
+
+    Example: broker publish alert.json --as SG-CUSTOMS --attach scan.png --attach report.pdf
 
     Parameters
     ----------
@@ -93,6 +101,9 @@ async def publish(
         Send nothing: say who would see which sections, and by which rule.
     rate
         Messages per second at the most.
+    attach
+        A picture or document of 50 MiB at the most that the one message cites; may be given several times. It is sent encrypted, to those
+        who get the message's attachments.
     timeout
         Seconds to wait for each receipt.
     """
@@ -104,12 +115,51 @@ async def publish(
     refused = 0
     async with publisher_of(common, as_) as publisher:
         keep_trust(common.home, as_, publisher.knowledge)
+        if attach:
+            return await _with_files(common, publisher, files, catalogue, attach, dry_run=dry_run, timeout=timeout)
         with screen.counting("publishing", None) as bar:
             async for record in _outcomes(publisher, files, catalogue, dry_run=dry_run, rate=rate, timeout=timeout):
                 refused += record["outcome"] not in ("accepted", "would be accepted")
                 screen.result(record, outcome_told(record))
                 bar.advance(bar.task_ids[0])
     return 1 if refused else 0
+
+
+async def _with_files(
+    common: Common, publisher: Publisher, files: tuple[str, ...], catalogue: Catalogue, paths: Sequence[Path], *, dry_run: bool,
+    timeout: float,
+) -> int:  # fmt: skip
+    """Publish one message that cites files, and then these. The files go again where the message is not accepted."""
+    screen, values = Screen(as_json=common.json), list[object]()
+    reader = ReadAhead(files)
+    while some := await reader.some():
+        values += some
+    if reader.trouble is not None:
+        raise reader.trouble
+    if len(values) != 1:
+        raise UsageError("files are attached to one message", advice="give a file with one message, and --attach with it")
+    attaching, sent = Attaching(common, publisher.agency, paths), False
+    try:
+        record, message = await _one_with_files(publisher, values[0], catalogue, attaching, dry_run=dry_run, timeout=timeout)
+        screen.result(record, outcome_told(record))
+        sent = message is not None and await attaching.send(publisher, message)
+        if message is None:
+            attaching.leave()
+    finally:
+        attaching.close()
+    return 0 if sent or record["outcome"] == "would be accepted" else 1
+
+
+async def _one_with_files(
+    publisher: Publisher, value: object, catalogue: Catalogue, attaching: Attaching, *, dry_run: bool, timeout: float
+) -> tuple[dict[str, Any], Message | None]:
+    """The outcome, and the message where it was accepted."""
+    message = message_of(value, catalogue)
+    if isinstance(message, Refusal):
+        return refused_json(None, message), None
+    message = attaching.cited(message)
+    record = await _published(publisher, message, dry_run=dry_run, timeout=timeout)
+    return record, message if record["outcome"] == "accepted" else None
 
 
 async def _outcomes(
@@ -152,6 +202,10 @@ async def _one(publisher: Publisher, value: object, catalogue: Catalogue, *, dry
     if isinstance(message, Refusal):
         subject: object = cast("dict[str, object]", value).get("subject") if isinstance(value, dict) else None
         return refused_json(None, message) | {"subject": subject if isinstance(subject, str) else None}
+    return await _published(publisher, message, dry_run=dry_run, timeout=timeout)
+
+
+async def _published(publisher: Publisher, message: Message, *, dry_run: bool, timeout: float) -> dict[str, Any]:
     try:
         if dry_run:
             return previewed_json(message, *publisher.preview(message), publisher.findings(message))
@@ -184,7 +238,7 @@ async def subscribe(
     as_
         The agency of this home that reads.
     family
-        Only these families; may be given several times.
+        Only these families; may be given several times. By default all but chunks of attached files, see `broker attachment`.
     from_
         committed goes on where the last call ended; beginning reads the whole inbox again; now only what comes.
     max_
@@ -211,7 +265,7 @@ async def subscribe(
     watching = asyncio.create_task(stop.wait())
     try:
         async with _acknowledger(member, transport, ack, screen) as acknowledger:
-            subscriber = member.subscriber(transport, families=family)
+            subscriber = member.subscriber(transport, families=family or READABLE)
             watching.add_done_callback(lambda _: subscriber.stop())
             show = _shower(screen, catalogue, subscriber, screening, capture, acknowledger)
             counts = await subscriber.run(show, start=from_, limit=max_, idle_timeout=timeout)

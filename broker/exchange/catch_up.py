@@ -44,6 +44,7 @@ from broker.envelope.receipt import Receipt
 from broker.envelope.section import body_of
 from broker.errors import Finding, Refusal
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate_parcel
+from broker.exchange.attachments import following
 from broker.exchange.consent import adopted, bind
 from broker.exchange.decide import labels_of
 from broker.exchange.recall import is_active, word_owed
@@ -151,7 +152,7 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     header = authentic.header
     known = adopted(known, rules.openings, header.subject, now_ms)
     labels = labels_of(header, audience, known.consents)
-    distribution = bind(decider.distribute(labels, now_ms), labels, decider, now_ms)
+    distribution = following(shard, authentic) or bind(decider.distribute(labels, now_ms), labels, decider, now_ms)
     known = _without(known, header, _lost(known, header, distribution, rules), now_ms)
     publishing = decider.may_publish(labels, now_ms)
     releases = _missing(known, header, labels, distribution, publishing, rules, now_ms=now_ms)

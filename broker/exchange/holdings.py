@@ -15,6 +15,7 @@ from broker.exchange.recall import taken_back
 from broker.exchange.receive import is_receipt, open_delivery, subject_of
 from broker.exchange.records import Record
 from broker.exchange.rules import Rules
+from broker.families.attachment import FAMILY as ATTACHMENT
 from broker.families.lifecycles.tables import RECALL_FAMILY
 from broker.values import immutable
 
@@ -42,7 +43,8 @@ class Holding:
 
 
 def holding_of(record: Record, rules: Rules) -> Holding | None:
-    """What one record of an inbox says that the agency holds. None: it is a receipt, or a record that only frees space.
+    """What one record of an inbox says that the agency holds. None: it is a receipt, a record that only frees space, or a
+    chunk of a file, which is held as the section that cites it.
 
     Signatures are not checked: who asks trusts its own relay, and a recipient checks them.
     """
@@ -54,6 +56,8 @@ def holding_of(record: Record, rules: Rules) -> Holding | None:
         subject = str(subject_of(record.key))
         return Holding(subject, subject.partition("/")[0], "", 0, (), (), record.timestamp_ms, "", UNREADABLE)
     header, slip = header_of(read), opened.slip
+    if header.family == ATTACHMENT:
+        return None
     sections = tuple(sorted(section for section, _rule in slip.given))
     state = HELD
     if taken_back(header.family, sections):

@@ -23,7 +23,7 @@ from broker.envelope import cbor, cose, receipt, slip
 from broker.envelope.header import Header
 from broker.envelope.parcel import read_parcel
 from broker.errors import Finding, Refusal
-from broker.exchange import catch_up, sequence
+from broker.exchange import attachments, catch_up, sequence
 from broker.exchange.admit import AUDIENCE, Authentic, authenticate, examine, knows_schemas, open_section
 from broker.exchange.consent import adopted, bind, take_consent
 from broker.exchange.content import check_content, timely
@@ -176,8 +176,12 @@ class Batch:
         subject = owed.authentic.header.subject
         for release in owed.releases:
             self._deliver(owed.authentic, release, owed.admitted_ms, late=True)
-        if owed.state is not self.shard.subjects[subject]:
-            self.shard.accept(subject, owed.state)
+        state, left = owed.state, attachments.emptied(self.shard, owed.authentic)
+        if left is not None:
+            state = replace(state, cited_by="")  # for good: what was let go does not come back
+            self._plain.append(Outgoing(CURRENT, subject.encode(), left))
+        if state is not self.shard.subjects[subject]:
+            self.shard.accept(subject, state)
         if owed.releases:
             self.tally.late += len(owed.releases)
             self._answer(owed.record, owed.authentic, None, now_ms, owed.releases, owed.remarks, b"+%d" % self.shard.sweep.number)
@@ -324,7 +328,7 @@ class Batch:
     def _judge(self, record: Record, authentic: Authentic, refusal: Refusal | None, now_ms: int) -> None:
         """Steps 7 to 9 and the decision; whatever comes out, the sequence number is consumed."""
         header = authentic.header
-        refusal = refusal or examine(authentic, self.rules, complete=True)
+        refusal = refusal or examine(authentic, self.rules, complete=True) or attachments.uncited(self.shard, authentic)
         state = refusal or next_state(self.shard.subjects.get(header.subject), authentic)
         if isinstance(state, Refusal):
             answer = self._refuse(record, state, authentic, now_ms)
@@ -345,12 +349,13 @@ class Batch:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
             return self._refuse(record, refusal, authentic, now_ms)
         self._notice(now_ms)
-        distribution = bind(self.decider.distribute(labels, now_ms), labels, self.decider, now_ms)
+        distribution = attachments.following(self.shard, authentic)
+        distribution = distribution or bind(self.decider.distribute(labels, now_ms), labels, self.decider, now_ms)
         reached = reach(labels, known, distribution, self.rules.directory)
         for release in reached.releases:
             self._deliver(authentic, release, now_ms)
         findings = (*timely(header, known, record.timestamp_ms), *remarks, *take_consent(self.shard, authentic, self.rules, now_ms))
-        after = successor(known, authentic, reached, state)
+        after = attachments.noted(successor(known, authentic, reached, state), authentic)
         until = distribution.until_ms
         decided = catch_up.decided(header, after.recipients, reached.releases, admitted_ms=now_ms, offset=record.offset, until_ms=until)
         self.shard.accept(header.subject, replace(after, decided=decided))

@@ -17,8 +17,9 @@ key                               value (deterministic CBOR)
 that is not known; former holders were given an earlier revision and not the last; ``decided`` is [given, Unix ms, offset, until, bound]
 as :class:`Decided` has it, or null; the untold of the former holders do not know yet that it was taken back from them; a consent is
 [agency, [section, ...], from, until, evidential, emergency, purposes], and without any the list is left out, as is ``bound``, which is
-[[agency, sections, purposes], ...]; names are joined by spaces, for a row has a limit of items. Rows that end before these are read too:
-where nobody was told, all former holders are untold.
+[[agency, sections, purposes], ...]; names are joined by spaces, for a row has a limit of items. A subject that cites files, and a chunk of
+one, has one value more: [[file, chunks], ...] with the place of the section, or the citing subject. Rows that end before these are read
+too: where nobody was told, all former holders are untold.
 
 What one agency can make a shard remember is bounded: :data:`STREAMS_LIMIT` streams, of each at least number and leaf of the
 last message for good; :data:`ANSWERS_LIMIT` answers and :data:`ANSWERS_BYTES` of them, beyond which the stream that rested longest
@@ -31,16 +32,18 @@ discarded with everything in memory; whoever takes it reads this topic back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from broker.envelope import cbor
 from broker.exchange.records import Outgoing, Record
 from broker.exchange.sequence import WINDOW, Consumed, Parked, Stream
+from broker.exchange.subjects import Decided as Decided
+from broker.exchange.subjects import SubjectState as SubjectState
+from broker.exchange.subjects import showing, subject_of, subject_row
 from broker.exchange.topology import DAY_MS, STATE
 from broker.policy.health import Health
-from broker.policy.model import Consent
 from broker.values import immutable
 
 TRIM_AFTER_MS: Final = 7 * DAY_MS
@@ -54,6 +57,8 @@ ANSWERS_LIMIT: Final = 16 * WINDOW
 ANSWERS_BYTES: Final = 8 << 20
 """About how many bytes these answers take at the most: a receipt that names 1,000 recipients, with two sections
 withheld from each, has 106 kB."""
+AT_ONCE: Final = 1
+"""A date that has come (Unix ms)."""
 WAITING_BYTES: Final = 32 << 20
 """Most bytes of one agency that wait for earlier messages, over all its streams."""
 
@@ -68,23 +73,6 @@ class Answer:
     note: bytes = b""
     unsigned: Any = None
     size: int = field(default=0, compare=False)
-
-
-@immutable
-class Decided:
-    """How the last revision of a subject was decided, so that it can be decided again (:mod:`broker.exchange.catch_up`).
-
-    ``given`` says which sections each recipient was sent, in the order of the recipients: numbers of equal length, big-endian, in
-    which bit n stands for the nth section that the header commits to, the audience left out. ``admitted_ms`` is when the revision
-    was admitted, ``offset`` where it lay in its outbox, ``until_ms`` the next date at which the decision may change. ``bound`` has the
-    recipients to whom sections were given for certain purposes, with those (:attr:`broker.policy.model.Release.bound`).
-    """
-
-    given: bytes
-    admitted_ms: int
-    offset: int
-    until_ms: int | None
-    bound: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,31 +91,6 @@ class Sweep:
     dated: bool = False
     again: int = 0
     until: int | None = None
-
-
-@immutable
-class SubjectState:
-    """The last accepted revision of a subject, who was given it, and where it took the subject (:mod:`broker.exchange.lifecycle`).
-
-    ``family`` is the subject's, also after a recall. ``former`` were given an earlier revision and not the last, sorted; ``untold``
-    are those of them who were not told so (:mod:`broker.exchange.recall`). ``decided`` is None where a relay wrote the row that did not
-    keep it. ``consents`` are the owner's (:mod:`broker.exchange.consent`).
-    """
-
-    family: str
-    revision: int
-    leaf: bytes
-    recipients: tuple[str, ...]
-    state: str = ""
-    former: tuple[str, ...] = ()
-    decided: Decided | None = None
-    untold: tuple[str, ...] = ()
-    consents: tuple[Consent, ...] = ()
-
-    @property
-    def holders(self) -> frozenset[str]:
-        """Everyone who was given any revision: whom a recall has to reach."""
-        return frozenset((*self.recipients, *self.former))
 
 
 @immutable
@@ -187,6 +150,7 @@ class ShardState:
     """The memory of shard ``number``. Changed by :class:`broker.exchange.relay.Batch` only; :meth:`drain` says what to write.
 
     ``resumed`` is the agency whose waiting messages were gone on with last. It is not written: whoever takes the shard begins anywhere.
+    ``chunks`` has the chunks of attached files by the subject that cites them (:mod:`broker.exchange.attachments`).
     ``due`` is the next date at which the decision about a subject may change, or an earlier one; it follows from the subjects.
     """
 
@@ -199,6 +163,7 @@ class ShardState:
     waiting: set[StreamKey] = field(default_factory=set[StreamKey])
     sweep: Sweep = field(default_factory=Sweep)
     health: Health = field(default_factory=Health)
+    chunks: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     resumed: str = field(default="", compare=False)
     due: int | None = field(default=None, compare=False)
     _touched: dict[bytes, Any] = field(default_factory=dict[bytes, Any])
@@ -305,11 +270,25 @@ class ShardState:
 
     def accept(self, subject: str, state: SubjectState) -> None:
         """A revision of a subject was accepted, or was sent to more agencies."""
+        before = self.subjects.get(subject)
         self._keep(subject, state)
         self._touched[b"b/" + subject.encode()] = state
+        if subject in self.chunks and (before is None or (showing(before), before.files) != (showing(state), state.files)):
+            self._decide_chunks(subject)
+
+    def _decide_chunks(self, citing: str) -> None:
+        """Have a sweep decide the chunks of this subject again, at once: others hold the section that cites them."""
+        for subject in self.chunks[citing]:
+            chunk = self.subjects[subject]
+            if chunk.decided is not None:
+                chunk = replace(chunk, decided=replace(chunk.decided, until_ms=AT_ONCE))
+                self._keep(subject, chunk)
+                self._touched[b"b/" + subject.encode()] = chunk
 
     def _keep(self, subject: str, state: SubjectState) -> None:
         self.subjects[subject] = state
+        if state.cited_by:
+            self.chunks.setdefault(state.cited_by, set()).add(subject)
         until = state.decided.until_ms if state.decided else None
         if until is not None and (self.due is None or until < self.due):
             self.due = until
@@ -370,7 +349,7 @@ class ShardState:
             line = self._attached(_stream_key(name))
             line.last_seq, line.last_leaf = row[0], row[1]
         elif kind == "b":
-            self._keep(name, SubjectState(row[0], row[1], row[2], tuple(row[3]), *_life(row), _decided(row), _untold(row), _consents(row)))
+            self._keep(name, subject_of(row))
         elif kind == "c":
             self.chains[name] = Chain(row[0], row[1])
         elif kind == "v":
@@ -411,49 +390,6 @@ def _stream_key(name: str) -> StreamKey:
     return originator, stream
 
 
-def _life(row: list[Any]) -> tuple[str, tuple[str, ...]]:
-    """State and former holders of a subject; rows of a relay that kept neither end before them."""
-    return (row[4], tuple(row[5])) if len(row) > 5 else ("", ())
-
-
-def _untold(row: list[Any]) -> tuple[str, ...]:
-    """Former holders that were not told; rows of a relay that told nobody end before them."""
-    return tuple(row[7]) if len(row) > 7 else _life(row)[1]
-
-
-def _consents(row: list[Any]) -> tuple[Consent, ...]:
-    """The owner's consents; rows of a subject without any, or of a relay that knew none, end before them."""
-    return (
-        tuple(Consent(each[0], tuple(each[1]), each[2], each[3], bool(each[4]), bool(each[5]), _purposes(each)) for each in row[8])
-        if len(row) > 8
-        else ()
-    )
-
-
-def _purposes(consent: list[Any]) -> tuple[str, ...]:
-    """For what an owner consented; where it named nothing, the row ends before it."""
-    return tuple(consent[6].split()) if len(consent) > 6 else ()
-
-
-def _decided(row: list[Any]) -> Decided | None:
-    """How it was decided; rows of a relay that did not decide again end before it."""
-    if len(row) < 7 or row[6] is None:
-        return None
-    given, admitted_ms, offset, until_ms, *more = row[6]
-    bound: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {}
-    for agency, sections, purposes in more[0] if more else ():
-        bound[agency] = (*bound.get(agency, ()), *((section, tuple(purposes.split())) for section in sections.split()))
-    return Decided(given, admitted_ms, offset, until_ms, tuple(bound.items()))
-
-
-def _grouped(agency: str, bound: Iterable[tuple[str, tuple[str, ...]]]) -> list[list[str]]:
-    """What is bound of one recipient, sections of the same purposes together."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for section, purposes in bound:
-        groups.setdefault(purposes, []).append(section)
-    return [[agency, " ".join(sections), " ".join(purposes)] for purposes, sections in groups.items()]
-
-
 def _portrait(item: object) -> list[Any]:
     """The CBOR form of one remembered thing (the table in the module's docstring)."""
     match item:
@@ -466,17 +402,7 @@ def _portrait(item: object) -> list[Any]:
             place = [record.topic, record.partition, record.offset, record.timestamp_ms]
             return [*place, record.value, item.leaf, item.since_ms]
         case SubjectState():
-            known, former, untold = item.decided, list(item.former), list(item.untold)
-            decided: list[Any] | None = [known.given, known.admitted_ms, known.offset, known.until_ms] if known else None
-            if known and known.bound:
-                decided = [*(decided or ()), [each for agency, to in known.bound for each in _grouped(agency, to)]]
-            row = [item.family, item.revision, item.leaf, list(item.recipients), item.state, former, decided, untold]
-            consents = [
-                [each.agency, list(each.sections), each.from_ms, each.until_ms, int(each.evidential), int(each.emergency)]
-                + ([" ".join(each.purposes)] if each.purposes else [])
-                for each in item.consents
-            ]
-            return [*row, consents] if consents else row
+            return subject_row(item)
         case Chain():
             return [item.counter, item.prev]
         case Sweep():

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
+from broker.families.attachment import Attachments, check_attachments
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
@@ -199,6 +200,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
         or check_filled(sections.get("goods"), "items", "goods.items")
         or check_filled(sections.get("equipment"), "units", "equipment.units")
         or check_filled(sections.get("parties"), "parties", "parties.parties")
+        or check_attachments(sections.get("attachments"))
     )
     return refusal or _findings(sections)
 
@@ -218,7 +220,7 @@ def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
 
 ALERT = Family(
     name="alert",
-    sections=("core", "goods", "equipment", "route", "parties", "grounds", "source", "value", "audience"),
+    sections=("core", "goods", "equipment", "route", "parties", "grounds", "source", "value", "attachments", "audience"),
     mandatory=("core", "audience"),
     types={
         "core": AlertCore,
@@ -229,6 +231,7 @@ ALERT = Family(
         "grounds": AlertGrounds,
         "source": SourceReport,
         "value": AlertValue,
+        "attachments": Attachments,
     },
     routing=_routing,
     check=_check,
@@ -250,6 +253,7 @@ def alert(
     grounds: AlertGrounds | None = None,
     source: SourceReport | None = None,
     value: AlertValue | None = None,
+    attachments: Attachments | None = None,
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """A shipment alert; ``valid_until_ms`` (Unix ms UTC) is mandatory. Other labels take :class:`Message`'s defaults."""
@@ -262,6 +266,7 @@ def alert(
         "grounds": grounds,
         "source": source,
         "value": value,
+        "attachments": attachments,
     }
     sections = complete_sections(ALERT.types, given)
     return Message("alert", subject, sections, audience or Audience(), valid_until_ms=valid_until_ms, **labels)

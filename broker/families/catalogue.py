@@ -8,6 +8,7 @@ from typing import Final
 from broker.errors import Finding, Refusal
 from broker.families.ack import ACK
 from broker.families.alert import ALERT
+from broker.families.attachment import ATTACHMENT
 from broker.families.coded import check_codes
 from broker.families.codelists import NO_LISTS, CodeLists
 from broker.families.consent_reply import CONSENT_REPLY
@@ -34,7 +35,7 @@ from broker.families.targets import check_target
 
 _ALL: Final = (
     ALERT, LICENCE, SEIZURE, FZ_WARNING, ENTITY_WATCH, LICIT_MOVEMENT, ACK, FEEDBACK, LICENCE_USAGE, RFI, RFI_REPLY, CORRECTION,
-    RECALL, RECALL_REPLY, CONSENT_REQUEST, CONSENT_REPLY, REACHBACK, REACHBACK_REPLY,
+    RECALL, RECALL_REPLY, CONSENT_REQUEST, CONSENT_REPLY, REACHBACK, REACHBACK_REPLY, ATTACHMENT,
 )  # fmt: skip
 FAMILIES: Final[Mapping[str, Family]] = {family.name: family for family in _ALL}
 """Family name to family. Other names are refused with UNKNOWN_FAMILY."""

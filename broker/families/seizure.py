@@ -6,6 +6,7 @@ from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker import ids
 from broker.errors import Finding, Refusal
+from broker.families.attachment import Attachments, check_attachments
 from broker.families.completion import complete_sections
 from broker.families.family import Family
 from broker.families.message import Audience, LabelArguments, Message, Sections
@@ -216,6 +217,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
         or _check_outcome(sections)
         or check_filled(sections.get("parties"), "parties", "parties.parties")
         or check_conveyances(rows(sections.get("equipment"), "conveyances"), "equipment.conveyances")
+        or check_attachments(sections.get("attachments"))
     )
     return refusal or _findings(sections)
 
@@ -233,7 +235,7 @@ def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
 
 SEIZURE = Family(
     name="seizure",
-    sections=("core", "goods", "equipment", "parties", "method", "source", "outcome", "audience"),
+    sections=("core", "goods", "equipment", "parties", "method", "source", "outcome", "attachments", "audience"),
     mandatory=("core", "audience"),
     types={
         "core": SeizureCore,
@@ -243,6 +245,7 @@ SEIZURE = Family(
         "method": SeizureMethod,
         "source": SourceReport,
         "outcome": SeizureOutcome,
+        "attachments": Attachments,
     },
     routing=_routing,
     check=_check,
@@ -262,6 +265,7 @@ def seizure(
     method: SeizureMethod | None = None,
     source: SourceReport | None = None,
     outcome: SeizureOutcome | None = None,
+    attachments: Attachments | None = None,
     valid_until_ms: int | None = None,
     **labels: Unpack[LabelArguments],
 ) -> Message:
@@ -274,6 +278,7 @@ def seizure(
         "method": method,
         "source": source,
         "outcome": outcome,
+        "attachments": attachments,
     }
     sections = complete_sections(SEIZURE.types, given)
     return Message("seizure", subject, sections, audience or Audience(), valid_until_ms=valid_until_ms, **labels)

@@ -13,7 +13,21 @@ from litestar.types import ControllerRouterHandler
 
 from broker.app.agency_node import AgencyNode
 from broker.errors import BrokerError
-from broker.node import access, exports, imports, inbox, mappings, messages, problems, reference, register, screening, service, statements
+from broker.node import (
+    access,
+    attachments,
+    exports,
+    imports,
+    inbox,
+    mappings,
+    messages,
+    problems,
+    reference,
+    register,
+    screening,
+    service,
+    statements,
+)
 from broker.node.gate import Gate, Limits
 from broker.node.identity import Identities
 from broker.node.streams import Streams
@@ -30,6 +44,7 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
     *mappings.ROUTES,
     *exports.ROUTES,
     *imports.ROUTES,
+    attachments.attach, attachments.attachments, attachments.attachment,
 )  # fmt: skip
 
 

@@ -21,6 +21,9 @@ Json = dict[str, Any]
 JSONL: Final = "application/jsonl"
 TOML: Final = "application/toml"
 WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+OCTETS: Final = "application/octet-stream"
+BYTES: Final = "bytes"
+"""Instead of a shape: the bytes of a file."""
 COMMON: Final = (401, 403, 429)
 """What every route may answer that asks for a certificate."""
 
@@ -61,6 +64,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "runImport": Operation("Import", None, (400, 404)),
     "removeImport": Operation("ImportRemoved", None, (404,)),
     "trace": Operation("Trace", None, (400, 404, 503)),
+    "attach": Operation("AttachedFile", "bytes", (400, 408, 413, 422, 503)),
+    "attachments": Operation("AttachedFiles", None, (400, 403, 404, 503)),
+    "attachment": Operation("bytes", None, (400, 403, 404, 409, 503)),
     "health": Operation("Health", None, ()),
     "ready": Operation("Ready", None, ()),
 }
@@ -152,6 +158,8 @@ def _answer(name: str, known: Operation) -> Json:
         return {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
     if name in LINES:
         return {"description": "Done.", "content": {JSONL: {"schema": {"type": "string", "description": LINES[name]}}}}
+    if known.answer == BYTES:
+        return {"description": "The file.", "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}
     schema = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
     content: Json = {"schema": schema}
     example = EXAMPLES.get(f"{name} answer")
@@ -166,6 +174,8 @@ def _answer(name: str, known: Operation) -> Json:
 
 
 def _body(name: str, body: str) -> Json:
+    if body == BYTES:
+        return {OCTETS: {"schema": {"type": "string", "format": "binary", "description": "The file's bytes."}}}
     examples = {title.partition(" ")[2] or "example": {"value": value} for title, value in EXAMPLES.items() if title.split(" ")[0] == name}
     examples.pop("answer", None)
     if name == "import":

@@ -145,6 +145,18 @@ SHAPES: Final[dict[str, Schema]] = {
         action={"enum": ["STOP_USE", "DELETE", "RETURN"]}, due={"type": "string", "format": "date-time"}, replaced_by=TEXT,
         revision=REVISION,
     ),
+    "AttachedFile": shape(
+        "file digest size chunk_size chunks media_type name key", file=TEXT, digest=TEXT, size=WHOLE, chunk_size=WHOLE, chunks=WHOLE,
+        media_type=TEXT, name=TEXT, description=MAYBE_TEXT, key=TEXT,
+    ),
+    "AttachedFiles": shape(
+        "subject files withheld", subject=TEXT, withheld=FLAG, **_WHERE, files=many(
+            shape(
+                "digest size media_type name chunks chunks_here whole", digest=TEXT, size=WHOLE, media_type=TEXT, name=TEXT,
+                description=MAYBE_TEXT, chunks=WHOLE, chunks_here=WHOLE, whole=FLAG,
+            )
+        ),
+    ),
     "Health": shape("status", status={"enum": ["ok", "failed"]}, **_WHERE),
     "Ready": shape(
         "status", status={"enum": ["ready", "degraded", "not-ready"]}, exchange_reachable={"type": ["boolean", "null"]}, **_WHERE

@@ -23,6 +23,7 @@ _FAMILIES: Final[Mapping[str, str]] = {
     "rfi": "request for information", "rfi_reply": "reply to a request for information", "recall_reply": "answer to a recall",
     "reachback": "reach-back", "reachback_reply": "reply to a reach-back", "licence_usage": "write-off of a licence",
     "licit_movement": "notice of a licit movement", "consent_request": "request for consent", "consent_reply": "answer about consent",
+    "attachment": "chunk of an attached file",
 }  # fmt: skip
 NOT_A_MEMBER: Final = "it is not a member of this exchange"
 BAD_LABELS: Final = "the message's labels are not of the policy schema's vocabulary, so nothing is decided in its favour"

@@ -15,6 +15,7 @@ from broker import ids
 from broker.envelope.receipt import Receipt
 from broker.errors import BrokerError
 from broker.exchange.catch_up import is_later
+from broker.families.attachment import is_chunk
 from broker.ports import Inlet, OwnCopies, OwnCopy, PublisherStore, Stored
 from broker.service.knowledge import Knowledge
 from broker.service.receipts import receipt_in
@@ -111,7 +112,7 @@ class Answers:
         copies = [
             OwnCopy(found[1].value, receipt.admitted_at, tuple(each.agency for each in receipt.recipients if not each.withdrawn))
             for found, receipt in accepted
-            if found is not None
+            if found is not None and not is_chunk(found[1].subject)  # its owner has the file
         ]
         if copies:
             self._copies.keep(copies)

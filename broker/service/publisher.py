@@ -196,6 +196,10 @@ class Publisher:
         """Whether the acknowledgement of this subject was published through this store: it is stored, and sent until it is answered."""
         return self._store.acknowledged(subject)
 
+    def stored(self, subject: str) -> bool:
+        """Whether a message of this subject was stored for sending: it is sent until it is answered."""
+        return self._store.stored(subject)
+
     async def close(self) -> None:
         """Send what was accepted, then stop. Records without a receipt stay in the store for the next start."""
         if self._tasks:

@@ -92,6 +92,7 @@ class AgencyHome:
         self.inbox_store = self.folder / "inbox.sqlite"
         self.rules_store = self.folder / "rules.sqlite"
         self.node_folder = self.folder / "node"
+        self.attachments_folder = self.folder / "attachments"
         self.contacts_file = self.folder / "contacts.json"
 
     @property

@@ -173,6 +173,10 @@ class SqlitePublisherStore:
             self._sql.execute("INSERT INTO inbox VALUES (?)", (position,))
         return frozenset(awaited)
 
+    def stored(self, subject: str) -> bool:
+        """See the port."""
+        return self._sql.execute("SELECT 1 FROM outbox WHERE subject = ? LIMIT 1", (subject,)).fetchone() is not None
+
     def acknowledged(self, subject: str) -> bool:
         """See the port."""
         return self._sql.execute("SELECT 1 FROM outbox WHERE subject = ? AND subject GLOB '*/ack/*'", (subject,)).fetchone() is not None

@@ -22,6 +22,7 @@ from broker.families.recall import recall
 from broker.families.recall_reply import RecallAnswer, recall_reply
 from broker.families.rfi import rfi
 from broker.families.rfi_reply import rfi_reply
+from broker.testing.sample_files import sample_attachment
 from broker.testing.sample_reports import (
     moment,
     sample_entity_watch,
@@ -294,5 +295,6 @@ SAMPLES: Final[Mapping[str, Callable[[], Message]]] = {
     "consent_reply": sample_consent_reply,
     "reachback": sample_reachback,
     "reachback_reply": sample_reachback_reply,
+    "attachment": sample_attachment,
 }
 """One good message of every family, by the family's name."""

@@ -16,6 +16,7 @@ from broker.families.catalogue import FAMILIES, check
 from broker.families.message import Message
 from broker.families.message_json import message_from_json, message_to_json
 from broker.families.routing import check_routing
+from broker.ids import uuid_text
 from broker.schema.avsc import Array, DecimalFixed, Enum, Fixed, Node, Nullable, Record, Scalar
 from broker.schema.catalogue import Section
 from broker.schema.json_form import WRITTEN, from_json, read_json, to_json
@@ -51,7 +52,7 @@ def values(node: Node) -> Values:
             }
             return plain[kind]
         case Fixed(size):
-            return st.binary(min_size=size, max_size=size).map(bytes.hex)
+            return st.binary(min_size=size, max_size=size).map(uuid_text if size == 16 else bytes.hex)
         case DecimalFixed(_, precision, scale):
             bound = 10**precision - 1
             return st.integers(-bound, bound).map(lambda unscaled: f"{Decimal(unscaled).scaleb(-scale):f}")

@@ -40,8 +40,8 @@ WATCH_YEARS: Final = 1
 RETENTION_YEARS: Final[Mapping[str, int]] = {"R1Y": 1, "R3Y": 3, "R5Y": 5, "R10Y": 10}
 """Retention classes in years; R30D is 30 days, CASE has no date: until the legal hold ends."""
 
-ANSWERS: Final = frozenset({"ack", "feedback", "rfi_reply", "consent_reply", "recall_reply", "reachback_reply"})
-"""Families that answer: acknowledging an acknowledgement would never end."""
+ANSWERS: Final = frozenset({"ack", "feedback", "rfi_reply", "consent_reply", "recall_reply", "reachback_reply", "attachment"})
+"""Families that answer: acknowledging an acknowledgement would never end. A chunk of a file is part of the message that cites it."""
 
 
 def duties(header: Heading, sections: Sections, recipient: str, delivered_ms: int) -> list[Duty]:

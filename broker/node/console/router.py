@@ -19,6 +19,7 @@ from broker.errors import BrokerError
 from broker.node import problems
 from broker.node.console import (
     assets,
+    attachments,
     choosing,
     compose,
     desk,
@@ -107,6 +108,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             requests.board, requests.one_request, requests.answer, requests.ask_form, requests.ask, figures.figures,
             exchange.exchange, exchange.compare,
             *screenings.ROUTES,
+            attachments.file, attachments.thumbnail,
         ],
         middleware=[purpose_as_header],
         opt={"certificate": True},

@@ -15,10 +15,12 @@ from litestar.datastructures import State
 from litestar.params import FromPath
 
 from broker.app.agency_node import AgencyNode
+from broker.app.attachments import AttachedFile
 from broker.app.purpose import Purposed
 from broker.app.statements import acknowledgement, statement
 from broker.errors import Refusal, StoreError
 from broker.exchange.use import labels_kept
+from broker.families.attachment import SECTION as ATTACHMENTS
 from broker.node import access
 from broker.node.answers import AnyRequest
 from broker.node.console.desk import case_of, desk_of, people_of
@@ -79,6 +81,7 @@ class View:
     events: tuple[Event, ...]
     proof: Mapping[str, Any]
     labels: Mapping[str, Any]
+    files: tuple[AttachedFile, ...]
 
 
 def view_of(node: AgencyNode, subject: str, purpose: str) -> View:
@@ -103,9 +106,10 @@ def view_of(node: AgencyNode, subject: str, purpose: str) -> View:
     )
     return View(
         row=answer.row, head=row_of(answer), own=answer.row.originator == node.agency, live=answer.live,
-        sections={name: answer.content[name] for name in _ordered(answer.content)}, shut=tuple(_shut(node, answer, delivered, now_ms)),
+        sections={name: answer.content[name] for name in _ordered(answer.content) if name != ATTACHMENTS},
+        shut=tuple(_shut(node, answer, delivered, now_ms)),
         flags=answer.flags, duties=duties, events=tuple(sorted(_events(node, answer, use), key=lambda each: each.at)),
-        proof=delivered.get("proof", {}), labels=delivered.get("header", {}),
+        proof=delivered.get("proof", {}), labels=delivered.get("header", {}), files=tuple(node.attached.of(answer)),
     )  # fmt: skip
 
 

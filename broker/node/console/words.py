@@ -20,6 +20,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "consent_request": "Request for consent", "consent_reply": "Answer on consent", "seizure": "Seizure report",
         "licence_usage": "Licence usage", "entity_watch": "Entity watch", "fz_warning": "Free-zone warning",
         "licit_movement": "Licit movement", "reachback": "Reach-back", "reachback_reply": "Reach-back answer", "correction": "Correction",
+        "attachment": "Attached file",
     },
     "duty": {
         "ACKNOWLEDGE": "Acknowledge", "FEEDBACK": "Give feedback", "ANSWER_RFI": "Answer the request",
@@ -157,6 +158,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "core": "What to act on", "goods": "Goods", "equipment": "Containers and seals", "route": "Route", "parties": "Parties",
         "grounds": "Grounds", "value": "Value", "source": "Source", "items": "Items", "reason": "Reason", "detail": "Detail",
         "denial": "Denial", "identity": "Identity", "questions": "Questions",
+        "attachments": "Attached files",
     },
 }  # fmt: skip
 """By kind of code."""

@@ -16,6 +16,7 @@ from broker.families.licence import LicenceParty, licence
 from broker.families.message import Audience, Message
 from broker.families.seizure import seizure
 from broker.testing.sample_answers import SAMPLES
+from broker.testing.sample_files import sample_file
 from broker.testing.samples import START_MS
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -79,6 +80,7 @@ def good_alert() -> Message:
         grounds={"narrative": "the consignee was founded last month", "listings": [{"list": "UN", "reference": "QDe.001"}]},
         source={"source_type": "OFFICIAL_RECORD"},
         value={"amount": Decimal("185000"), "currency": "USD", "incoterm": "FOB", "incoterm_place": "Laem Chabang"},
+        attachments={"files": [sample_file()]},
     )
 
 
@@ -172,6 +174,7 @@ def good_seizure() -> Message:
         },
         source={"source_type": "PARTNER"},
         outcome={"penalty": Decimal("5000"), "penalty_currency": "AED"},
+        attachments={"files": [sample_file()]},
     )
 
 

@@ -83,6 +83,7 @@ def test_other_families_are_routed_by_what_their_sections_say() -> None:
         "consent_request",
         "consent_reply",
         "reachback_reply",
+        "attachment",
     )
     assert {routing_of(GOOD[family]()) for family in answers} == {RoutingLabels()}
 

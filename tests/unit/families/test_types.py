@@ -22,7 +22,7 @@ from tests.unit.families.samples import GOOD
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 SECTIONS = [(family.name, section) for family in FAMILIES.values() for section in family.types]
-PRIMITIVES = {"string": str, "int": int, "long": int, "boolean": bool}
+PRIMITIVES = {"string": str, "int": int, "long": int, "boolean": bool, "bytes": bytes}
 LOGICAL = {"timestamp-millis": datetime, "date": date, "decimal": Decimal}
 
 

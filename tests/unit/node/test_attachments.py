@@ -1,0 +1,184 @@
+"""Files over HTTP: taken in, cited, sent with the message, given to those who read the section, and erased when it is taken back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from PIL import Image
+
+from broker.app.statements import json_of
+from broker.families.attachment import CHUNK_BYTES, FILE_LIMIT
+from broker.storage.schemas import load_catalogue
+from broker.testing.samples import sample_alert
+from tests.support.eventually import eventually
+from tests.support.node_clients import InProcess, in_process
+from tests.unit.service.world import COMMUNITY, NOW, World
+
+SUBJECT = "SG-CUSTOMS/2026/000001"
+
+
+def picture(size: int = 600_000, *, side: int = 64) -> bytes:
+    """A PNG of at least so many bytes: what follows the picture's end is no part of what is shown."""
+    out = io.BytesIO()
+    Image.effect_noise((side, side), 50).convert("RGB").save(out, "PNG")
+    return out.getvalue().ljust(size, b"\0")
+
+
+async def staged(node: InProcess, data: bytes, name: str = "scan 1.png") -> dict[str, Any]:
+    async with node.client() as client:
+        answer = await client.put("/attachments", params={"name": name}, content=data)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def published(node: InProcess, *entries: dict[str, Any]) -> httpx.Response:
+    value: Any = json_of(sample_alert(SUBJECT, now_ms=NOW, communities=[COMMUNITY]), load_catalogue())
+    value["sections"]["attachments"] = {"files": list(entries)}
+    async with node.client() as client:
+        return await client.post("/messages", json=value)
+
+
+def path(digest: str = "") -> str:
+    return f"/subjects/{quote(SUBJECT, safe='')}/attachments" + (f"/{digest}" if digest else "")
+
+
+async def whole(node: InProcess, digest: str) -> bytes:
+    """The file, once all of it has come."""
+
+    async def look() -> bytes | None:
+        async with node.client() as client:
+            answer = await client.get(path(digest))
+        return answer.content if answer.status_code == 200 else None
+
+    return await eventually(look, what="the file") or b""
+
+
+def files_below(folder: Path) -> bytes:
+    """All bytes of all files of a folder."""
+    return b"".join(each.read_bytes() for each in sorted(folder.rglob("*")) if each.is_file())
+
+
+async def test_from_one_agency_to_another_and_back(world: World, sg: InProcess, my: InProcess) -> None:
+    """A picture of two chunks comes out byte for byte, as a download in a sandbox; its owner reads it too. AE-CUSTOMS, which receives the
+    alert because it is on the route, has neither section nor chunk. A recall leaves nothing of key and chunks in any file of the holder."""
+    data = picture()
+    entry = await staged(sg, data)
+    assert (entry["size"], entry["chunks"], entry["media_type"]) == (len(data), 2, "image/png")
+    assert entry["digest"] == hashlib.sha256(data).hexdigest()
+    assert (await published(sg, entry)).status_code == 202
+    for node in (my, sg):
+        assert await whole(node, entry["digest"]) == data
+    async with my.client() as client:
+        answer = await client.get(path(entry["digest"]))
+        listed = (await client.get(path())).json()
+    assert answer.headers["content-disposition"] == "attachment; filename=\"file\"; filename*=UTF-8''scan%201.png"
+    assert answer.headers["content-security-policy"].startswith("sandbox")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert (listed["files"][0]["chunks_here"], listed["files"][0]["whole"], "key" in listed["files"][0]) == (2, True, False)
+    async with in_process(world.agency("AE-CUSTOMS")) as ae:
+        await eventually(lambda: ae.node.inbox.about(SUBJECT), what="the alert at AE-CUSTOMS")
+        async with ae.client() as client:
+            assert (await client.get(path(entry["digest"]))).json()["code"] == "NOT_SHOWN"
+    assert [r for r in world.memory.records("in.AE-CUSTOMS") if (r.key or b"").startswith(b"s/SG-CUSTOMS/attachment/")] == []
+
+    home = my.node.member.files.folder
+    key, chunk = bytes.fromhex(entry["key"]), (home / "attachments" / "received" / entry["file"] / "1").read_bytes()
+    held = files_below(home)
+    assert entry["key"].encode() in held
+    assert chunk in held
+    async with sg.client("supervisor") as client:
+        assert (await client.post("/recalls", json={"subject": SUBJECT, "reason": "ERROR"})).status_code == 202
+
+    def gone() -> bool:
+        left = files_below(home)
+        return entry["key"].encode() not in left and key not in left and chunk not in left and entry["file"].encode() not in left
+
+    await eventually(gone, what="a holder without key and chunks")
+    assert not (home / "attachments" / "received" / entry["file"]).exists()
+    async with my.client() as client:
+        assert (await client.get(path(entry["digest"]))).status_code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "status", "code"),
+    [
+        ("empty.png", b"", 422, "BAD_FILE"),
+        ("run.exe", b"MZ\x90\0" + bytes(100), 422, "BAD_FILE"),
+        ("page.html", b"<html><script>", 422, "BAD_FILE"),
+        ("page.txt", b"<script>alert(1)</script>", 422, "BAD_FILE"),
+        ("scan.pdf", picture(1000), 422, "BAD_FILE"),
+        ("../../etc/passwd.png", picture(1000), 422, "BAD_FILE"),
+        ("..\\x.png", picture(1000), 422, "BAD_FILE"),
+        ("gnp\u202e.exe", picture(1000), 422, "BAD_FILE"),
+        ("<img src=x>.png", picture(1000), 422, "BAD_FILE"),
+        ("n" * 121, picture(1000), 400, "BAD_REQUEST"),
+        ("large.png", picture(FILE_LIMIT + 1), 413, "TOO_LONG"),
+    ],
+)
+async def test_what_may_not_be_attached(shared: InProcess, name: str, data: bytes, status: int, code: str) -> None:
+    """Empty, a program, markup, another content than the name says, a name with a path, script or a turned direction, one byte too many:
+    each is refused with a code, and nothing of it stays on the disk."""
+    async with shared.client() as client:
+        answer = await client.put("/attachments", params={"name": name}, content=data)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    folder = shared.node.member.files.attachments_folder / "own"
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+async def test_a_picture_that_unpacks_to_gigabytes_is_refused(shared: InProcess) -> None:
+    """A PNG of a few kilobytes that says it has 10,000,000,000 pixels is refused by its head; nothing is unpacked."""
+    head = picture(2000)
+    size = b"IHDR" + (100_000).to_bytes(4, "big") * 2 + head[24:29]
+    bomb = head[:12] + size + zlib.crc32(size).to_bytes(4, "big") + head[33:]
+    async with shared.client() as client:
+        answer = await client.put("/attachments", params={"name": "bomb.png"}, content=bomb)
+    assert (answer.status_code, answer.json()["code"]) == (422, "BAD_FILE")
+    assert "pixels" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"size": 0}, "size"), ({"size": FILE_LIMIT + 1}, "size"), ({"chunks": 9}, "chunks"), ({"chunk_size": 1}, "chunk_size"),
+        ({"media_type": "text/html"}, "media_type"), ({"name": "../x.png"}, "name"), ({"key": "00"}, "key"), ({"digest": "zz"}, "digest"),
+    ],
+)  # fmt: skip
+async def test_an_entry_that_cannot_be_is_refused(shared: InProcess, change: dict[str, Any], where: str) -> None:
+    """A message whose section names a wrong size, count, type, name, or a key of a wrong length is refused with the path of the field."""
+    entry = await staged(shared, picture(1000))
+    answer = await published(shared, {**entry, **change})
+    assert (answer.status_code, answer.json()["code"]) == (422, "BAD_FIELD")
+    assert where in answer.json()["path"]
+
+
+async def test_what_came_wrong_is_told_as_such(world: World, sg: InProcess, my: InProcess) -> None:
+    """A chunk that is missing, one that is another's, and a file whose owner cited another digest: each is a code, and no byte is given."""
+    data = picture(CHUNK_BYTES * 2)
+    entry = await staged(sg, data)
+    wrong = await staged(sg, picture(1000), "other.png")
+    lie = {**wrong, "digest": "00" * 32}
+    assert (await published(sg, entry, lie)).status_code == 202
+    await whole(my, entry["digest"])
+    folder = my.node.member.files.attachments_folder / "received" / entry["file"]
+    await eventually(lambda: (folder.parent / wrong["file"] / "0").exists(), what="the other file")
+    first, second = (folder / "0").read_bytes(), (folder / "1").read_bytes()
+
+    async def code(digest: str) -> str:
+        async with my.client() as client:
+            return (await client.get(path(digest))).json()["code"]
+
+    assert await code(lie["digest"]) == "ATTACHMENT_DAMAGED"
+    (folder / "0").write_bytes(second)
+    (folder / "1").write_bytes(first)
+    assert await code(entry["digest"]) == "ATTACHMENT_DAMAGED"
+    (folder / "0").write_bytes(first)
+    (folder / "1").unlink()
+    assert await code(entry["digest"]) == "ATTACHMENT_INCOMPLETE"
+    assert await code("0" * 63 + "1") == "NOT_FOUND"
