@@ -35,7 +35,22 @@ HEADERS: Final = {
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "referrer-policy": "same-origin",  # with no-referrer browsers send `Origin: null` with a form, and it could not be told whose it is
 }
-_CODES: Final = {code: text for kind in ("category", "action", "instruction") for code, text in WORDS[kind].items()}
+_KINDS: Final = (
+    "code",
+    "alert_type",
+    "party_role",
+    "mode",
+    "anchor",
+    "licence_type",
+    "decision",
+    "result",
+    "examination",
+    "category",
+    "action",
+    "instruction",
+)
+"""Whose codes are known in words wherever they stand; where two have the same code, the later one says what it is."""
+_CODES: Final = {code: text for kind in _KINDS for code, text in WORDS[kind].items()}
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
 _UNSEEN: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 """Characters that are not seen, or turn what is read around: they are shown by their numbers."""
@@ -54,7 +69,9 @@ def environment(language: str) -> Environment:
 
     def said(code: object, kind: str) -> str:
         text = WORDS[kind].get(str(code))
-        return str(code) if text is None else texts.gettext(text)
+        if text is None:
+            return str(code).replace("_", " ").capitalize() if kind == "field" else str(code)
+        return texts.gettext(text)
 
     def away(at_ms: int, now_ms: int) -> str:
         """How long until then, or how long it is over."""
