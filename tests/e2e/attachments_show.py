@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,8 @@ from tests.e2e.report import Report
 
 KINDS: Final = {"SG-CUSTOMS": "customs", "MY-CUSTOMS": "customs", "TH-CUSTOMS": "customs", "DE-BAFA": "licensing"}
 PATIENCE_S: Final = 300.0
+LATE_S: Final = 2.0
+"""Longest that an urgent alert may take beside a file: the four processes and Kafka share two cores here."""
 PNG: Final = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
 )
@@ -123,23 +125,28 @@ def send(made: Ground, data: bytes, name: str = "F-1") -> Sent:
 
 
 def urgent(made: Ground, stop: threading.Event, latencies: list[float]) -> None:
-    """Urgent alerts of TH-CUSTOMS to MY-CUSTOMS, one after the other: seconds from the post to the recipient's inbox."""
-    number = len(latencies)
+    """Urgent alerts of TH-CUSTOMS to MY-CUSTOMS, one after the other: seconds from the post to the event in the recipient's stream."""
     prefix = f"U{time.monotonic_ns()}"
-    with made.client("TH-CUSTOMS") as here, made.client("MY-CUSTOMS") as there:
-        cursor = there.get("/inbox", params={"after": "now"}).json()["next"]
+    with made.client("TH-CUSTOMS") as here, made.client("MY-CUSTOMS") as there, following(there) as subjects:
+        number = 0
         while not stop.is_set():
             number += 1
             message = json.loads(json.dumps(alert(name=f"{prefix}-{number}")).replace("SG-CUSTOMS/", "TH-CUSTOMS/"))
             message["header"]["urgency"] = "IMMEDIATE"
             began = time.monotonic()
             assert here.post("/messages", json=message).status_code == 202
-            while True:
-                found = there.get("/inbox", params={"after": cursor, "wait": 10}).json()
-                cursor = found["next"]
-                if any(each["subject"] == message["subject"] for each in found["items"]):
-                    break
+            assert message["subject"] in subjects
             latencies.append(time.monotonic() - began)
+
+
+@contextmanager
+def following(client: httpx.Client) -> Generator[Iterator[str]]:
+    """The subjects of what comes into an inbox from now on, as they come."""
+    with client.stream("GET", "/inbox/events", params={"after": "now"}, timeout=PATIENCE_S) as answer:
+        assert answer.status_code == 200
+        lines = answer.iter_lines()
+        assert next(lines).startswith(":"), "the stream says that it is open"
+        yield (json.loads(line.partition(":")[2])["subject"] for line in lines if line.startswith("data:") and "{" in line)
 
 
 def measured(made: Ground, work: Callable[[], Any]) -> tuple[Any, list[float]]:
@@ -222,8 +229,7 @@ def show(mib: int) -> int:
         topic = kafka_log(made, "DE-BAFA")
         report.check("no chunk and no key in DE-BAFA's inbox topic", holds=not any(part in topic for part in secret))
         report.check("nor in any file of its home", holds=not holds(made.home("DE-BAFA"), *secret))
-        limit = 3 * statistics.median(quiet) + 0.25
-        report.check(f"half of the urgent alerts took {limit:.2f} s at the most", holds=statistics.median(beside) <= limit)
+        report.check(f"no urgent alert of another agency took more than {LATE_S:g} s", holds=max(beside) <= LATE_S)
         report.check("the relay worker had 300 MB at the most", holds=max(made.exchange.relay_peaks_kib()) <= 300 * 1024)
         gone_s = recall(made, sent)
         report.say(f"recalled: {gone_s:.1f} s until no file of MY-CUSTOMS's home holds the key or a piece of a chunk")

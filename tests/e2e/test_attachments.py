@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.attachments_show import Ground, file_of, ground, holds, kafka_log, measured, recall, secrets_of, send
+from tests.e2e.attachments_show import LATE_S, Ground, file_of, ground, holds, kafka_log, measured, recall, secrets_of, send
 from tests.e2e.licence_life import alert
 from tests.e2e.program import Program
 
@@ -72,10 +71,10 @@ def test_from_the_shell(made: Ground, tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_fifty_mebibytes_delay_no_urgent_alert(made: Ground) -> None:
-    """The largest file that there may be comes whole, while half of the urgent alerts of another agency to the same recipient come within
+    """The largest file that there may be comes whole, while every urgent alert of another agency to the same recipient comes within
     2 seconds, and the relay worker stays below 300 MB."""
     data = file_of(50 << 20)
     sent, beside = measured(made, lambda: send(made, data, "F-50"))
     assert sent.bytes_there == data
-    assert statistics.median(beside) < 2.0
+    assert max(beside) <= LATE_S
     assert max(made.exchange.relay_peaks_kib()) <= 300 * 1024
