@@ -23,6 +23,7 @@ from broker.bulk.mapping import read_mapping
 from broker.bulk.rows import ADVICE
 from broker.cli.members import entry_json
 from broker.exchange.topology import agency_specs, exchange_specs
+from broker.families.attachment import FILE_LIMIT
 from broker.families.message import Audience
 from broker.families.message_json import message_from_json
 from broker.kafka.properties import read_properties, render_properties
@@ -355,7 +356,8 @@ def test_the_nodes_limits_are_those() -> None:
     text = text_of("docs/node.md")
     figures = {
         f"{protocol.HEAD_LIMIT >> 10} KiB, within {protocol.HEAD_S:g} s", f"{messages.BODY >> 20} MiB for messages",
-        f"{messages.ONE >> 20} MiB for a dry run", f"{application.BODY >> 20} MiB otherwise; within {gate.BODY_S:g} s",
+        f"{messages.ONE >> 20} MiB for a dry run", f"{application.BODY >> 20} MiB otherwise",
+        f"time for a body | {gate.BODY_S:g} s, and longer where {gate.PACE >> 10} KiB a second come", f"{FILE_LIMIT >> 20} MiB for a file",
         f"{gate.Limits().rate:g} a second, {gate.Limits().burst} at once", f"{streams.STREAMS}, of one user {streams.OF_ONE}",
         f"{server.CONNECTIONS}; they are closed after {server.IDLE_S} s",
         f"under way have {server.GRACE_S} s",
