@@ -76,7 +76,7 @@ def test_the_space_is_as_large_as_it_says() -> None:
     """All families, markings, handling, FLASH or not, dates around the embargo, with names and without; every kind of member
     in every relation to the message, active and suspended."""
     chosen, everybody = list(messages(bundle())), members(read_rules(bundle().policies))
-    assert len(set(chosen)) == len(chosen) == 18 * 5 * 4 * 2 * 2 * 4
+    assert len(set(chosen)) == len(chosen) == 19 * 5 * 4 * 2 * 2 * 4
     assert len(everybody) == 9 * 2 * len(PLACES) + 9
     assert {each.family for each in chosen[::SLICE]} == {each.family for each in chosen}
     assert len({(each.tlp, each.handling, each.embargo_until_ms, each.audience_agencies) for each in chosen[::SLICE]}) == 5 * 4 * 4 * 2
