@@ -234,7 +234,7 @@ class AgencyNode:
         async with asyncio.timeout(ANSWER_S):
             self._end = (await inlet.ends())[source]
         self._reachable = True
-        self.rules.confirm()
+        await self.rules.confirm()
 
     def condition(self) -> Condition:
         """How the node is, now."""

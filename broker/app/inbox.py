@@ -101,7 +101,7 @@ class Inbox:
         store = self._open()
         try:
             store.prune(self._clock.now_ms() - KEPT_MS)
-            subscriber = self._member.subscriber(transport, store=store, keeper=self.rules.kept)
+            subscriber = self._member.subscriber(transport, store=store, keeper=self.rules)
             await self._follow(subscriber, store)
         finally:
             store.close()

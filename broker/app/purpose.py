@@ -14,7 +14,7 @@ from typing import Final
 from broker.exchange.trace import Trace
 from broker.exchange.use import BOUND, Withheld, bound_kept, closed, labels_kept, usable
 from broker.policy.decide import Decider
-from broker.policy.model import Verdict
+from broker.policy.model import CORE, Verdict
 from broker.register import keys
 from broker.register.answers import LicenceAnswer, SubjectAnswer
 from broker.register.rows import Flag
@@ -110,7 +110,7 @@ class Purposed:
 
     def trace(self, trace: Trace) -> Trace:
         """What one recipient of an own subject got, with those of its answers that may be shown."""
-        return replace(trace, said=tuple(said for said in trace.said if self.may(said.subject)))
+        return replace(trace, said=tuple(said for said in trace.said if self.says(said.subject)))
 
     def flags(self, flags: Iterable[Flag]) -> tuple[Flag, ...]:
         """Those whose whole cause may be used: what is bound to another purpose in one of the messages would show in the flag."""
@@ -122,12 +122,23 @@ class Purposed:
         return all(asked)
 
     def counts(self, subject: str) -> bool:
-        """Whether a message may be counted in a figure: it may be searched, and nothing in it is bound to another purpose."""
+        """Whether a message may be counted in a figure: it may be searched with its core, and nothing in it is bound to another purpose."""
         return self._may_whole(subject)
 
-    def _may_whole(self, subject: str) -> bool:
-        """Whether a message may be searched, and nothing in it is bound to another purpose."""
+    def says(self, subject: str) -> bool:
+        """Whether what a message says in its core may be told: it may be searched, and its core is not closed. Found for the purpose of
+        another section alone, a message tells that section and nothing of its core."""
         if not self.may(subject):
+            return False
+        shut = self._shut(subject, (CORE,))
+        row = self._reader.row(subject) if shut else None
+        if row is not None:
+            self.withheld[subject] = Withheld.of_row(row, Verdict(False, (shut[CORE],), (), "its core is withheld"))
+        return not shut
+
+    def _may_whole(self, subject: str) -> bool:
+        """Whether a message may be searched with its core, and nothing in it is bound to another purpose."""
+        if not self.says(subject):
             return False
         row = self._reader.row(subject)
         if row is None or all(self._purpose in purposes for purposes in bound_kept(row).values()):

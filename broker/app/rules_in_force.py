@@ -3,10 +3,14 @@
 Rules are as old as the last time when the exchange answered and all it had of them was here. Older than the limit they open nothing: an
 agency may have been suspended since, or a rule narrowed. The same limit holds for a node that has lived through an outage and for one that
 was started in it, from what it had kept on its disk.
+
+An exchange that shows older rules than are known is not believed, nor do they take the place of what is kept: whoever can hide the end of a
+topic could open again what was closed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -14,6 +18,7 @@ import structlog
 from broker.app.parties import Member
 from broker.errors import BrokerError
 from broker.policy.decide import Decider
+from broker.ports import Record
 from broker.service.knowledge import Knowledge
 from broker.storage.rules_kept import KeptRules
 
@@ -25,17 +30,23 @@ CONFIRM_MS: Final = 60_000
 AHEAD_MS: Final = 300_000
 """How far our clock may have gone back since: what ends at a date would open again by a clock that is wrong."""
 
+ANSWER_S: Final = 10.0
+"""How long the exchange may take to say how many rules it has."""
 _log = structlog.get_logger("rules")
 
 
 class RulesInForce:
-    """What is known of the rules, and how old it is."""
+    """What is known of the rules, and how old it is. It is the keeper (:class:`broker.ports.RulesKeeper`) of whoever reads them from the
+    exchange, which adds to it what is new, before it is used."""
 
     def __init__(self, member: Member, days: float = RULES_DAYS) -> None:
         """Raises StoreInUse where another node of the agency runs, StoreError."""
         self._member, self._clock, self._limit_ms = member, member.clock, int(days * DAY_MS)
         self.kept = KeptRules(member.files.rules_store, member.files.agency)
-        """The file. Who reads the rules from the exchange adds to it what is new, before it is used."""
+        """The file."""
+        self._unwritten: list[Record] | None = []
+        """What was read and is not believed yet; None where all that is read is kept at once."""
+        self._read: Knowledge | None = None
         self._live: Knowledge | None = None
         self._followed = False
         self._recalled: Knowledge | None = None
@@ -94,22 +105,46 @@ class RulesInForce:
         finally:
             await transport.close()
 
+    def replace(self, records: Sequence[Record]) -> None:
+        """Keep these, and none of before, once they are believed."""
+        self._unwritten = list(records)
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Keep these too."""
+        if self._unwritten is None:
+            self.kept.add(records)
+        else:
+            self._unwritten += records
+
     def learned(self, knowledge: Knowledge) -> None:
         """The exchange's rules were read to their end."""
-        before, self._live, self._followed = self.known, knowledge, True
-        if before is not None and (
-            knowledge.rules.directory.version < before.rules.directory.version
-            or knowledge.rules.policy_version < before.rules.policy_version
-        ):
-            _log.error("the exchange shows older rules than were known: tell its auditor", directory=knowledge.rules.directory.version)
-        self.confirm()
+        self._read = knowledge
+        if _older(knowledge, self.known):
+            _log.error("the exchange shows older rules than are known: tell its auditor", directory=knowledge.rules.directory.version)
+        self._believe()
+        self._confirm()
+
+    def _believe(self) -> None:
+        """Use and keep what was read, if it is not older than what is known."""
+        if self._read is None or self._followed or _older(self._read, self.known):
+            return
+        unwritten, self._unwritten = self._unwritten, None
+        if unwritten is not None:
+            self.kept.replace(unwritten)
+        self._live, self._followed = self._read, True
 
     def let_go(self) -> None:
         """What was read is not followed any more, until it is read again."""
-        self._followed = False
+        self._read, self._followed = None, False
 
-    def confirm(self) -> None:
-        """The exchange answered now: what is known and followed is in force."""
+    async def confirm(self) -> None:
+        """The exchange answers: where it has no rules that were not taken in, what is known and followed is in force now."""
+        self._believe()
+        read = self._read
+        if read is not None and self._followed and await read.whole(ANSWER_S) and self._read is read:
+            self._confirm()
+
+    def _confirm(self) -> None:
         if not self._followed:
             return
         self._confirmed = now_ms = self._clock.now_ms()
@@ -122,3 +157,10 @@ class RulesInForce:
         if self._live is not None and self._confirmed is not None:
             self.kept.confirm(self._confirmed)
         self.kept.close()
+
+
+def _older(read: Knowledge, known: Knowledge | None) -> bool:
+    """Whether what was read lacks something of what is known."""
+    if known is None:
+        return False
+    return read.rules.directory.version < known.rules.directory.version or read.rules.policy_version < known.rules.policy_version

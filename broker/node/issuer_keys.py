@@ -185,7 +185,7 @@ class DiscoveredKeys:
             try:
                 self._keys = await self._read()
                 self._read_at = time.monotonic()
-            except (UsageError, OSError, HTTPException, TimeoutError) as error:
+            except (UsageError, OSError, HTTPException, TimeoutError, ValueError) as error:  # ValueError: a host that is no name
                 _log.warning("the issuer's keys cannot be read", issuer=self._issuer, reason=f"{type(error).__name__}: {error}"[:300])
             await asyncio.sleep(AGAIN_S)
             with contextlib.suppress(TimeoutError):

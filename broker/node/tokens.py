@@ -126,7 +126,7 @@ def _check_claims(claims: dict[str, Any]) -> None:
     for name in ("exp", "iat", "nbf"):
         if name in claims and (isinstance(claims[name], bool) or not isinstance(claims[name], int | float)):
             raise TokenFault("TOKEN_INVALID", f"the claim {name} is no time")
-    if claims["exp"] - claims["iat"] > LIFE_S:
+    if int(claims["exp"]) - int(claims["iat"]) > LIFE_S:  # whole ones, as they were judged: a fraction holds no number of any length
         raise TokenFault("TOKEN_INVALID", f"the token lives for more than {LIFE_S} seconds")
     if not 0 < len(claims["sub"]) <= SUBJECT_LIMIT:
         raise TokenFault("TOKEN_INVALID", "the claim sub is no name")

@@ -175,6 +175,19 @@ class Knowledge:
                 await asyncio.sleep(LOOK_S)  # the last records may have left the inlet and not be taken yet
                 await self._taken.wait()
 
+    async def whole(self, timeout: float) -> bool:
+        """Whether all that the public topics hold now was taken in; no where they are not read, or do not answer in ``timeout`` seconds."""
+        inlet = self._inlet
+        if inlet is None:
+            return False
+        try:
+            async with asyncio.timeout(timeout):
+                ends = await inlet.ends()
+        except (TimeoutError, ExchangeUnreachable):
+            return False
+        await asyncio.sleep(LOOK_S)  # the last records may have left the inlet and not be taken yet
+        return self._taken.is_set() and all(inlet.position(source) >= end for source, end in ends.items())
+
     async def _look_at_lists(self) -> None:
         """Take the code lists of now, if it is time; what a run should be told of them is logged, each thing once."""
         now = asyncio.get_running_loop().time()

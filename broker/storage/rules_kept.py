@@ -44,9 +44,13 @@ class KeptRules:
         return [Record(topic, 0, number, at, key, value) for number, (topic, at, key, value) in enumerate(rows)]
 
     def confirmed_at(self) -> int | None:
-        """When these were the rules in force for the last time that is known (Unix ms)."""
-        row = None if self._file is None else self._file.connection.execute("SELECT MAX(at) FROM confirmed").fetchone()
-        return None if row is None else row[0]
+        """When these were the rules in force for the last time that is known (Unix ms); None where the file is damaged."""
+        try:
+            row = None if self._file is None else self._file.connection.execute("SELECT MAX(at) FROM confirmed").fetchone()
+        except sqlite3.Error as error:
+            _log.error("the age of the rules that were kept cannot be read", reason=str(error))
+            return None
+        return row[0] if row is not None and isinstance(row[0], int) else None
 
     def replace(self, records: Sequence[Record]) -> None:
         """Keep these, and none of before."""

@@ -31,7 +31,7 @@ class SqliteFile:
             self.connection.execute("PRAGMA busy_timeout = 5000")
             self.connection.executescript(schema)
             self._claim(owner, path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged text that SQLite quotes in its own words
             self.close()
             raise StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away") from error
         except StoreError:

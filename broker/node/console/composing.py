@@ -89,35 +89,36 @@ def alert(node: AgencyNode, fields: Fields) -> Json | Refusal:
         requested_actions=fields.get("requested_actions", []),
         decision_deadline=time_of(deadline) if deadline else "", deadline_anchor=one(fields, "deadline_anchor") if deadline else "",
         transport_mode=one(fields, "transport_mode"),
-        documents=[_filled(type=row["document_type"] or "705", id=row["document"]) for row in _rows(fields, "documents", "document")],
+        documents=[_filled(type=row["document_type"] or "705", id=row["document"]) for row in _rows(fields, "documents")],
         licence_refs=[
             _filled(authority=row["authority"], licence_no=row["licence_no"]) | {"resolved": False}
-            for row in _rows(fields, "licences", "licence_no")
+            for row in _rows(fields, "licences")
         ],
     )  # fmt: skip
-    core["indicators"] = [_filled(code=row["indicator"], text=row["indicator_text"]) for row in _rows(fields, "indicators", "indicator")]
+    core["indicators"] = [_filled(code=row["indicator"], text=row["indicator_text"]) for row in _rows(fields, "indicators")]
     core.setdefault("requested_actions", [])
     sections = _filled(
         core=core, equipment=_filled(units=_units(fields)), route=route,
-        goods=_filled(items=[_item(row) for row in _rows(fields, "goods", "hs_code", "description")]),
-        parties=_filled(parties=[_party(row) for row in _rows(fields, "parties", "party")]),
+        goods=_filled(items=[_item(row) for row in _rows(fields, "goods")]),
+        parties=_filled(parties=[_party(row) for row in _rows(fields, "parties", but="party_role")]),
         grounds=_filled(narrative=one(fields, "narrative")),
     )  # fmt: skip
     subject = one(fields, "subject")
     return {"family": "alert", "subject": subject, "revision": _next(node, subject), "header": header, "sections": sections}
 
 
-def _rows(fields: Fields, group: str, *by: str) -> list[dict[str, str]]:
-    """The rows of an alert in which one of these fields is filled."""
-    return filled_rows(fields, ALERT_ROWS[group], by=by)
+def _rows(fields: Fields, group: str, *, but: str = "") -> list[dict[str, str]]:
+    """The rows of an alert in which anything was typed; ``but`` in a field that begins with a choice. What a row lacks is for the rules to
+    tell: nothing that was typed is left out in silence."""
+    return filled_rows(fields, ALERT_ROWS[group], by=[name for name in ALERT_ROWS[group] if name != but])
 
 
 def _units(fields: Fields) -> list[Json]:
     """Containers with their seals; several numbers may stand in one field, and then the seals are of the last."""
     units: list[Json] = []
-    for row in _rows(fields, "equipment", "containers"):
-        units += [{"id": each} for each in listed(row["containers"])]
-        if units and row["seals"]:
+    for row in _rows(fields, "equipment"):
+        units += [_filled(id=each) for each in listed(row["containers"]) or [""]]
+        if row["seals"]:
             units[-1]["seals"] = listed(row["seals"])
     return units
 
@@ -141,7 +142,7 @@ def _party(row: Mapping[str, str]) -> Json:
 def _route(fields: Fields) -> Json | Refusal:
     """Places in order, with times; the countries of the route follow from them: the first where it begins, the last where it ends."""
     places: list[Json] = []
-    for number, row in enumerate(_rows(fields, "places", "locode", "place_name", "place_country")):
+    for number, row in enumerate(_rows(fields, "places", but="place_role")):
         locode, times = row["locode"].upper().replace(" ", ""), {name: row[name] for name in ("eta", "etd") if row[name]}
         told = {name: time_of(text) for name, text in times.items()}
         wrong = next((name for name, at in told.items() if at is None), None)
@@ -149,13 +150,13 @@ def _route(fields: Fields) -> Json | Refusal:
             return Refusal("BAD_FIELD", "give date and time, UTC", f"route.places[{number}].{wrong}")
         country = row["place_country"].upper() or locode[:2]
         places.append(_filled(role=row["place_role"] or "OTHER", country=country, locode=locode, name=row["place_name"], **told))
-    named = list(dict.fromkeys(str(place.get("country", "")) for place in places))
+    named = list(dict.fromkeys(str(place["country"]) for place in places if "country" in place))
     countries = [{"country": each, "role": _role_of(number, len(named))} for number, each in enumerate(named)]
     conveyances = [
         _filled(
             mode=row["conveyance_mode"] or one(fields, "transport_mode"), imo=row["imo"], name=row["conveyance_name"], voyage=row["voyage"]
         )
-        for row in _rows(fields, "conveyances", "imo", "conveyance_name", "voyage")
+        for row in _rows(fields, "conveyances", but="conveyance_mode")
     ]
     if not places and not conveyances:
         return {}

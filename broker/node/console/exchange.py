@@ -5,8 +5,10 @@ gain or lose what under proposed ones. All of it is public among the members: no
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from litestar import Response, get, post
 from litestar.datastructures import State
@@ -23,8 +25,13 @@ from broker.policy import difference_words as words
 from broker.policy.bundle_file import BundleFile, read_bundle_file
 from broker.policy.difference import Comparison, Difference, Group, cases
 from broker.policy.rewording import RuleChange, rule_changes
+from broker.policy.scenarios import differences
 from broker.service.knowledge import Knowledge
 from broker.trust.entries import AgencyEntry, KeyEntry
+
+COMPARE_S: Final = 30.0
+"""How long a comparison may take: whoever may open the page can paste two thousand rules."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +79,35 @@ def members_of(known: Knowledge) -> tuple[Member, ...]:
     return tuple(Member(entry, tuple(directory.keys_of(agency))) for agency, entry in sorted(directory.agencies.items()))
 
 
-def compared(chain: PolicyChain, text: str) -> Compared | Refusal:
-    """A proposed bundle file compared with the rules in force, over made-up messages and the scenarios of both: about two seconds."""
+class _TooLong(Exception):
+    """A comparison was given up."""
+
+
+def compared(chain: PolicyChain, text: str, goes_on: Callable[[], bool]) -> Compared | Refusal:
+    """A proposed bundle file compared with the rules in force, over made-up messages and the scenarios of both: about two seconds for the
+    rules that ship, and much longer for many rules that name many things. ``goes_on`` is asked before each case; where it says no, nothing
+    is told: a part of the cases would look like the whole."""
+    try:
+        return _compared(chain, text, goes_on)
+    except _TooLong:
+        return Refusal("BAD_BUNDLE", f"comparing it takes more than {COMPARE_S:g} s here: use `broker policy diff`")
+
+
+def _going(many: Iterable[T], goes_on: Callable[[], bool]) -> Iterator[T]:
+    for each in many:
+        if not goes_on():
+            raise _TooLong
+        yield each
+
+
+def _compared(chain: PolicyChain, text: str, goes_on: Callable[[], bool]) -> Compared | Refusal:
     file = read_bundle_file(text.encode())
     if isinstance(file, Refusal):
         return file
     if chain.bundle is None:
         return Refusal("BUNDLE_OUT_OF_ORDER", "no rules are in force here to compare it with")
     comparison = Comparison(chain.bundle, file.bundle)
-    for case in cases(chain.bundle, file.bundle, (*chain.scenarios, *file.scenarios)):
+    for case in _going(cases(chain.bundle, file.bundle, (*chain.scenarios, *file.scenarios)), goes_on):
         comparison.add(case)
     found, changes = comparison.result(), rule_changes(chain.bundle, file.bundle)
     states: dict[str, str] = {change.id: change.state for change in changes}
@@ -88,7 +115,7 @@ def compared(chain: PolicyChain, text: str) -> Compared | Refusal:
         tuple(_line(group, states, found.recorded, gain=gain) for group in groups)
         for groups, gain in ((found.gains, True), (found.losses, False))
     )
-    failures = tuple(str(each) for each in file.failures())
+    failures = tuple(f"{scenario.name}: {each}" for scenario, each in differences(file.bundle, _going(file.scenarios, goes_on)))
     return Compared(file, chain.place(file), failures, found, gains, losses, changes)
 
 
@@ -110,11 +137,15 @@ async def exchange(request: AnyRequest, state: State) -> Response[str]:
 async def compare(request: AnyRequest, state: State) -> Response[str]:
     """What a proposed bundle would change. Nothing is kept or sent."""
     fields = await posted(request, state["tokens"])
-    known = knowledge_of(node_of(state))
+    node = node_of(state)
+    known = knowledge_of(node)
     if known is None:
         return _page(request, state)
     async with state["counting"]:  # it takes a processor for seconds: one at a time
-        result = await asyncio.to_thread(compared, known.policy, one(fields, "bundle"))
+        until = time.monotonic() + COMPARE_S
+        result = await asyncio.to_thread(
+            compared, known.policy, one(fields, "bundle"), lambda: time.monotonic() < until and not node.stopping.is_set()
+        )
     refused = isinstance(result, Refusal)
     return _page(request, state, status=422 if refused else 200, refusal=result if refused else None, compared=None if refused else result)
 

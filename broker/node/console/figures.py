@@ -24,7 +24,7 @@ from broker.node import access
 from broker.node.answers import AnyRequest
 from broker.node.console.pages import page
 from broker.node.messages import node_of
-from broker.storage.register_figures import ALERTS, Answered
+from broker.storage.register_figures import ALERTS, ANSWERS, Answered
 
 DAYS: Final = (7, 30, 90, 365)
 """Periods that can be chosen, counted by when the alert was admitted."""
@@ -65,8 +65,8 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Tallies, the largest first, of others' alerts and of this agency's own; how many were not counted for the purpose, and whether the
-    period holds more alerts than are counted."""
+    """Tallies, the largest first, of others' alerts and of this agency's own; how many were not counted for the purpose; and of how many
+    alerts at most that is, where the period may hold more (0: of all)."""
 
     by_indicator: tuple[Tally, ...]
     by_originator: tuple[Tally, ...]
@@ -75,7 +75,7 @@ class Figures:
     received: Tally
     own: Tally
     withheld: int
-    cut: bool
+    cut: int
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:
@@ -89,11 +89,16 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 def counted(rows: Iterable[Answered], agency: str, use: Purposed) -> Figures:
     """The figures of these rows, for a purpose. Of each agency's feedback on an alert the newest counts."""
     alerts: dict[str, tuple[Answered, dict[str, Answered]]] = {}
+    read = 0
     for row in rows:
+        read += 1
         said = alerts.setdefault(row.alert, (row, {}))[1]
         before = said.get(row.agency)
         if row.feedback and (before is None or before.at <= row.at):
             said[row.agency] = row
+    if read >= ANSWERS and len(alerts) > 1:
+        alerts.popitem()  # the oldest: not all of its feedback was read
+    cut = len(alerts) if read >= ANSWERS or len(alerts) >= ALERTS else 0
     found: tuple[dict[str, Tally], ...] = ({}, {}, {}, {})
     received, own = Tally(""), Tally("")
     for alert, said in alerts.values():
@@ -111,7 +116,7 @@ def counted(rows: Iterable[Answered], agency: str, use: Purposed) -> Figures:
         for each in told if mine else ():
             _add(found[3].setdefault(each.agency, Tally(each.agency)), [each.result])
     first, second, third, fourth = (tuple(sorted(each.values(), key=lambda one: (-one.alerts, one.name)))[:ROWS] for each in found)
-    return Figures(first, second, third, fourth, received, own, len(use.withheld), len(alerts) >= ALERTS)
+    return Figures(first, second, third, fourth, received, own, len(use.withheld), cut)
 
 
 def _add(tally: Tally, results: list[str]) -> None:
@@ -142,4 +147,4 @@ async def figures(
             found = await asyncio.to_thread(figures_of, node, purpose, days)
     except StoreError:
         found = None  # nothing has come yet
-    return page(request, state, "figures.html", figures=found, days=days, periods=sorted({*DAYS, days}), bars=BARS, most=ALERTS)
+    return page(request, state, "figures.html", figures=found, days=days, periods=sorted({*DAYS, days}), bars=BARS)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
 from litestar import Response, get, post
@@ -47,7 +47,8 @@ _FOR_EVER: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an agency answered; ``answers`` is empty where that section is not shown or was not given."""
+    """What an agency answered; ``answers`` is empty where that section is not shown or was not given, and what it ``said`` has no code and
+    no core where its core is not shown."""
 
     said: Answer
     answers: tuple[Mapping[str, Any], ...]
@@ -129,7 +130,8 @@ def _replies(reader: RegisterReader, use: Purposed, subject: str, now_ms: int) -
         shown = use.subject(reply) if reply is not None else None
         if shown is not None:
             answers = part_of(shown.content, "answers").get("answers") or ()
-            found.append(Reply(said, tuple(answers), tuple(sorted(set(shown.row.withheld.split())))))
+            told = said if use.says(said.subject) else replace(said, code="", core={})
+            found.append(Reply(told, tuple(answers), tuple(sorted(set(shown.row.withheld.split())))))
     return found
 
 

@@ -19,7 +19,7 @@ WIDTH: Final = 720.0
 LEAST: Final = 240.0
 MOST: Final = 460.0
 PLACES: Final = 60
-"""Most places that are drawn."""
+"""Most places that are drawn; the list has all."""
 LETTER: Final = 9.6
 HIGH: Final = 18.0
 
@@ -76,7 +76,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class RouteMap:
-    """The route: its stops, those without coordinates by their codes or names, and the drawing, None where no stop can be drawn; what else
+    """The route: its stops, those that are not drawn by their codes or names, and the drawing, None where no stop can be drawn; what else
     the section says. ``where``: AT, BETWEEN, BEFORE, AFTER or empty (not known), with the numbers of the stops it is about."""
 
     stops: tuple[Stop, ...]
@@ -89,13 +89,14 @@ class RouteMap:
 
 def route_map(route: Mapping[str, Any], spots: Mapping[str, Spot], now_ms: int) -> RouteMap | None:
     """The map of a route section (JSON values) as it stands at ``now_ms``; None where it names no place."""
-    raw = cast("list[Mapping[str, Any]]", route.get("places") or [])[:PLACES]
+    raw = cast("list[Mapping[str, Any]]", route.get("places") or [])
     if not raw:
         return None
     stops = tuple(_stop(number, each, spots, now_ms) for number, each in enumerate(raw, 1))
     where, about = _where(stops, now_ms)
-    known = [stop for stop in stops if stop.lat is not None]
-    missing = tuple(dict.fromkeys(stop.code or stop.name or stop.country for stop in stops if stop.lat is None))
+    known = [stop for stop in stops if stop.lat is not None][:PLACES]
+    shown = {stop.number for stop in known}
+    missing = tuple(dict.fromkeys(stop.code or stop.name or stop.country for stop in stops if stop.number not in shown))
     rest = {name: value for name, value in route.items() if name != "places"}
     return RouteMap(stops, missing, where, about, _drawn(known, where, about) if known else None, rest)
 

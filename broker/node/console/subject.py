@@ -167,7 +167,8 @@ def _said(node: AgencyNode, subject: str, use: Purposed, *, deeper: bool = True)
     """What agencies said about a subject, and what was said to that: a request and its answer, a wish for consent and the decision."""
     for said in node.reader().answers(subject):
         if use.may(said.subject):
-            yield Event(said.admitted_at, "said", said.agency, said.kind.lower(), said.code, said.target_revision, said.subject)
+            code = said.code if use.says(said.subject) else ""
+            yield Event(said.admitted_at, "said", said.agency, said.kind.lower(), code, said.target_revision, said.subject)
             if deeper:
                 yield from _said(node, said.subject, use, deeper=False)
 

@@ -25,7 +25,7 @@ from broker.exchange.use import BOUND, RULES_UNKNOWN
 from broker.families.consent_reply import consent_reply
 from broker.families.message import PURPOSES, Audience, Message
 from broker.policy.decide import Decider
-from broker.policy.model import DEFAULT_DENY
+from broker.policy.model import DEFAULT_DENY, Member
 from broker.ports import Transport
 from broker.service.knowledge import Knowledge
 from broker.storage.home import TlsFiles
@@ -341,3 +341,25 @@ def test_what_is_bound_is_in_no_answer_of_a_register() -> None:
         assert list(without.withheld) == ["SG-CUSTOMS/2026/000001"]
         flags = [flag for flag in kept.reader.flags(NOW) if flag.code == "SAME_CONTAINER"]
         assert (len(flags) > 0, without.flags(flags)) == (True, ())
+
+
+@pytest.mark.parametrize("purpose", ["LICENSING", "STC_ENFORCEMENT"])
+def test_what_is_found_for_another_section_says_nothing_of_its_core(purpose: str) -> None:
+    """An alert whose containers alone are consented to for licensing: it is found for that, and neither counted nor told by its core, nor
+    is a flag raised that follows from it; for its own purpose it tells its core, and is not counted whole."""
+    kept = Kept(agency=MY)
+    alerts = [put(sample_alert(f"{owner}-CUSTOMS/2026/000001")) for owner in ("SG", "TH")]
+    labels = json.dumps({"purposes": ["STC_ENFORCEMENT"], "bound": {"equipment": ["LICENSING"]}})
+    one, other = (replace(each, labels=labels) for each in alerts)
+    kept.take(one, other)
+    members = {each: Member(each, each[:2], "customs", (), suspended=False) for each in (MY, "SG-CUSTOMS", "TH-CUSTOMS")}
+    decider = Decider(shipped_bundle(), members)
+    with closing(kept.store):
+        use = Purposed(kept.reader, MY, decider, purpose, NOW)
+        subject = "SG-CUSTOMS/2026/000001"
+        assert use.may(subject)
+        assert use.says(subject) == (purpose == "STC_ENFORCEMENT")
+        assert not use.counts(subject)
+        assert subject in use.withheld
+        flags = [flag for flag in kept.reader.flags(NOW) if flag.code == "SAME_CONTAINER"]
+        assert (len(flags) > 0, use.flags(flags)) == (True, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, closing
@@ -14,7 +15,7 @@ import pytest
 from broker.app import agency_node, inbox, outbox
 from broker.app.agency_node import AgencyNode
 from broker.app.rules_in_force import AHEAD_MS, DAY_MS, RulesInForce
-from broker.errors import ExchangeUnreachable, Refusal
+from broker.errors import ExchangeUnreachable, Refusal, StoreError
 from broker.exchange.topology import DIRECTORY, POLICY
 from broker.ports import Record
 from broker.storage.rules_kept import KeptRules
@@ -123,14 +124,24 @@ async def test_old_rules_open_nothing(lived: World, days: float) -> None:
         assert (made.condition().word, made.rules.as_of is not None) == ("not-ready", True)
 
 
+async def _no(_timeout: float) -> bool:
+    return False
+
+
+def _at_the_beginning(_source: object) -> int:
+    return 0
+
+
 async def test_an_outage_that_lasts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that has read the rules itself stops using them after as long, and goes on when the exchange answers again."""
     monkeypatch.setattr(agency_node, "LOOK_S", 0.01)
     async with node(world) as made:
         await world.agency().publish(world.alert(1))
         await eventually(lambda: made.inbox.after(0, 1), what="the alert")
+        live = made.rules.live
+        assert live is not None
         with monkeypatch.context() as outage:
-            outage.setattr(made.rules, "confirm", lambda: None)
+            outage.setattr(live, "whole", _no)
             world.clock.advance(8 * DAY_MS)
             assert (shown(made)["kind"], made.condition().word) == ("withheld", "not-ready")
         await eventually(lambda: made.condition().word == "ready", what="rules of now")
@@ -206,16 +217,76 @@ def test_what_cannot_be_written_is_thrown_away(tmp_path: Path) -> None:
         assert again.records() == []
 
 
-async def test_an_older_view_is_told(lived: World) -> None:
-    """Where the exchange shows an older directory than was kept, somebody has to know."""
+def test_a_damaged_page(tmp_path: Path) -> None:
+    """Whichever page of the file is damaged, the store cannot be opened, with its error, or gives what it can: never an error of SQLite's.
+    Without its age what was kept opens nothing."""
+    path, record = tmp_path / "rules.sqlite", Record(DIRECTORY, 0, 0, 1, b"k", b"v" * 3000)
+    with closing(KeptRules(path, "MY-CUSTOMS")) as kept:
+        kept.replace([record] * 4)
+        kept.confirm(5)
+    good, ages = path.read_bytes(), list[int | None]()
+    for page in range(len(good) // 4096):
+        path.write_bytes(good[: 4096 * page] + bytes([0xD7]) * 4096 + good[4096 * (page + 1) :])
+        try:
+            kept = KeptRules(path, "MY-CUSTOMS")
+        except StoreError:
+            continue
+        with closing(kept):
+            ages.append(kept.confirmed_at())
+            kept.records()
+            kept.confirm(6)
+    assert None in ages
+
+
+async def test_an_older_view_is_not_believed(lived: World) -> None:
+    """An exchange that hides the suspension of an agency from who was told of it before: that is said, what was known stays in use and on
+    the disk, and is not confirmed; what catches up with it is believed."""
     from structlog.testing import capture_logs
 
-    rules = RulesInForce(lived.agency("MY-CUSTOMS").member)
+    member = lived.agency("MY-CUSTOMS").member
+    old = member.knowledge(lived.agency("MY-CUSTOMS").transport)
+    await old.load()
+    async with node(lived) as made:
+        await suspend(lived.exchange.operator, "AE-CUSTOMS")
+        live = made.rules.live
+        assert live is not None
+        await eventually(lambda: live.rules.directory.agencies["AE-CUSTOMS"].status == "suspended", what="the suspension")
+    rules = RulesInForce(member)
     try:
         await rules.recall()
-        fresh = lived.agency("MY-CUSTOMS").member.knowledge(lived.agency("MY-CUSTOMS").transport)
+        kept, as_of = rules.kept.records(), rules.as_of
+        lived.clock.advance(DAY_MS)
         with capture_logs() as lines:
-            rules.learned(fresh)  # nothing was read yet: as old as can be
+            rules.replace(kept[:-1])
+            rules.learned(old)
+            await rules.confirm()
         assert any("older rules" in line["event"] for line in lines)
+        assert rules.known is not None
+        assert rules.known.rules.directory.agencies["AE-CUSTOMS"].status == "suspended"
+        assert (rules.live, rules.followed, rules.as_of, rules.kept.records()) == (None, False, as_of, kept)
+        rules.add(kept[-1:])
+        following = asyncio.create_task(old.follow())
+        try:
+            await eventually(lambda: old.rules.directory.version == live.rules.directory.version, what="what was hidden")
+        finally:
+            following.cancel()
+        await rules.confirm()
+        assert (rules.live, rules.followed, rules.as_of) == (old, True, lived.now)
+        assert [each.value for each in rules.kept.records()] == [each.value for each in kept]
     finally:
         rules.close()
+        await old.close()
+
+
+async def test_rules_that_are_there_and_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the exchange answers and its newest rules do not come, those that are known are as old as they are, not of now."""
+    async with node(world) as made:
+        live, as_of = made.rules.live, made.rules.as_of
+        assert live is not None
+        world.clock.advance(60_000)
+        with monkeypatch.context() as stuck:
+            stuck.setattr(live._inlet, "position", _at_the_beginning)  # pyright: ignore[reportPrivateUsage]
+            await made.rules.confirm()
+            assert made.rules.as_of == as_of
+        await made.rules.confirm()
+        assert made.rules.as_of == world.now

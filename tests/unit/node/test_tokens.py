@@ -315,6 +315,14 @@ def test_any_claims_are_read_or_refused(claims: dict[str, Any]) -> None:
     assert code in ("TOKEN_INVALID", "TOKEN_EXPIRED") or found == (ISSUER, {**LOGIN.claims(), **claims}["sub"])
 
 
+@pytest.mark.parametrize("claims", [{"exp": 10**400, "iat": 1.5}, {"exp": 1e308, "iat": -(10**400)}, {"exp": 10**400, "iat": 1}])
+def test_times_beyond_all_numbers(claims: dict[str, Any]) -> None:
+    """Whole numbers that no fraction can hold are refused like any other life that is too long."""
+    token = LOGIN.signed({"alg": "EdDSA", "kid": "EdDSA"}, json.dumps({**LOGIN.claims(), **claims}).encode())
+    with pytest.raises(TokenFault):
+        TOKENS.read(token, None)
+
+
 @given(st.lists(st.binary(max_size=40), max_size=3))
 def test_any_header_is_read_or_refused(values: list[bytes]) -> None:
     """Whatever stands in Authorization headers: a token, none, or a refusal."""
@@ -406,6 +414,12 @@ async def test_keys_of_the_issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             before = len(asked_for)
             await eventually(lambda: keys.find("x", "EdDSA") is None and len(asked_for) >= before + 2, what="another reading")
             assert keys.find("EdDSA", "EdDSA") is not None
+            described = answers[well_known]
+            answers |= {well_known: (200, json.dumps({"issuer": url, "jwks_uri": "https://a..b/keys"}).encode())}
+            before = len(asked_for)
+            await eventually(lambda: keys.find("x", "EdDSA") is None and len(asked_for) > before, what="an address that is no name")
+            answers |= {well_known: described, "/keys": (200, LOGIN.jwks("PS256", "EdDSA"))}
+            await eventually(lambda: keys.find("PS256", "PS256") is not None, what="the keys after it")
             monkeypatch.setattr(issuer_keys, "KEPT_S", 0.0)
             assert keys.find("EdDSA", "EdDSA") is None
 

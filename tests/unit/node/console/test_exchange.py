@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
+from broker.errors import Refusal
+from broker.node.console import exchange
 from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess
 from tests.support.officers import NO_PARTIES, next_bundle, shipped_files
@@ -53,3 +56,18 @@ async def test_what_a_bundle_would_change(sg: InProcess, world: World) -> None:
         assert (refused.status_code, code in refused.text, "<script>1" in refused.text) == (422, True, False)
     forged = await carol.client.post("/console/exchange", data={"bundle": "{}"}, headers=ORIGIN)
     assert forged.status_code == 403
+
+
+async def test_a_comparison_without_end(sg: InProcess, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes too long is given up between two cases, and nothing of it is told."""
+    text = (await next_bundle(world.exchange.operator, shipped_files(zz=NO_PARTIES))).text().decode()
+    known = exchange.knowledge_of(sg.node)
+    assert known is not None
+    left = iter((True, True, True, False))
+    assert isinstance(exchange.compared(known.policy, text, lambda: next(left)), Refusal)
+    assert next(left, None) is None
+    carol = officer(sg, "supervisor")
+    await carol.choose()
+    monkeypatch.setattr(exchange, "COMPARE_S", 0.0)
+    answer = await compare(carol, text)
+    assert (answer.status_code, "broker policy diff" in answer.text, "Nobody reads" in answer.text) == (422, True, False)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from broker.app.purpose import Purposed
+from broker.node.console import figures
 from broker.node.console.figures import wilson
-from broker.storage.register_figures import ALERTS, ROWS, answered
+from broker.storage.register_figures import ALERTS, ROWS, Answered, answered
 from broker.storage.register_schema import TABLES
+from tests.support.deliveries import Kept
 from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess, posted
 from tests.unit.node.console.conftest import held, officer
@@ -97,3 +101,23 @@ def test_many_feedbacks(tmp_path: Path) -> None:
     assert (len(found), found[0].alert, found[0].result) == (ALERTS, f"SG-CUSTOMS/{count - 1}", "NO_MATCH")
     assert found[0].indicators == ("END_USE_UNCLEAR", "ROUTE_UNUSUAL")
     assert took < 1, took
+
+
+@pytest.mark.parametrize(("alerts", "each", "cut"), [(3, 2, 0), (4, 3, 3), (5, 1, 5), (2, 6, 1)])
+def test_what_was_not_read_is_told(monkeypatch: pytest.MonkeyPatch, alerts: int, each: int, cut: int) -> None:
+    """Where the limit of alerts or that of feedback was reached, the page says how many alerts were counted, and the one of whose feedback
+    some may not have been read is not."""
+    monkeypatch.setattr(figures, "ALERTS", 5)
+    monkeypatch.setattr(figures, "ANSWERS", 12)
+    rows = [
+        Answered(f"SG-CUSTOMS/{n}", "SG-CUSTOMS", -n, (), f"MY-CUSTOMS/{n}/{m}", "MY-CUSTOMS", "NO_MATCH", m)
+        for n in range(alerts) for m in range(each)
+    ]  # fmt: skip
+
+    class All(Purposed):
+        def counts(self, subject: str) -> bool:
+            return True
+
+    with closing(Kept(agency="MY-CUSTOMS")) as kept:
+        found = figures.counted(rows[:12], "MY-CUSTOMS", All(kept.reader, "MY-CUSTOMS", None, None, 0))
+    assert (found.cut, found.received.alerts) == (cut, cut or alerts)

@@ -7,7 +7,9 @@ from html import unescape
 from typing import Final
 
 import httpx
+import pytest
 
+from broker.node.console.composing import ALERT_ROWS
 from broker.node.console.repeated import ROWS, changed_rows, filled_rows, rows_of
 from tests.support.node_clients import InProcess
 from tests.unit.node.console.conftest import ORIGIN, Officer, held, officer
@@ -107,6 +109,30 @@ async def test_rows_come_and_go_and_the_rest_stays(sg: InProcess) -> None:
     assert typed(refused.text, "locode") == ["DEHAM", hostile, "AEJEA"]
     assert "<script>1" not in refused.text
     assert sg.node.outbox.depth() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "path"),
+    [
+        ("seals", "HL9", "equipment.units[2].id"),
+        ("party_id", "AE13", "parties.parties[2]"),
+        ("indicator_text", "no workshop", "core.indicators[2].code"),
+        ("document_type", "741", "core.documents[2].id"),
+        ("authority", "DE-BAFA", "core.licence_refs[0].licence_no"),
+        ("eta", "2099-01-05T00:00", "route.places[3].country"),
+        ("gross_mass_kg", "7", "goods.items[2]"),
+    ],
+)
+async def test_half_a_row_is_told(sg: InProcess, name: str, text: str, path: str) -> None:
+    """A row in which something was typed and what it is about was not: it is told where, and the row does not vanish from what is sent."""
+    carol = officer(sg, "supervisor")
+    await carol.choose()
+    group = next(names for names in ALERT_ROWS.values() if name in names)
+    rows = max(len(FULL.get(each, [""])) for each in group) if any(each in FULL for each in group) else 0
+    half = {each: [*FULL.get(each, []), *[""] * (rows - len(FULL.get(each, []))), text if each == name else ""] for each in group}
+    shown = await press(carol, {**await begun(carol), **FULL, **half}, "preview")
+    assert shown.status_code == 422, shown.text
+    assert path in shown.text
 
 
 def test_rows() -> None:

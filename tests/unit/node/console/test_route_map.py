@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from broker.node.console.great_circles import great_circle, unrolled
-from broker.node.console.route_map import MOST, WIDTH, RouteMap, route_map
+from broker.node.console.route_map import MOST, PLACES, WIDTH, RouteMap, route_map
 from broker.storage.places import Spot, read_spots, written
 from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess
@@ -147,3 +147,14 @@ async def test_the_map_on_the_page(sg: InProcess, my: InProcess, world: World) -
     page = await bob.get(f"/console/subjects/{subject.replace('/', '%2F')}")
     assert "No map: no place of the route has coordinates" in page
     assert re.findall(r"<strong><bdi>(\w{5})</bdi>", page) == ["DEHAM", "SGSIN", "AEJEA"]
+
+
+def test_a_very_long_route() -> None:
+    """Of more places than are drawn the list has every one, and those that are not drawn are named."""
+    places = [{"role": "OTHER", "country": "XX", "locode": f"XX{number:03}"} for number in range(PLACES + 5)]
+    spots = {str(each["locode"]): Spot("", number / 2, number) for number, each in enumerate(places)}
+    found = route_map({"places": places}, spots, 0)
+    assert found is not None
+    assert found.drawing is not None
+    assert [stop.code for stop in found.stops] == [each["locode"] for each in places]
+    assert (len(found.drawing.legs), found.missing) == (PLACES - 1, tuple(f"XX{number:03}" for number in range(PLACES, PLACES + 5)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from tests.support.eventually import eventually
@@ -90,6 +93,43 @@ async def test_all_that_happened(sg: InProcess, my: InProcess, world: World) -> 
     text = timeline(await alice.get(path))
     assert text.count("The owner took it back") == 1
     assert "Content erased here" in text
+
+
+async def test_what_was_said_in_a_core_that_is_withheld(sg: InProcess, my: InProcess, world: World) -> None:
+    """A feedback and an answer to a request that are here for the purpose of another section alone: that they were given is told, and not
+    what their cores say; for their own purpose it is."""
+    first = posted(world.alert(1))
+    target = first["subject"]
+    await say(sg, "/messages", first)
+    await held(my, target)
+    about = {"target": target, "target_revision": 1}
+    said = [await say(my, "/feedback", {**about, "core": {"result": "NO_MATCH"}})]
+    request = await say(my, "/rfis", {**about, "core": {"question_codes": ["END_USE"], "third_party_consent": False, "due": DUE}})
+    await eventually(lambda: sg.node.reader().row(request), what="the request")
+    reply = {
+        "family": "rfi_reply", "subject": "SG-CUSTOMS/reply/1", "revision": 1,
+        "sections": {"core": {"status": "REFUSED", "refusal_ground": "SOVEREIGNTY"}},
+        "header": {"audience": {"agencies": ["MY-CUSTOMS"]}, "correlation": {"target": request}},
+    }  # fmt: skip
+    said.append(await say(sg, "/messages", reply))
+    await taken(my, request, 1)
+    await taken(my, target, 2)
+    labels = {"purposes": ["STC_ENFORCEMENT"], "bound": {"answers": ["LICENSING"]}}
+    with closing(sqlite3.connect(my.node.member.files.register_store)) as sql, sql:
+        for each in said:
+            assert sql.execute("UPDATE subject SET labels = ? WHERE subject = ?", (json.dumps(labels), each)).rowcount == 1
+        wider = json.dumps({"purposes": ["STC_ENFORCEMENT", "LICENSING"]})
+        sql.execute("UPDATE subject SET labels = ? WHERE subject IN (?, ?)", (wider, target, request))
+    alice = officer(my)
+    for purpose, count in (("LICENSING", 0), ("STC_ENFORCEMENT", 1)):
+        await alice.choose(purpose)
+        text = timeline(await alice.get(f"/console/subjects/{target.replace('/', '%2F')}"))
+        assert (text.count("Feedback"), text.count("No match"), text.count("Refused")) == (1, count, count)
+        pages = [await alice.get("/console/requests"), await alice.get(f"/console/requests/{request.replace('/', '%2F')}")]
+        for page in pages:
+            assert "SG-CUSTOMS</bdi>: " in page
+            assert ("withheld" in page) == (count == 0)
+        assert ["Refused" in page for page in pages] == [count == 1] * 2
 
 
 def timeline(page: str) -> str:
