@@ -42,7 +42,7 @@ def embargo_holds(at: Situation) -> bool:
 
 def h3_persons_only_for_the_named(at: Situation) -> bool:
     """Under H3 only named agencies read who is concerned, and where it is known from."""
-    secret = {"read:parties", "read:source", "read:tenants", "read:identity"}
+    secret = {"read:parties", "read:source", "read:tenants", "read:identity", "read:attachments"}
     return at.labels.handling != "H3" or at.named or secret.isdisjoint(at.may)
 
 
@@ -58,7 +58,7 @@ def originator_is_no_recipient(at: Situation) -> bool:
 
 def persons_only_under_an_agreement(at: Situation) -> bool:
     """Parties, tenants and whom a watch is for are read abroad only in countries that are party to an agreement in force."""
-    secret = {"read:parties", "read:tenants", "read:identity"}
+    secret = {"read:parties", "read:tenants", "read:identity", "read:attachments"}
     return at.member.country in (ORIGIN, *COVERED) or secret.isdisjoint(at.may)
 
 
