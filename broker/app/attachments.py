@@ -90,7 +90,7 @@ class AttachedFiles:
         self.received, self.own = ChunkFolder(files.attachments_folder / "received"), ChunkFolder(files.attachments_folder / "own")
 
     def _folder(self, originator: str) -> ChunkFolder:
-        return self.own if originator == self._agency else self.received
+        return self.own if originator == self._agency else self.received.below(originator)
 
     def of(self, answer: SubjectAnswer) -> list[AttachedFile]:
         """The files of a subject as a register shows it; none where the section is not shown."""
@@ -205,11 +205,11 @@ class ChunkKeeper:
             return
         file, index = place_of(delivery.subject)
         if CHUNK not in delivery.sections:
-            store.drop_chunk(file, index)
+            store.drop_chunk(delivery.originator, file, index)
             return
         core, target = delivery.sections["core"], delivery.header.correlation.target or ""
         cited = ids.owner_of(target) == delivery.originator and store.wants(file, target, core["chunks"])
         if cited and (core["file"], core["index"]) == (file, index):
-            store.take_chunk(file, index, delivery.sections[CHUNK]["data"])
+            store.take_chunk(delivery.originator, file, index, delivery.sections[CHUNK]["data"])
         else:
             self.uncited += 1

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from broker.app.statements import json_of
-from broker.families.attachment import CHUNK_BYTES, FILE_LIMIT
+from broker.families.attachment import CHUNK_BYTES, FILE_LIMIT, attachment
 from broker.storage.schemas import load_catalogue
 from broker.testing.samples import sample_alert
+from tests.support.attached import citing
 from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess, in_process
 from tests.unit.service.world import COMMUNITY, NOW, World
@@ -89,7 +90,7 @@ async def test_from_one_agency_to_another_and_back(world: World, sg: InProcess, 
     assert [r for r in world.memory.records("in.AE-CUSTOMS") if (r.key or b"").startswith(b"s/SG-CUSTOMS/attachment/")] == []
 
     home = my.node.member.files.folder
-    key, chunk = bytes.fromhex(entry["key"]), (home / "attachments" / "received" / entry["file"] / "1").read_bytes()
+    key, chunk = bytes.fromhex(entry["key"]), (home / "attachments" / "received" / "SG-CUSTOMS" / entry["file"] / "1").read_bytes()
     held = files_below(home)
     assert entry["key"].encode() in held
     assert chunk in held
@@ -101,7 +102,7 @@ async def test_from_one_agency_to_another_and_back(world: World, sg: InProcess, 
         return entry["key"].encode() not in left and key not in left and chunk not in left and entry["file"].encode() not in left
 
     await eventually(gone, what="a holder without key and chunks")
-    assert not (home / "attachments" / "received" / entry["file"]).exists()
+    assert not (home / "attachments" / "received" / "SG-CUSTOMS" / entry["file"]).exists()
     async with my.client() as client:
         assert (await client.get(path(entry["digest"]))).status_code in (403, 404)
 
@@ -166,7 +167,7 @@ async def test_what_came_wrong_is_told_as_such(world: World, sg: InProcess, my: 
     lie = {**wrong, "digest": "00" * 32}
     assert (await published(sg, entry, lie)).status_code == 202
     await whole(my, entry["digest"])
-    folder = my.node.member.files.attachments_folder / "received" / entry["file"]
+    folder = my.node.member.files.attachments_folder / "received" / "SG-CUSTOMS" / entry["file"]
     await eventually(lambda: (folder.parent / wrong["file"] / "0").exists(), what="the other file")
     first, second = (folder / "0").read_bytes(), (folder / "1").read_bytes()
 
@@ -182,3 +183,32 @@ async def test_what_came_wrong_is_told_as_such(world: World, sg: InProcess, my: 
     (folder / "1").unlink()
     assert await code(entry["digest"]) == "ATTACHMENT_INCOMPLETE"
     assert await code("0" * 63 + "1") == "NOT_FOUND"
+
+
+async def test_whoever_cites_a_file_of_another_agency_neither_keeps_nor_spoils_it(world: World, sg: InProcess, my: InProcess) -> None:
+    """AE-CUSTOMS, which was given a file with its key, cites it in an alert of its own and sends another chunk under its number. A holder of
+    both gives the owner's file as before; it is gone with all its chunks when the owner recalls it, whoever else cites it."""
+    data = picture(1000)
+    entry = await staged(sg, data)
+    value: Any = json_of(sample_alert(SUBJECT, now_ms=NOW, communities=[COMMUNITY], agencies=["AE-CUSTOMS"]), load_catalogue())
+    value["sections"]["attachments"] = {"files": [entry]}
+    async with sg.client() as client:
+        assert (await client.post("/messages", json=value)).status_code == 202
+    assert await whole(my, entry["digest"]) == data
+
+    await world.learn()
+    foreign = sample_alert("AE-CUSTOMS/2026/000001", now_ms=NOW, agencies=["MY-CUSTOMS"])
+    numbers = {name: bytes.fromhex(entry[name]) for name in ("file", "digest", "key")}
+    citing_it = citing(foreign, {**entry, **numbers})  # pyright: ignore[reportArgumentType]
+    author = world.author("AE-CUSTOMS")
+    spoilt = attachment(citing_it, numbers["file"], 0, 1, bytes(1016))
+    await world.put(*(author.write(each, now_ms=NOW).value for each in (citing_it, spoilt)), outbox="AE-CUSTOMS")
+    theirs = my.node.member.files.attachments_folder / "received" / "AE-CUSTOMS" / entry["file"] / "0"
+    await eventually(theirs.exists, what="the other's chunk")
+    assert await whole(my, entry["digest"]) == data
+
+    async with sg.client("supervisor") as client:
+        assert (await client.post("/recalls", json={"subject": SUBJECT, "reason": "ERROR"})).status_code == 202
+    ours = my.node.member.files.attachments_folder / "received" / "SG-CUSTOMS" / entry["file"]
+    await eventually(lambda: not ours.exists(), what="a holder without the owner's chunks")
+    assert theirs.exists()
