@@ -2,8 +2,8 @@
 
 A chunk is kept while a subject that is here cites its file, and no longer: what the owner takes back, or cites no more, goes at once,
 whether or not the exchange has told of the chunks yet. Files of each owner are apart: who cites a file of another agency, whose number and
-key it may know, neither keeps it here when its owner takes it back nor changes a byte of it. Rows change in the transaction that moves the position; chunks are on the disk
-before their row is, and go after it: a process that ends in between leaves what the next one lets go.
+key it may know, neither keeps it here when its owner takes it back nor changes a byte of it. Rows change in the transaction that moves the
+position; chunks are on the disk before their row is, and go after it: a process that ends in between leaves what the next one lets go.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 from broker.app.statements import json_of
 from broker.families.attachment import CHUNK_BYTES, FILE_LIMIT, attachment
+from broker.storage import media
 from broker.storage.schemas import load_catalogue
 from broker.testing.samples import sample_alert
 from tests.support.attached import citing
@@ -142,6 +144,22 @@ async def test_a_picture_that_unpacks_to_gigabytes_is_refused(shared: InProcess)
         answer = await client.put("/attachments", params={"name": "bomb.png"}, content=bomb)
     assert (answer.status_code, answer.json()["code"]) == (422, "BAD_FILE")
     assert "pixels" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("kind", [0, 2, 5, 7, 10, 11, 12, 16])
+def test_a_picture_whose_tags_are_of_a_wrong_kind_is_damaged_and_no_bug(kind: int) -> None:
+    """TIFFs with each tag in turn of a wrong kind, a text or a fraction where a place in the file is meant: a small picture or none, and no
+    error of the decoder comes through."""
+    out = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(out, "TIFF")
+    good = out.getvalue()
+    assert media.thumbnail(good, "image/tiff")
+    (tags,) = struct.unpack_from("<I", good, 4)
+    for at in range(tags + 2, tags + 2 + 12 * int(struct.unpack_from("<H", good, tags)[0]), 12):
+        bad = good[: at + 2] + struct.pack("<H", kind) + good[at + 4 :]
+        small = media.thumbnail(bad, "image/tiff")
+        assert small is None or small.startswith(b"\x89PNG")
+        assert media.is_too_large(bad, "image/tiff") in (True, False)
 
 
 @pytest.mark.parametrize(
