@@ -200,8 +200,8 @@ def _may(use: Purposed, answer: SubjectAnswer | None, hit: Mapping[str, Any]) ->
     shown = None if answer is None else use.subject(answer, found_by=kinds)
     if shown is None:
         return False
-    here = {key.kind for key in shown.keys} | ({ROUTE, PLACE} if "route" in shown.content else set())
-    return kinds <= here | {ZONE, STATUS}
+    here = {ZONE, STATUS, *(key.kind for key in shown.keys), *((ROUTE, PLACE) if "route" in shown.content else ())}
+    return kinds <= here
 
 
 @get("/screenings/{screening:str}", opt={"roles": access.STAFF, "content": True}, operation_id="consoleScreening")

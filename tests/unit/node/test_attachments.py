@@ -204,8 +204,8 @@ async def test_what_came_wrong_is_told_as_such(world: World, sg: InProcess, my: 
 
 
 async def test_whoever_cites_a_file_of_another_agency_neither_keeps_nor_spoils_it(world: World, sg: InProcess, my: InProcess) -> None:
-    """AE-CUSTOMS, which was given a file with its key, cites it in an alert of its own and sends another chunk under its number. A holder of
-    both gives the owner's file as before; it is gone with all its chunks when the owner recalls it, whoever else cites it."""
+    """AE-CUSTOMS, which was given a file with its key, cites it in an alert of its own and sends another chunk under its number. A holder
+    of both gives the owner's file as before; it is gone with all its chunks when the owner recalls it, whoever else cites it."""
     data = picture(1000)
     entry = await staged(sg, data)
     value: Any = json_of(sample_alert(SUBJECT, now_ms=NOW, communities=[COMMUNITY], agencies=["AE-CUSTOMS"]), load_catalogue())

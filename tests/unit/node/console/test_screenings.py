@@ -117,8 +117,8 @@ async def test_what_is_taken_back_vanishes(sg: InProcess, my: InProcess, world: 
 
 
 async def test_what_a_revision_withholds_is_not_quoted_any_more(sg: InProcess, my: InProcess, world: World) -> None:
-    """A name hits, and the owner's next revision has no parties: the page of the screening that was kept quotes the name no more, though the
-    alert itself is still shown; a hit of the same screening by the container stays."""
+    """A name hits, and the owner's next revision has no parties: the page of the screening that was kept quotes the name no more, though
+    the alert itself is still shown; a hit of the same screening by the container stays."""
     await publish(sg, my, world, description="Quarrington Metals")
     someone = officer(my)
     await someone.choose()
