@@ -1,7 +1,8 @@
 """Attached files at an agency: the chunks that come in are kept while a message that is here cites their file, and files are read.
 
 The keeper has its own position in the inbox, as the register has, so that nothing is missing here that another reader passed over. The
-section that cites a file comes before its chunks; a chunk of a file that nothing here cites is not kept. A recall of the citing message, a
+section that cites a file comes before its chunks, but for an inbox that was compacted after a revision, where the chunks wait for it; a
+chunk of a file that a message which has come does not cite is not kept. A recall of the citing message, a
 delivery without the section, a revision that cites the file no more: each takes the chunks at once. The keys are where the section is.
 
 Reading a file decrypts it twice: once to see that it is whole and the one that was cited, and then for whoever asked.

@@ -2,8 +2,11 @@
 
 A chunk is kept while a subject that is here cites its file, and no longer: what the owner takes back, or cites no more, goes at once,
 whether or not the exchange has told of the chunks yet. Files of each owner are apart: who cites a file of another agency, whose number and
-key it may know, neither keeps it here when its owner takes it back nor changes a byte of it. Rows change in the transaction that moves the
-position; chunks are on the disk before their row is, and go after it: a process that ends in between leaves what the next one lets go.
+key it may know, neither keeps it here when its owner takes it back nor changes a byte of it. In an inbox that was compacted the chunks may
+come before the message that cites them, which was revised since: they are kept (``early``) until that one comes and decides.
+
+Rows change in the transaction that moves the position; chunks are on the disk before their row is, and go after it: a process that ends in
+between leaves what the next one lets go.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ CREATE TABLE IF NOT EXISTS cited (
     file BLOB NOT NULL, subject TEXT NOT NULL, revision INTEGER NOT NULL, chunks INTEGER NOT NULL, size INTEGER NOT NULL,
     owner TEXT NOT NULL, PRIMARY KEY (file, subject)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cited_subject ON cited (subject);
+CREATE TABLE IF NOT EXISTS early (
+    subject TEXT NOT NULL, file BLOB NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (subject, file)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS told (subject TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -53,19 +59,28 @@ class ReceivedChunks(SqliteSubscriberStore):
             return
         self.forget_files(subject)
         rows = [(each["file"], subject, revision, each["chunks"], each["size"], ids.owner_of(subject)) for each in files]
-        self._sql.executemany("INSERT INTO cited VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._sql.executemany("INSERT OR IGNORE INTO cited VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def forget_files(self, subject: str) -> None:
         """The subject cites nothing any more: it was taken back, or what is disclosed of it has no files."""
-        files = self._sql.execute("SELECT file FROM cited WHERE subject = ?", (subject,)).fetchall()
+        query = "SELECT file FROM cited WHERE subject = ? UNION SELECT file FROM early WHERE subject = ?"
+        files = self._sql.execute(query, (subject, subject)).fetchall()
         self._sql.execute("DELETE FROM cited WHERE subject = ?", (subject,))
+        self._sql.execute("DELETE FROM early WHERE subject = ?", (subject,))
+        self._sql.execute("INSERT OR IGNORE INTO told VALUES (?)", (subject,))
         self._leaving.update((ids.owner_of(subject), file) for (file,) in files)
         self._erased |= bool(files)
 
     def wants(self, file: bytes, subject: str, chunks: int) -> bool:
-        """Whether this subject, as it was disclosed last, cites the file with so many chunks."""
+        """Whether this subject, as it was disclosed last, cites the file with so many chunks; or whether nothing of it has come yet, which
+        is noted, in the transaction that is open."""
         query = "SELECT 1 FROM cited WHERE file = ? AND subject = ? AND chunks = ?"
-        return self._sql.execute(query, (file, subject, chunks)).fetchone() is not None
+        if self._sql.execute(query, (file, subject, chunks)).fetchone() is not None:
+            return True
+        if self._sql.execute("SELECT 1 FROM told WHERE subject = ?", (subject,)).fetchone() is not None:
+            return False
+        self._sql.execute("INSERT OR IGNORE INTO early VALUES (?, ?, ?)", (subject, file, ids.owner_of(subject)))
+        return True
 
     def take_chunk(self, owner: str, file: bytes, index: int, data: bytes) -> None:
         """Keep a chunk, on the disk when it returns. Raises StoreError."""
@@ -90,6 +105,9 @@ class ReceivedChunks(SqliteSubscriberStore):
 
     def _is_cited(self, owner: str, file: bytes) -> bool:
         try:
-            return self._sql.execute("SELECT 1 FROM cited WHERE file = ? AND owner = ? LIMIT 1", (file, owner)).fetchone() is not None
+            return any(
+                self._sql.execute(f"SELECT 1 FROM {table} WHERE file = ? AND owner = ? LIMIT 1", (file, owner)).fetchone()  # noqa: S608
+                for table in ("cited", "early")
+            )
         except sqlite3.Error:
             return True  # nothing goes on suspicion

@@ -230,3 +230,30 @@ async def test_whoever_cites_a_file_of_another_agency_neither_keeps_nor_spoils_i
     ours = my.node.member.files.attachments_folder / "received" / "SG-CUSTOMS" / entry["file"]
     await eventually(lambda: not ours.exists(), what="a holder without the owner's chunks")
     assert theirs.exists()
+
+
+async def test_who_begins_with_a_compacted_inbox_has_the_file(world: World, sg: InProcess) -> None:
+    """The alert is revised after its chunks were delivered, and the inbox compacted: its record lies behind the chunks now. A node that
+    begins then has the whole file, and nothing of it when the alert is recalled."""
+    data = picture()
+    entry = await staged(sg, data)
+    assert (await published(sg, entry)).status_code == 202
+    inbox = "in.MY-CUSTOMS"
+
+    def keys() -> list[bytes]:
+        return [record.key or b"" for record in world.memory.records(inbox)]
+
+    await eventually(lambda: sum(b"/attachment/" in key for key in keys()) == 2, what="both chunks in the inbox")
+    value: Any = json_of(sample_alert(SUBJECT, now_ms=NOW, communities=[COMMUNITY], revision=2), load_catalogue())
+    value["sections"]["attachments"] = {"files": [entry]}
+    async with sg.client() as client:
+        assert (await client.post("/messages", json=value)).status_code == 202
+    await eventually(lambda: keys().count(f"s/{SUBJECT}".encode()) == 2, what="the revision in the inbox")
+    world.memory.compact(inbox)
+    assert keys()[-1] == f"s/{SUBJECT}".encode()
+    async with in_process(world.agency("MY-CUSTOMS")) as late:
+        assert await whole(late, entry["digest"]) == data
+        async with sg.client("supervisor") as client:
+            assert (await client.post("/recalls", json={"subject": SUBJECT, "reason": "ERROR"})).status_code == 202
+        folder = late.node.member.files.attachments_folder / "received" / "SG-CUSTOMS" / entry["file"]
+        await eventually(lambda: not folder.exists(), what="a holder without chunks")
