@@ -1,7 +1,8 @@
 """Attached files at an agency: the chunks that come in are kept while a message that is here cites their file, and files are read.
 
 The keeper has its own position in the inbox, as the register has, so that nothing is missing here that another reader passed over. The
-section that cites a file comes before its chunks; a chunk of a file that nothing here cites is not kept. A recall of the citing message, a
+section that cites a file comes before its chunks, but for an inbox that was compacted after a revision, where the chunks wait for it; a
+chunk of a file that a message which has come does not cite is not kept. A recall of the citing message, a
 delivery without the section, a revision that cites the file no more: each takes the chunks at once. The keys are where the section is.
 
 Reading a file decrypts it twice: once to see that it is whole and the one that was cited, and then for whoever asked.
@@ -90,7 +91,7 @@ class AttachedFiles:
         self.received, self.own = ChunkFolder(files.attachments_folder / "received"), ChunkFolder(files.attachments_folder / "own")
 
     def _folder(self, originator: str) -> ChunkFolder:
-        return self.own if originator == self._agency else self.received
+        return self.own if originator == self._agency else self.received.below(originator)
 
     def of(self, answer: SubjectAnswer) -> list[AttachedFile]:
         """The files of a subject as a register shows it; none where the section is not shown."""
@@ -205,11 +206,11 @@ class ChunkKeeper:
             return
         file, index = place_of(delivery.subject)
         if CHUNK not in delivery.sections:
-            store.drop_chunk(file, index)
+            store.drop_chunk(delivery.originator, file, index)
             return
         core, target = delivery.sections["core"], delivery.header.correlation.target or ""
         cited = ids.owner_of(target) == delivery.originator and store.wants(file, target, core["chunks"])
         if cited and (core["file"], core["index"]) == (file, index):
-            store.take_chunk(file, index, delivery.sections[CHUNK]["data"])
+            store.take_chunk(delivery.originator, file, index, delivery.sections[CHUNK]["data"])
         else:
             self.uncited += 1

@@ -143,7 +143,7 @@ def read_mapping(text: str) -> ColumnMapping:
     """The mapping of a TOML text. Raises UsageError with the place and what is wrong there."""
     try:
         return _Reading(tomllib.loads(text)).mapping()
-    except (tomllib.TOMLDecodeError, _Broken, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError is also a number of more digits than Python reads
         raise UsageError(f"this is no mapping: {str(error)[:300]}", advice=_ADVICE) from error
 
 

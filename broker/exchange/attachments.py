@@ -24,10 +24,12 @@ from broker.envelope.header import Header
 from broker.envelope.parcel import with_extras
 from broker.errors import Refusal
 from broker.exchange.admit import AUDIENCE, CORE, Authentic, open_section
+from broker.exchange.recall import is_active
 from broker.exchange.shard import ShardState
 from broker.exchange.subjects import SubjectState, showing
 from broker.families.attachment import CHUNK, FAMILY, SECTION
 from broker.policy.model import Distribution, Release
+from broker.trust.directory import Directory
 
 WITH_CITING: Final = "as-the-section-that-cites-it"
 """The rule under which a chunk is given: no policy can give it to anybody else."""
@@ -64,15 +66,16 @@ def _citing(shard: ShardState, header: Header) -> SubjectState | None:
     return citing if citing is not None and any(each.hex() == file for each, _chunks in citing.files) else None
 
 
-def following(shard: ShardState, authentic: Authentic) -> Distribution | None:
-    """Who gets a chunk now: nobody one whose ciphertext was let go. None for a message of any other family, about which policy is asked."""
+def following(shard: ShardState, authentic: Authentic, directory: Directory) -> Distribution | None:
+    """Who gets a chunk now: nobody one whose ciphertext was let go, and no agency that is suspended, which gets it when it is back. None
+    for a message of any other family, about which policy is asked."""
     header = authentic.header
     if header.family != FAMILY:
         return None
     known = shard.subjects.get(header.subject)
     citing = _citing(shard, header) if known is None or known.cited_by else None
     given = tuple((each.section, WITH_CITING) for each in header.commitments if each.section != AUDIENCE)
-    holders = showing(citing) if citing is not None else ()
+    holders = [each for each in showing(citing) if is_active(each, directory)] if citing is not None else ()
     return Distribution(tuple(Release(agency, WITH_CITING, given, ()) for agency in holders), (), None)
 
 

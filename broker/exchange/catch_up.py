@@ -152,7 +152,7 @@ def owed(record: Record, shard: ShardState, rules: Rules, decider: Decider, *, n
     header = authentic.header
     known = adopted(known, rules.openings, header.subject, now_ms)
     labels = labels_of(header, audience, known.consents)
-    distribution = following(shard, authentic) or bind(decider.distribute(labels, now_ms), labels, decider, now_ms)
+    distribution = following(shard, authentic, rules.directory) or bind(decider.distribute(labels, now_ms), labels, decider, now_ms)
     known = _without(known, header, _lost(known, header, distribution, rules), now_ms)
     publishing = decider.may_publish(labels, now_ms)
     releases = _missing(known, header, labels, distribution, publishing, rules, now_ms=now_ms)

@@ -349,7 +349,7 @@ class Batch:
             refusal = Refusal("MAY_NOT_PUBLISH", verdict.reason, "header.family")
             return self._refuse(record, refusal, authentic, now_ms)
         self._notice(now_ms)
-        distribution = attachments.following(self.shard, authentic)
+        distribution = attachments.following(self.shard, authentic, self.rules.directory)
         distribution = distribution or bind(self.decider.distribute(labels, now_ms), labels, self.decider, now_ms)
         reached = reach(labels, known, distribution, self.rules.directory)
         for release in reached.releases:

@@ -41,7 +41,7 @@ from broker.exchange.records import Outgoing, Record
 from broker.exchange.sequence import WINDOW, Consumed, Parked, Stream
 from broker.exchange.subjects import Decided as Decided
 from broker.exchange.subjects import SubjectState as SubjectState
-from broker.exchange.subjects import showing, subject_of, subject_row
+from broker.exchange.subjects import narrowed, showing, subject_of, subject_row
 from broker.exchange.topology import DAY_MS, STATE
 from broker.policy.health import Health
 from broker.values import immutable
@@ -277,16 +277,23 @@ class ShardState:
             self._decide_chunks(subject)
 
     def _decide_chunks(self, citing: str) -> None:
-        """Have a sweep decide the chunks of this subject again, at once: others hold the section that cites them."""
+        """Have a sweep decide the chunks of this subject again, at once: others hold the section that cites them. Who holds it no more is
+        no recipient of a chunk from now on: it erases them with the section, and is sent them anew if it is given it again before the sweep
+        has come round."""
+        holders = showing(self.subjects[citing])
         for subject in self.chunks[citing]:
             chunk = self.subjects[subject]
             if chunk.decided is not None:
-                chunk = replace(chunk, decided=replace(chunk.decided, until_ms=AT_ONCE))
+                chunk = narrowed(chunk, holders)
+                chunk = replace(chunk, decided=chunk.decided and replace(chunk.decided, until_ms=AT_ONCE))
                 self._keep(subject, chunk)
                 self._touched[b"b/" + subject.encode()] = chunk
 
     def _keep(self, subject: str, state: SubjectState) -> None:
+        before = self.subjects.get(subject)
         self.subjects[subject] = state
+        if before is not None and before.cited_by and not state.cited_by:
+            self.chunks[before.cited_by].discard(subject)  # let go for good: no revision of the citing subject is to touch it
         if state.cited_by:
             self.chunks.setdefault(state.cited_by, set()).add(subject)
         until = state.decided.until_ms if state.decided else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from broker.policy.model import Consent
@@ -118,6 +119,22 @@ def showing(state: SubjectState) -> tuple[str, ...]:
     width = len(given) // len(state.recipients)
     bits = (int.from_bytes(given[place * width : (place + 1) * width], "big") for place in range(len(state.recipients)))
     return tuple(agency for agency, each in zip(state.recipients, bits, strict=True) if each >> state.files_at & 1)
+
+
+def narrowed(state: SubjectState, holders: Iterable[str]) -> SubjectState:
+    """The subject without the recipients who are no ``holders``: they have to be told."""
+    lost = set(state.recipients).difference(holders)
+    if not lost or state.decided is None:
+        return state
+    width = len(state.decided.given) // len(state.recipients)
+    left = [place for place, agency in enumerate(state.recipients) if agency not in lost]
+    given = b"".join(state.decided.given[place * width : (place + 1) * width] for place in left)
+    bound = tuple(each for each in state.decided.bound if each[0] not in lost)
+    former, untold = (tuple(sorted({*names, *lost})) for names in (state.former, state.untold))
+    return replace(
+        state, recipients=tuple(state.recipients[place] for place in left), former=former, untold=untold,
+        decided=replace(state.decided, given=given, bound=bound),
+    )  # fmt: skip
 
 
 def subject_of(row: list[Any]) -> SubjectState:

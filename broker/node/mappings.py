@@ -22,7 +22,7 @@ from broker.node.messages import node_of
 from broker.node.problems import NotDone
 from broker.screening.mapping import ColumnMapping as ScreenMapping
 from broker.screening.mapping import read_mapping as read_screen_mapping
-from broker.storage.mappings import LIMIT, Kind, Mappings
+from broker.storage.mappings import LIMIT, Kind, Mappings, check_size
 
 Kinds = Literal["screen", "import"]
 TOML = "application/toml"
@@ -81,6 +81,7 @@ async def keep_mapping(request: AnyRequest, state: State, kind: FromPath[Kinds],
     except UnicodeDecodeError as error:
         raise NotDone("BAD_REQUEST", "a mapping is UTF-8") from error
     kept = mappings_of(node, kind)
+    check_size(text)
     if kind == "screen":
         read_screen_mapping(text)
     else:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from broker import ids
 from broker.errors import StoreError
 from broker.storage import atomic
 
@@ -19,10 +20,14 @@ _FILE: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class ChunkFolder:
-    """The chunks below one folder. Nothing but hexadecimal digits and numbers becomes a name."""
+    """The chunks below one folder. Nothing but agency ids, hexadecimal digits and numbers becomes a name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def below(self, agency: str) -> ChunkFolder:
+        """The chunks of the files of one agency: a number is its owner's own, and what another publishes under it touches nothing here."""
+        return ChunkFolder(self.path / ids.agency_id(agency))
 
     def _of(self, file: bytes) -> Path:
         return self.path / file.hex()

@@ -14,7 +14,17 @@ LIMIT: Final = 64 << 10
 """Longest mapping, in bytes of UTF-8."""
 MOST: Final = 200
 """Most mappings of a kind."""
+DOTS: Final = 500
+"""Most dots of a line: what a key of ten thousand dotted names costs a reader of TOML grows with the square of it."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+
+
+def check_size(text: str) -> None:
+    """Raises UsageError for a text that no mapping needs and that would take long to read. To be called before it is read."""
+    if len(text.encode()) > LIMIT:
+        raise UsageError(f"a mapping has at most {LIMIT >> 10} KiB", advice="leave out what is not needed")
+    if any(line.count(".") > DOTS for line in text.splitlines()):
+        raise UsageError(f"a line of a mapping has at most {DOTS} dots", advice="write long lists over several lines")
 
 
 class Mappings:
@@ -31,8 +41,7 @@ class Mappings:
     def keep(self, name: str, text: str) -> bool:
         """Keep a mapping, in place of one of this name; whether it is a new one. Raises UsageError and StoreError."""
         file = self._file(name)
-        if len(text.encode()) > LIMIT:
-            raise UsageError(f"a mapping has at most {LIMIT >> 10} KiB", advice="leave out what is not needed")
+        check_size(text)
         new = not file.exists()
         if new and len(self.names()) >= MOST:
             raise UsageError(f"there are {MOST} mappings already", advice="remove one that is not used any more")

@@ -48,13 +48,16 @@ class Scene:
         self.held: dict[str, dict[str, set[str]]] = {agency: {} for agency in OTHERS}
 
     def took(self, written: Sequence[Written]) -> None:
-        """Read what inboxes were sent: the last record of a key is what its reader holds."""
+        """Read what inboxes were sent: the last record of a key is what its reader holds, and the chunks go with the section."""
         for each in written:
             for agency in OTHERS:
                 for record in each.inbox(agency):
                     parcel = read_parcel(record.value or b"", DELIVERY_LIMIT)
                     assert isinstance(parcel, Parcel)
-                    self.held[agency][(record.key or b"").decode()] = set(parcel.sections)
+                    key, held = (record.key or b"").decode(), self.held[agency]
+                    held[key] = set(parcel.sections)
+                    if key == f"s/{SUBJECT}" and "attachments" not in parcel.sections:
+                        held.update({each: set() for each in held if "/attachment/" in each})
 
     def publish(self, *messages: Message) -> None:
         for message in messages:
@@ -125,3 +128,18 @@ def test_chunks_follow_the_section(story: list[tuple[Any, ...]]) -> None:
         scene.settle()
         active = {agency for agency in OTHERS if scene.bench.desk.directory.agencies[agency].status == "active"}
         assert scene.holders(chunk, "chunk") & active == scene.holders(*section) & active, step
+
+
+@settings(deadline=None, max_examples=40, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(st.lists(steps, min_size=3, max_size=9))
+def test_chunks_follow_the_section_however_fast_things_happen(story: list[tuple[Any, ...]]) -> None:
+    """The same where no sweep comes round between the steps, but only after the last of them."""
+    scene = Scene()
+    scene.do(("revise", Audience(("AE-CUSTOMS", "DE-BAFA"), (COMMUNITY,)), "AMBER", "H0", True))
+    for step in story:
+        scene.bench.now += 10
+        scene.do(step)
+    scene.settle()
+    chunk = f"s/{chunks(citing(scene.bench.alert(), FILE), FILE, DATA)[0].subject}"
+    active = {agency for agency in OTHERS if scene.bench.desk.directory.agencies[agency].status == "active"}
+    assert scene.holders(chunk, "chunk") & active == scene.holders(f"s/{SUBJECT}", "attachments") & active

@@ -33,7 +33,9 @@ from broker.node.mappings import mappings_of, screen_mapping
 from broker.node.messages import node_of
 from broker.node.problems import NotDone
 from broker.node.screening import BODY, Asked, screenings_of
+from broker.register.answers import SubjectAnswer
 from broker.screening.mapping import ColumnMapping
+from broker.screening.matching import PLACE, ROUTE, STATUS, ZONE
 from broker.storage.kept_screenings import RESULTS, KeptScreenings, Screening
 
 LIST: Final = "/console/screenings"
@@ -181,7 +183,9 @@ def _page(request: AnyRequest, state: State, found: Screening, after: int, refus
     forget_taken_back(node, kept)
     results = kept.results(found.id, after, PAGE + 1)
     use, reader, now_ms = node.purposed(found.purpose), node.reader(), node.now_ms()
-    shown = [each for each in results[:PAGE] if each.body["type"] != "hit" or _may(use, reader.subject(each.body["subject"], now_ms))]
+    shown = [
+        each for each in results[:PAGE] if each.body["type"] != "hit" or _may(use, reader.subject(each.body["subject"], now_ms), each.body)
+    ]
     return page(
         request, state, "screening.html", status=200 if refusal is None else 422, screening=found, results=shown, clicks=CLICKS,
         hidden_hits=len(results[:PAGE]) - len(shown), next=results[PAGE - 1].number if len(results) > PAGE else None, after=after,
@@ -189,8 +193,15 @@ def _page(request: AnyRequest, state: State, found: Screening, after: int, refus
     )  # fmt: skip
 
 
-def _may(use: Purposed, answer: Any) -> bool:
-    return answer is not None and use.subject(answer) is not None
+def _may(use: Purposed, answer: SubjectAnswer | None, hit: Mapping[str, Any]) -> bool:
+    """Whether a hit may be shown still: the subject is, and so is what it was found by. Its owner, the rules or a consent that ended may
+    have taken a section since, and what the hit quotes of it with that."""
+    kinds = {str(each["kind"]) for each in hit["evidence"]}
+    shown = None if answer is None else use.subject(answer, found_by=kinds)
+    if shown is None:
+        return False
+    here = {ZONE, STATUS, *(key.kind for key in shown.keys), *((ROUTE, PLACE) if "route" in shown.content else ())}
+    return kinds <= here
 
 
 @get("/screenings/{screening:str}", opt={"roles": access.STAFF, "content": True}, operation_id="consoleScreening")

@@ -218,3 +218,49 @@ def test_a_file_that_was_let_go_does_not_come_back() -> None:
         written = bench.swept()
         assert [each.sections for each in got(bench, written, "MY-CUSTOMS")] == ([{}, {}] if revision == 2 else [])
     assert bench.feed(author.write(chunks(alert(bench), FILE, PICTURE)[0], now_ms=bench.now).value).codes == ["STALE_REVISION"]
+
+
+def test_a_suspended_holder_is_sent_no_chunk_before_it_is_back() -> None:
+    """An agency that was given the section and is suspended since is sent no chunk that comes meanwhile; once it is back it is sent it."""
+    bench = Bench()
+    author, message = bench.author(), alert(bench)
+    bench.feed(author.write(message, now_ms=bench.now).value)
+    bench.desk.stand("MY-CUSTOMS", "suspended")
+    bench.renew()
+    bench.now += 1000
+    bench.swept()
+    written = [bench.feed(author.write(each, now_ms=bench.now).value) for each in chunks(message, FILE, PICTURE)]
+    assert [each.codes for each in written] == [[""], [""]]
+    assert [record for each in written for record in each.inbox("MY-CUSTOMS")] == []
+    assert len(got(bench, written, "AE-CUSTOMS")) == 2
+    bench.desk.stand("MY-CUSTOMS", "active")
+    bench.renew()
+    bench.now += 1000
+    assert [each.sections["core"]["index"] for each in got(bench, bench.swept(), "MY-CUSTOMS")] == [0, 1]
+
+
+@pytest.mark.parametrize("cites", [True, False], ids=["fewer read it", "no file is cited"])
+def test_what_was_taken_and_given_again_at_once_is_sent_anew(cites: bool) -> None:
+    """Two revisions follow each other before a sweep has come round, the first without AE-CUSTOMS or the file, the second with both:
+    AE-CUSTOMS, which let go of the chunks with the section, is sent them anew, and in the end holds section and chunks."""
+    bench = Bench()
+    author = bench.author()
+    sent(bench, author)
+    bench.now += 1000
+    plain = bench.alert(revision=2)
+    narrower = citing(plain, FILE) if cites else replace(plain, audience=alert(bench).audience)
+    for message in (narrower, alert(bench, revision=3)):
+        bench.feed(author.write(message, now_ms=bench.now).value)
+    bench.now += 1000
+    assert ["chunk" in each.sections for each in got(bench, bench.swept(), "AE-CUSTOMS")] == [True, True]
+
+
+def test_revisions_do_not_touch_the_chunks_of_files_that_were_let_go() -> None:
+    """However many files a subject has cited and dropped, a revision has only those decided again that it cites still."""
+    bench = Bench()
+    author = bench.author()
+    sent(bench, author)
+    bench.now += 1000
+    bench.feed(author.write(bench.alert(revision=2), now_ms=bench.now).value)
+    bench.swept()
+    assert not bench.shard.chunks[SUBJECT]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 from PIL import Image
 
 from broker.app.statements import json_of
-from broker.families.attachment import CHUNK_BYTES, FILE_LIMIT
+from broker.families.attachment import CHUNK_BYTES, FILE_LIMIT, attachment
+from broker.storage import media
 from broker.storage.schemas import load_catalogue
 from broker.testing.samples import sample_alert
+from tests.support.attached import citing
 from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess, in_process
 from tests.unit.service.world import COMMUNITY, NOW, World
@@ -89,7 +92,7 @@ async def test_from_one_agency_to_another_and_back(world: World, sg: InProcess, 
     assert [r for r in world.memory.records("in.AE-CUSTOMS") if (r.key or b"").startswith(b"s/SG-CUSTOMS/attachment/")] == []
 
     home = my.node.member.files.folder
-    key, chunk = bytes.fromhex(entry["key"]), (home / "attachments" / "received" / entry["file"] / "1").read_bytes()
+    key, chunk = bytes.fromhex(entry["key"]), (home / "attachments" / "received" / "SG-CUSTOMS" / entry["file"] / "1").read_bytes()
     held = files_below(home)
     assert entry["key"].encode() in held
     assert chunk in held
@@ -101,7 +104,7 @@ async def test_from_one_agency_to_another_and_back(world: World, sg: InProcess, 
         return entry["key"].encode() not in left and key not in left and chunk not in left and entry["file"].encode() not in left
 
     await eventually(gone, what="a holder without key and chunks")
-    assert not (home / "attachments" / "received" / entry["file"]).exists()
+    assert not (home / "attachments" / "received" / "SG-CUSTOMS" / entry["file"]).exists()
     async with my.client() as client:
         assert (await client.get(path(entry["digest"]))).status_code in (403, 404)
 
@@ -143,6 +146,22 @@ async def test_a_picture_that_unpacks_to_gigabytes_is_refused(shared: InProcess)
     assert "pixels" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("kind", [0, 2, 5, 7, 10, 11, 12, 16])
+def test_a_picture_whose_tags_are_of_a_wrong_kind_is_damaged_and_no_bug(kind: int) -> None:
+    """TIFFs with each tag in turn of a wrong kind, a text or a fraction where a place in the file is meant: a small picture or none, and no
+    error of the decoder comes through."""
+    out = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(out, "TIFF")
+    good = out.getvalue()
+    assert media.thumbnail(good, "image/tiff")
+    (tags,) = struct.unpack_from("<I", good, 4)
+    for at in range(tags + 2, tags + 2 + 12 * int(struct.unpack_from("<H", good, tags)[0]), 12):
+        bad = good[: at + 2] + struct.pack("<H", kind) + good[at + 4 :]
+        small = media.thumbnail(bad, "image/tiff")
+        assert small is None or small.startswith(b"\x89PNG")
+        assert media.is_too_large(bad, "image/tiff") in (True, False)
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -166,7 +185,7 @@ async def test_what_came_wrong_is_told_as_such(world: World, sg: InProcess, my: 
     lie = {**wrong, "digest": "00" * 32}
     assert (await published(sg, entry, lie)).status_code == 202
     await whole(my, entry["digest"])
-    folder = my.node.member.files.attachments_folder / "received" / entry["file"]
+    folder = my.node.member.files.attachments_folder / "received" / "SG-CUSTOMS" / entry["file"]
     await eventually(lambda: (folder.parent / wrong["file"] / "0").exists(), what="the other file")
     first, second = (folder / "0").read_bytes(), (folder / "1").read_bytes()
 
@@ -182,3 +201,59 @@ async def test_what_came_wrong_is_told_as_such(world: World, sg: InProcess, my: 
     (folder / "1").unlink()
     assert await code(entry["digest"]) == "ATTACHMENT_INCOMPLETE"
     assert await code("0" * 63 + "1") == "NOT_FOUND"
+
+
+async def test_whoever_cites_a_file_of_another_agency_neither_keeps_nor_spoils_it(world: World, sg: InProcess, my: InProcess) -> None:
+    """AE-CUSTOMS, which was given a file with its key, cites it in an alert of its own and sends another chunk under its number. A holder
+    of both gives the owner's file as before; it is gone with all its chunks when the owner recalls it, whoever else cites it."""
+    data = picture(1000)
+    entry = await staged(sg, data)
+    value: Any = json_of(sample_alert(SUBJECT, now_ms=NOW, communities=[COMMUNITY], agencies=["AE-CUSTOMS"]), load_catalogue())
+    value["sections"]["attachments"] = {"files": [entry]}
+    async with sg.client() as client:
+        assert (await client.post("/messages", json=value)).status_code == 202
+    assert await whole(my, entry["digest"]) == data
+
+    await world.learn()
+    foreign = sample_alert("AE-CUSTOMS/2026/000001", now_ms=NOW, agencies=["MY-CUSTOMS"])
+    numbers = {name: bytes.fromhex(entry[name]) for name in ("file", "digest", "key")}
+    citing_it = citing(foreign, {**entry, **numbers})  # pyright: ignore[reportArgumentType]
+    author = world.author("AE-CUSTOMS")
+    spoilt = attachment(citing_it, numbers["file"], 0, 1, bytes(1016))
+    await world.put(*(author.write(each, now_ms=NOW).value for each in (citing_it, spoilt)), outbox="AE-CUSTOMS")
+    theirs = my.node.member.files.attachments_folder / "received" / "AE-CUSTOMS" / entry["file"] / "0"
+    await eventually(theirs.exists, what="the other's chunk")
+    assert await whole(my, entry["digest"]) == data
+
+    async with sg.client("supervisor") as client:
+        assert (await client.post("/recalls", json={"subject": SUBJECT, "reason": "ERROR"})).status_code == 202
+    ours = my.node.member.files.attachments_folder / "received" / "SG-CUSTOMS" / entry["file"]
+    await eventually(lambda: not ours.exists(), what="a holder without the owner's chunks")
+    assert theirs.exists()
+
+
+async def test_who_begins_with_a_compacted_inbox_has_the_file(world: World, sg: InProcess) -> None:
+    """The alert is revised after its chunks were delivered, and the inbox compacted: its record lies behind the chunks now. A node that
+    begins then has the whole file, and nothing of it when the alert is recalled."""
+    data = picture()
+    entry = await staged(sg, data)
+    assert (await published(sg, entry)).status_code == 202
+    inbox = "in.MY-CUSTOMS"
+
+    def keys() -> list[bytes]:
+        return [record.key or b"" for record in world.memory.records(inbox)]
+
+    await eventually(lambda: sum(b"/attachment/" in key for key in keys()) == 2, what="both chunks in the inbox")
+    value: Any = json_of(sample_alert(SUBJECT, now_ms=NOW, communities=[COMMUNITY], revision=2), load_catalogue())
+    value["sections"]["attachments"] = {"files": [entry]}
+    async with sg.client() as client:
+        assert (await client.post("/messages", json=value)).status_code == 202
+    await eventually(lambda: keys().count(f"s/{SUBJECT}".encode()) == 2, what="the revision in the inbox")
+    world.memory.compact(inbox)
+    assert keys()[-1] == f"s/{SUBJECT}".encode()
+    async with in_process(world.agency("MY-CUSTOMS")) as late:
+        assert await whole(late, entry["digest"]) == data
+        async with sg.client("supervisor") as client:
+            assert (await client.post("/recalls", json={"subject": SUBJECT, "reason": "ERROR"})).status_code == 202
+        folder = late.node.member.files.attachments_folder / "received" / "SG-CUSTOMS" / entry["file"]
+        await eventually(lambda: not folder.exists(), what="a holder without chunks")

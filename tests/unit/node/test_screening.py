@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -121,3 +122,19 @@ async def test_clients_that_stop_or_vanish(served: Served, monkeypatch: pytest.M
     assert b"bad_row" in said
     writer.close()
     await eventually(lambda: shared.streams == 0, what="no turn taken")
+
+
+@pytest.mark.parametrize("kind", ["screen", "import"])
+@pytest.mark.parametrize(
+    "text",
+    [".".join(["a"] * 20_000) + " = 1", "[" + ".".join(["a"] * 20_000) + "]", "x = " + "[" * 30_000, "x = " + "9" * 9000, "x" * 100_000],
+    ids=["dotted key", "dotted table", "nested lists", "digits", "too long"],
+)
+async def test_a_mapping_that_would_take_long_to_read_is_refused(shared: InProcess, kind: str, text: str) -> None:
+    """Keys of thousands of names, nesting without end, numbers of thousands of digits and more than 64 KiB are refused as what they are,
+    at once: within a second, where the reader of TOML takes many for the first of them."""
+    began = time.process_time()
+    async with shared.client("supervisor") as client:
+        answer = await client.put(f"/mappings/{kind}/long", content=text, headers=TOML)
+    assert (answer.status_code, answer.json()["code"]) == (400, "USAGE")
+    assert time.process_time() - began < 1

@@ -13,7 +13,7 @@ from broker.storage.kept_screenings import RETENTION_MS, KeptScreenings, Screeni
 from tests.support.browser import SIGHTS
 from tests.support.console_windows import look_at, window
 from tests.support.eventually import eventually
-from tests.support.node_clients import InProcess, Served
+from tests.support.node_clients import InProcess, Served, posted
 from tests.unit.node.console.conftest import ORIGIN, Officer, officer
 from tests.unit.node.console.test_browser import HOSTILE, certificate, publish, served, url
 from tests.unit.service.world import World
@@ -114,6 +114,25 @@ async def test_what_is_taken_back_vanishes(sg: InProcess, my: InProcess, world: 
     kept.keep(old, [])
     assert kept.get("old", "STC_ENFORCEMENT", world.now) is None
     assert [each.id for each in kept.recent("STC_ENFORCEMENT", world.now)] == [path.rpartition("/")[2]]
+
+
+async def test_what_a_revision_withholds_is_not_quoted_any_more(sg: InProcess, my: InProcess, world: World) -> None:
+    """A name hits, and the owner's next revision has no parties: the page of the screening that was kept quotes the name no more, though
+    the alert itself is still shown; a hit of the same screening by the container stays."""
+    await publish(sg, my, world, description="Quarrington Metals")
+    someone = officer(my)
+    await someone.choose()
+    path = await paste(someone, f"{BOX}\nQuarington Metal")
+    assert "Quarrington Metals" in await someone.get(path)
+    message = posted(world.alert(1, revision=2))
+    del message["sections"]["parties"]
+    async with sg.client() as client:
+        assert (await client.post("/messages", json=message)).status_code == 202
+    subject = message["subject"]
+    await eventually(lambda: (row := my.node.reader().row(subject)) is not None and row.revision == 2, what="the revision")
+    page = await someone.get(path)
+    assert "Quarrington Metals" not in page
+    assert BOX in page
 
 
 async def test_its_pages(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
