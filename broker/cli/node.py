@@ -75,7 +75,6 @@ async def node(
     from broker.node.console.router import beside, console_router
     from broker.node.console.screenings import forgetting
     from broker.node.console.watch import watching
-    from broker.node.gate import Limits
     from broker.node.server import listening, serving
 
     screen = Screen(as_json=common.json)
@@ -88,17 +87,14 @@ async def node(
     where, stop, url = (found := listening(listen, port)), stop_signal(), _url(listen, found)
     async with AgencyNode(member, rules_days=limits.rules_days) as running, AsyncExitStack() as stack:
         kept = beside(folder.path, approve or (), codelists=common.codelists, mailing=mailing is not None)
-        rates = Limits(limits.rate, int(2 * limits.rate))
-        gate = node_application(running, folder, limits=rates, tokens=taken, more=[console_router()], beside=kept)
+        gate = node_application(running, folder, limits=limits.rates(), tokens=taken, more=[console_router()], beside=kept)
         for each in (_kept(taken), forgetting(running, kept), watching(running, kept, mailing and mailing.at(url))):
             await stack.enter_async_context(each)
-        async with serving(running, gate, folder, where) as server:
-            process.settle()
-            record = {"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment()
-            screen.result(
-                record, f"ready: {url} (console: {url}/console/) for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]"
-            )
-            await _first(server, stop.wait(), running.failed.wait())
+        server = await stack.enter_async_context(serving(running, gate, folder, where))
+        process.settle()
+        text = f"ready: {url} (console: {url}/console/) for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]"
+        screen.result({"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment(), text)
+        await _first(server, stop.wait(), running.failed.wait())
     return 0 if stop.is_set() else 1
 
 
