@@ -26,7 +26,7 @@ USERS: Final = (("officer", "officer"), ("supervisor", "supervisor"))
 PASSWORD: Final = "exercise"  # noqa: S105 - of files that live as long as the exercise, in a folder of the user's own
 STORY: Final = (
     "Open the console of DE-BAFA and choose the purpose Licensing. Compose, licence: revoke AG-2026-0004711, to SG-CUSTOMS and DE-CUSTOMS.",
-    "Look at the feed of SG-CUSTOMS, purpose Strategic trade control: the alert that cites the licence is flagged at once.",
+    "Look at the feed of SG-CUSTOMS, purpose Strategic trade enforcement: the alert that cites the licence is flagged at once.",
     "Open it, acknowledge it, give feedback: it stands on the page of the alert at DE-CUSTOMS, to which it belongs.",
 )
 
@@ -55,7 +55,7 @@ class Consoles:
 
     def __init__(self, home: Path, *, log_level: str = "warning") -> None:
         self._home, self._log_level = home, log_level
-        self._nodes: list[ChildProcess] = []
+        self._nodes: dict[str, ChildProcess] = {}
 
     def remember_own(self) -> None:
         """From now on what these agencies publish comes into their own registers too. Called before they publish anything."""
@@ -65,19 +65,18 @@ class Consoles:
     async def start(self) -> list[Console]:
         """Let the users in, start the nodes side by side. Raises NodeError where one does not start."""
         users = {agency: await asyncio.to_thread(self._let_in, agency) for agency in AGENCIES}
-        started = await asyncio.gather(*(self._node(agency) for agency in AGENCIES), return_exceptions=True)
-        self._nodes = [each for each in started if isinstance(each, ChildProcess)]
+        started = await asyncio.gather(*(self._start(agency) for agency in AGENCIES), return_exceptions=True)
         for each in started:
             if isinstance(each, BaseException):
                 raise each
         return [
-            Console(agency, str(each.ready["url"]), Path(each.ready["ca"]), users[agency])
-            for agency, each in zip(AGENCIES, self._nodes, strict=True)
-        ]
+            Console(agency, str(node.ready["url"]), Path(node.ready["ca"]), users[agency])
+            for agency, node in sorted(self._nodes.items())
+        ]  # fmt: skip
 
-    async def _node(self, agency: str) -> ChildProcess:
+    async def _start(self, agency: str) -> None:
         arguments = ("--as", agency, "--port", "0", "--home", str(self._home))
-        return await ChildProcess.run(f"the node of {agency}", "node", *arguments, log_level=self._log_level)
+        self._nodes[agency] = await ChildProcess.run(f"the node of {agency}", "node", *arguments, log_level=self._log_level)
 
     def _let_in(self, agency: str) -> tuple[dict[str, str], ...]:
         files = AgencyHome(self._home, agency)
@@ -89,7 +88,7 @@ class Consoles:
 
     async def failure(self) -> BrokerError:
         """Wait until one ends by itself, and tell of it."""
-        waits = [asyncio.create_task(each.wait(), name=each.name) for each in self._nodes]
+        waits = [asyncio.create_task(each.wait(), name=each.name) for each in self._nodes.values()]
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -100,8 +99,8 @@ class Consoles:
 
     async def stop(self) -> None:
         """Stop all of them."""
-        nodes, self._nodes = self._nodes, []
-        await asyncio.gather(*(each.stop() for each in nodes))
+        nodes, self._nodes = self._nodes, {}
+        await asyncio.gather(*(each.stop() for each in nodes.values()))
 
 
 def told(consoles: Sequence[Console]) -> str:

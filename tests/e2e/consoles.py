@@ -40,9 +40,11 @@ class Console:
 
 
 @contextmanager
-def consoles(program: Program) -> Generator[dict[str, Console]]:
-    """The one command, until the end of the block; then Ctrl-C, and it has to end well and leave nothing."""
-    with program.started("demo", "--consoles", "--json") as running:
+def consoles(program: Program, codelists: Path | None = None) -> Generator[dict[str, Console]]:
+    """The one command, until the end of the block; then Ctrl-C, and it has to end well and leave nothing. ``codelists``: the operator's
+    folder, which says where places are."""
+    known = {} if codelists is None else {"BROKER_CODELISTS": str(codelists)}
+    with program.started("demo", "--consoles", "--json", environment=known) as running:
         ready = running.line_with("ready", START_S)
         yield {told["agency"]: Console.of(told) for told in ready["consoles"]}
         running.process.send_signal(signal.SIGINT)

@@ -17,24 +17,22 @@ from typing import Final
 
 from playwright.async_api import Browser
 
-from tests.e2e.consoles import ALERT, AUTHORITY, CUSTOMS, LICENCE, OWNER, Console, consoles, tell_story
+from tests.e2e.consoles import ALERT, AUTHORITY, CONTAINER, CUSTOMS, LICENCE, OWNER, Console, consoles, tell_story
 from tests.e2e.program import Program
 from tests.e2e.report import Report
 from tests.support.browser import SIGHTS, open_browser
 from tests.support.console_windows import look_at, window
+from tests.support.records import data_folder
 
 MOST_S: Final = 2.0
 """Longest time from a click to what it causes at another agency."""
 PAGES: Final = {
     CUSTOMS: (
-        "/console/feed",
-        ALERT,
-        f"/console/licences?number={LICENCE}",
-        "/console/compose/alert",
-        "/console/search?container=CSQU3054383",
+        "/console/feed", ALERT, f"/console/licences?number={LICENCE}", "/console/compose/alert", f"/console/search?container={CONTAINER}",
+        "/console/handover", "/console/screenings", "/console/requests",
     ),
-    OWNER: (ALERT, "/console/outbox"),
-    AUTHORITY: ("/console/recalls",),
+    OWNER: (ALERT, "/console/outbox", "/console/figures"),
+    AUTHORITY: ("/console/recalls", "/console/exchange"),
 }  # fmt: skip
 """What is looked at, and where."""
 SEEN: Final = tuple(sight for sight in SIGHTS if sight.name in ("desk", "desk-dark", "phone", "phone-dark"))
@@ -69,8 +67,9 @@ async def show_pages(report: Report, running: dict[str, Console], browser: Brows
 
 async def show(pictures: Path) -> int:
     """All of it."""
-    report, begun = Report(), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="broker-consoles-") as folder, consoles(Program(Path(folder))) as running:
+    report, begun, data = Report(), time.monotonic(), data_folder()
+    lists = None if data is None else data / "codelists"
+    with tempfile.TemporaryDirectory(prefix="broker-consoles-") as folder, consoles(Program(Path(folder)), lists) as running:
         report.say(f"`broker demo --consoles`: exchange, {len(running)} nodes and consoles after {time.monotonic() - begun:.1f} s")
         async with open_browser() as browser:
             await show_story(report, running, browser)
