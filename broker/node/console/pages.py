@@ -35,6 +35,8 @@ HEADERS: Final = {
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "referrer-policy": "same-origin",  # with no-referrer browsers send `Origin: null` with a form, and it could not be told whose it is
 }
+SPOKEN_AS_LETTERS: Final = frozenset({"mrn", "ucr", "lei", "cas", "cus", "eori", "imo"})
+"""Fields that are called by their letters in every language."""
 _KINDS: Final = (
     "code",
     "alert_type",
@@ -70,7 +72,9 @@ def environment(language: str) -> Environment:
     def said(code: object, kind: str) -> str:
         text = WORDS[kind].get(str(code))
         if text is None:
-            return str(code).replace("_", " ").capitalize() if kind == "field" else str(code)
+            if kind != "field":
+                return str(code)
+            return str(code).upper() if code in SPOKEN_AS_LETTERS else str(code).replace("_", " ").capitalize()
         return texts.gettext(text)
 
     def away(at_ms: int, now_ms: int) -> str:
@@ -87,6 +91,8 @@ def environment(language: str) -> Environment:
 
     def coded(value: object) -> str:
         """A value of a section; a code of a list that the console knows in words as well, a time as people read it."""
+        if isinstance(value, bool):
+            return texts.gettext("yes") if value else texts.gettext("no")
         if isinstance(value, str) and _TIME.fullmatch(value):
             return clock(int(datetime.fromisoformat(value).timestamp() * 1000))
         text = _CODES.get(str(value)) if isinstance(value, str) else None

@@ -22,7 +22,8 @@ ALLOWED = {
     ("POST", "/recalls"): DECIDING, ("GET", "/inbox"): STAFF, ("GET", "/inbox/events"): STAFF, ("GET", "/alerts"): STAFF,
     ("GET", "/licences/{number}"): STAFF, ("POST", "/licences/status"): STAFF, ("POST", "/screen"): STAFF,
     ("GET", "/subjects/{subject}/trace"): EVERYBODY,
-    ("POST", "/screen/stream"): STAFF,
+    ("POST", "/screen/stream"): STAFF, ("PUT", "/attachments"): STAFF,
+    ("GET", "/subjects/{subject}/attachments"): STAFF, ("GET", "/subjects/{subject}/attachments/{digest}"): STAFF,
     ("GET", "/mappings"): EVERYBODY, ("GET", "/mappings/{kind}/{name}"): EVERYBODY,
     ("GET", "/exports/{view}"): STAFF, ("POST", "/imports"): STAFF, ("GET", "/imports"): STAFF, ("GET", "/imports/{import_id}"): STAFF,
     ("GET", "/imports/{import_id}/events"): STAFF, ("POST", "/imports/{import_id}/run"): DECIDING,
@@ -48,7 +49,7 @@ async def test_every_route_for_every_role(sg: InProcess) -> None:
     401; a role that is listed gets neither."""
     for method, path in sorted(routes(sg)):
         url = path.replace("{message_id}", "0").replace("{number}", "1").replace("{subject}", "SG-CUSTOMS%2F1")
-        url = url.replace("{kind}", "screen").replace("{name}", "boxes").replace("{view}", "alerts")
+        url = url.replace("{kind}", "screen").replace("{name}", "boxes").replace("{view}", "alerts").replace("{digest}", "0" * 64)
         listed = ALLOWED.get((method, path), set())
         for role in (*ROLES, None):
             if path == "/inbox/events" and role in listed:
@@ -108,7 +109,12 @@ async def test_content_is_read_for_a_purpose(sg: InProcess) -> None:
         for handler in ROUTES:
             (path,), (method,) = handler.paths, handler.http_methods
             url = path.replace("{message_id:str}", "0").replace("{number:str}", "1").replace("{subject:str}", "SG-CUSTOMS%2F1")
-            url = url.replace("{kind:str}", "screen").replace("{name:str}", "boxes").replace("{view:str}", "alerts")
+            url = (
+                url.replace("{kind:str}", "screen")
+                .replace("{name:str}", "boxes")
+                .replace("{view:str}", "alerts")
+                .replace("{digest:str}", "0" * 64)
+            )
             without = await client.request(method, url)
             wrong = await client.request(method, url, headers={"Broker-Purpose": "CURIOSITY"})
             needed = without.status_code == 400 and without.json().get("code") == "PURPOSE_NEEDED"
@@ -117,6 +123,8 @@ async def test_content_is_read_for_a_purpose(sg: InProcess) -> None:
 
 
 CONTENT = {
+    "/subjects/{subject:str}/attachments",
+    "/subjects/{subject:str}/attachments/{digest:str}",
     "/inbox",
     "/inbox/events",
     "/alerts",
