@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from tests.e2e.program import Program
 from tests.e2e.report import Report
 from tests.support.records import data_folder
 
@@ -27,6 +26,7 @@ MAPPING: Final = Path(__file__).parents[2] / "docs" / "mappings" / "uk-licences.
 KNOWN: Final = ("Chile", "Latvia", "Oman", "East Timor")
 BAD_EACH: Final = 1000
 MOST_MB: Final = 150
+LONGEST_S: Final = 3600.0
 
 
 def lines(folder: Path, rows: int) -> Iterator[dict[str, str]]:
@@ -40,14 +40,12 @@ def lines(folder: Path, rows: int) -> Iterator[dict[str, str]]:
 
 def previewed(table: Path) -> tuple[dict[str, Any], int, float, float]:
     """The last line of a preview, its exit code, how long it took, and the most memory that the program had, in MB."""
-    call = [sys.executable, "-m", "broker", "import", str(table), "--as", "GB-LICENSING", "--mapping", str(MAPPING), "--preview", "--json"]
-    begun = time.monotonic()
-    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
-        assert running.stdout is not None
-        last = deque(running.stdout, maxlen=1)
-        _, status, usage = os.wait4(running.pid, 0)
-        running.returncode = os.waitstatus_to_exitcode(status)
-    return json.loads(last[0]), running.returncode, time.monotonic() - begun, usage.ru_maxrss / 1024
+    told = Program(table.parent).run(
+        "import", table, "--as", "GB-LICENSING", "--mapping", MAPPING, "--preview", "--json", timeout=LONGEST_S
+    )  # fmt: skip
+    with told.out_file.open(encoding="utf-8") as lines:
+        last = deque(lines, maxlen=1)
+    return json.loads(last[0]), told.code, told.seconds, told.peak_kib / 1024
 
 
 def run(rows: int) -> Report | None:

@@ -124,7 +124,7 @@ def test_cases_are_the_same_each_time() -> None:
     )
     cases = list(label_space(bundle(), dated))
     assert cases == list(label_space(bundle(), dated))
-    assert len({(case.labels.family, case.labels.tlp) for case in cases}) == 18 * 5
+    assert len({(case.labels.family, case.labels.tlp) for case in cases}) == 19 * 5
     assert {case.now_ms for case in cases} >= {1_798_761_600_000, 1_798_761_599_999}
     assert "ZA-CUSTOMS" in cases[0].members
 
