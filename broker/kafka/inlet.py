@@ -78,7 +78,7 @@ class KafkaInlet:
             self._consumer = await self._start_consumer()
 
     async def _start_consumer(self) -> wire.RawConsumer:
-        consumer = self._address.reader()
+        consumer = self._address.reader(alone=len(self._drained) == 1)
         try:
             await wire.begin(consumer, min(self._patience, 10.0))
         except (kafka_errors.KafkaError, TimeoutError, OSError) as error:

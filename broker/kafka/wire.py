@@ -230,8 +230,9 @@ class Address:
         end_once(producer)
         return producer
 
-    def reader(self) -> RawConsumer:
-        """A consumer of committed records without a group, for explicit positions only."""
+    def reader(self, *, alone: bool = False) -> RawConsumer:
+        """A consumer of committed records without a group, for explicit positions only. ``alone``: of one partition, behind which nobody
+        waits."""
         made = AIOKafkaConsumer(
             **self.settings(),
             group_id=None,
@@ -241,7 +242,7 @@ class Address:
             check_crcs=True,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             fetch_max_bytes=FETCH_BYTES,
-            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            max_partition_fetch_bytes=FETCH_BYTES if alone else PARTITION_FETCH_BYTES,
         )
         return cast(RawConsumer, made)
 

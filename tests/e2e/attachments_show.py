@@ -145,7 +145,7 @@ def following(client: httpx.Client) -> Generator[Iterator[str]]:
     with client.stream("GET", "/inbox/events", params={"after": "now"}, timeout=PATIENCE_S) as answer:
         assert answer.status_code == 200
         lines = answer.iter_lines()
-        assert next(lines).startswith(":"), "the stream says that it is open"
+        assert next(line for line in lines if line.startswith(":")), "the stream says that it is open"
         yield (json.loads(line.partition(":")[2])["subject"] for line in lines if line.startswith("data:") and "{" in line)
 
 
@@ -164,13 +164,14 @@ def measured(made: Ground, work: Callable[[], Any]) -> tuple[Any, list[float]]:
 def holds(folder: Path, *parts: bytes) -> list[str]:
     """The files below a folder that hold any of these bytes."""
     found: list[str] = []
-    for each in folder.rglob("*"):
-        try:
-            content = each.read_bytes() if each.is_file() else b""
-        except OSError:
-            continue  # gone meanwhile
-        if any(part in content for part in parts):
-            found.append(str(each.relative_to(folder)))
+    for place, _, names in os.walk(folder):  # which passes over folders that are gone meanwhile
+        for each in (Path(place) / name for name in names):
+            try:
+                content = each.read_bytes() if each.is_file() else b""
+            except OSError:
+                continue
+            if any(part in content for part in parts):
+                found.append(str(each.relative_to(folder)))
     return found
 
 
