@@ -165,3 +165,17 @@ async def served_node(*, issuer: TokenIssuer | None = None) -> AsyncGenerator[Se
         where = listening("127.0.0.1", 0)
         task = await opened.enter_async_context(serving(made.node, made.gate, made.folder, where))
         yield Served(made, where.getsockname()[1], task)
+
+
+@asynccontextmanager
+async def on_a_port(made: InProcess, *roles: str) -> AsyncGenerator[Served]:
+    """The node on a port, with a user of each role. Certificates are judged by the machine's clock, so they are made anew."""
+    now_ms = SystemClock().now_ms()
+    for file in (made.folder.server, made.folder.users_file, made.folder.ca):
+        file.unlink(missing_ok=True)
+    made.folder.prepare(now_ms)
+    for role in roles:
+        made.folder.add(role, role, ("TUAS",), now_ms)
+    where = listening("127.0.0.1", 0)
+    async with serving(made.node, made.gate, made.folder, where) as task:
+        yield Served(made, where.getsockname()[1], task)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator
 
 import pytest_asyncio
 
-from broker.node.server import listening, serving
 from broker.testing.clock import FixedClock
 from broker.testing.local import LocalExchange
 from broker.testing.sample_reports import sample_licence
 from broker.testing.samples import sample_alert
 from tests.support.eventually import eventually
-from tests.support.node_clients import InProcess, Served, in_process, posted
+from tests.support.node_clients import InProcess, Served, in_process, on_a_port, posted
 from tests.unit.service.conftest import _no_pauses as _no_pauses  # pyright: ignore[reportPrivateUsage]
 from tests.unit.service.conftest import world as world
 from tests.unit.service.world import COMMUNITY, NOW, World
@@ -42,16 +40,9 @@ async def shared() -> AsyncGenerator[InProcess]:
 
 @pytest_asyncio.fixture
 async def served(my: InProcess) -> AsyncGenerator[Served]:
-    """The node of MY-CUSTOMS on a port. Certificates are judged by the machine's clock."""
-    now_ms = time.time_ns() // 1_000_000
-    for file in (my.folder.server, my.folder.users_file, my.folder.ca):
-        file.unlink(missing_ok=True)
-    my.folder.prepare(now_ms)
-    for role in ("officer", "integrator"):
-        my.folder.add(role, role, ("TUAS",), now_ms)
-    where = listening("127.0.0.1", 0)
-    async with serving(my.node, my.gate, my.folder, where) as task:
-        yield Served(my, where.getsockname()[1], task)
+    """The node of MY-CUSTOMS on a port."""
+    async with on_a_port(my, "officer", "integrator") as made:
+        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

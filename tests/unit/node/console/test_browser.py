@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,10 +11,9 @@ from typing import Final
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from broker.node.server import listening, serving
 from tests.support.browser import SIGHTS, axe_flaws, axe_source, header_flaws
 from tests.support.console_windows import look_at, window
-from tests.support.node_clients import InProcess, Served, posted
+from tests.support.node_clients import InProcess, Served, on_a_port, posted
 from tests.unit.node.console.conftest import held
 from tests.unit.service.world import World
 
@@ -24,16 +22,9 @@ HOSTILE: Final = "<script>window.ran = 1</script><img src=x onerror='window.ran 
 
 @pytest_asyncio.fixture
 async def served(my: InProcess) -> AsyncGenerator[Served]:
-    """The console of MY-CUSTOMS on a port. Certificates are judged by the machine's clock."""
-    now_ms = time.time_ns() // 1_000_000
-    for file in (my.folder.server, my.folder.users_file, my.folder.ca):
-        file.unlink(missing_ok=True)
-    my.folder.prepare(now_ms)
-    for role in ("officer", "supervisor"):
-        my.folder.add(role, role, ("TUAS",), now_ms)
-    where = listening("127.0.0.1", 0)
-    async with serving(my.node, my.gate, my.folder, where) as task:
-        yield Served(my, where.getsockname()[1], task)
+    """The console of MY-CUSTOMS on a port."""
+    async with on_a_port(my, "officer", "supervisor") as made:
+        yield made
 
 
 def certificate(served: Served, user: str = "officer") -> Path:
