@@ -6,7 +6,7 @@ Each contract says what is durable when a call returns, who retries, and which e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -134,6 +134,11 @@ class Transport(Protocol):
         """How many partitions a topic has; 0 where there is no such topic or this identity may not see it."""
         ...
 
+    async def ends(self, sources: Collection[Source]) -> Mapping[Source, int]:
+        """For each source the offset after its last committed record or marker, without reading any. Raises NotAuthorised, UsageError
+        where there is no such source, ExchangeUnreachable."""
+        ...
+
     async def trim(self, source: Source, before: int) -> None:
         """Delete the records of a source with an offset lower than ``before`` (DeleteRecords). Idempotent. Raises UsageError
         where ``before`` lies beyond the end."""
@@ -165,6 +170,10 @@ class Admin(Protocol):
 
     async def ensure_quota(self, principal: str, quota: Quota) -> None:
         """Set the principal's quota."""
+        ...
+
+    async def workers(self) -> Mapping[int, str]:
+        """Which relay worker holds which shard now, by the name that it joined under; a shard that nobody holds is left out."""
         ...
 
     async def close(self) -> None:

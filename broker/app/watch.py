@@ -1,16 +1,33 @@
-"""Looking at an exchange from the operator's side: what ``broker status`` shows."""
+"""Looking at an exchange from the operator's side: once (``broker status``), or for as long as a process shows it (``broker operator``)."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import structlog
 
 from broker import ids
-from broker.exchange.shard import ShardState
-from broker.exchange.topology import CURRENT, JOURNAL, QUARANTINE, STATE
-from broker.policy.health import Health
-from broker.ports import Inlet, Record, Source, Transport
+from broker.app.parties import Operator
+from broker.envelope.cbor import CborError
+from broker.errors import BrokerError, ExchangeUnreachable, PositionLost
+from broker.exchange.overview import AgencyRow, Overview
+from broker.exchange.topology import JOURNAL, QUARANTINE, STATE
+from broker.ports import Admin, Inlet, Record, Source, Transport
 from broker.service.knowledge import Knowledge
 from broker.trust.keys import fingerprint_of
+
+LOOK_S: Final = 2.0
+"""How often a watch asks where topics end and who holds which shard."""
+ANSWER_S: Final = 10.0
+"""How long the answer may take."""
+AGAIN_S: Final = 1.0
+"""How long reading waits after the exchange did not answer."""
+_BATCH: Final = 2000
+_log = structlog.get_logger("watch")
 
 
 async def read_all(transport: Transport, sources: list[Source]) -> list[Record]:
@@ -21,63 +38,168 @@ async def read_all(transport: Transport, sources: list[Source]) -> list[Record]:
         ends = await inlet.ends()
         records: list[Record] = []
         while any(inlet.position(source) < end for source, end in ends.items()):
-            records += await inlet.poll(max_records=2000, timeout=0.5)
+            records += await inlet.poll(max_records=_BATCH, timeout=0.5)
         return records
     finally:
         await inlet.close()
 
 
-async def ends_of(inlet: Inlet, sources: list[Source]) -> dict[Source, int]:
-    """The offset after the last committed record of each source."""
-    await inlet.assign(dict.fromkeys(sources, "end"))
-    return dict(await inlet.ends())
-
-
 async def read_status(transport: Transport, knowledge: Knowledge) -> dict[str, Any]:
     """One object with everything an operator asks first. Needs to read the exchange's own topics (the registrar may)."""
-    directory, shards = knowledge.rules.directory, knowledge.shards
-    exchange = directory.exchange
-    states = {number: ShardState(number) for number in range(shards)}
-    for record in await read_all(transport, [(STATE, number) for number in range(shards)]):
-        states[record.partition].load(record)
-    agencies = sorted(directory.agencies)
-    boxes: list[Source] = [(topic(agency), 0) for agency in agencies for topic in (ids.outbox, ids.inbox)]
-    inlet = await transport.inlet()
+    overview, inlet = Overview(), await transport.inlet()
     try:
-        ends = await ends_of(inlet, [*boxes, (QUARANTINE, 0), (CURRENT, 0), (JOURNAL, 0)])
+        await _catch_up(inlet, overview, knowledge.shards)
     finally:
         await inlet.close()
-    quarantined = sum(1 for record in await read_all(transport, [(QUARANTINE, 0)]) if record.value is not None)
-    rows: list[dict[str, Any]] = []
-    for agency in agencies:
-        number = ids.shard_of(agency, shards)
-        end = ends[ids.outbox(agency), 0]
-        entry = directory.agencies[agency]
-        position = states[number].position(ids.outbox(agency))
-        rows.append({
-            "agency": agency, "kind": entry.kind, "status": entry.status, "shard": number, "outbox": end,
-            "position": position, "lag": max(0, end - position), "inbox": ends[ids.inbox(agency), 0],
-            "delivered": sum(state.chains[agency].counter for state in states.values() if agency in state.chains),
-            "parked": sum(len(line.parked) for (who, _), line in states[number].streams.items() if who == agency),
-        })  # fmt: skip
-    health = sum((state.health for state in states.values()), Health())
+    return status_of(knowledge, overview, await _ends(transport, knowledge))
+
+
+async def _catch_up(inlet: Inlet, overview: Overview, shards: int) -> None:
+    """Take in what the relay has written of itself and refused, from the beginning to the ends of now."""
+    sources: list[Source] = [*((STATE, number) for number in range(shards)), (QUARANTINE, 0)]
+    await inlet.assign(dict.fromkeys(sources, "beginning"))
+    ends = await inlet.ends()
+    while any(inlet.position(source) < end for source, end in ends.items()):
+        _take(overview, await inlet.poll(max_records=_BATCH, timeout=0.5))
+
+
+def _take(overview: Overview, records: Sequence[Record]) -> None:
+    for record in records:
+        try:
+            overview.take(record)
+        except (CborError, LookupError, TypeError, ValueError) as error:  # no relay wrote this: the rest is shown all the same
+            _log.error("a record of the exchange cannot be read", topic=record.topic, offset=record.offset, reason=str(error))
+
+
+async def _ends(transport: Transport, knowledge: Knowledge) -> dict[str, int]:
+    """Where the topics end that are told of, by name."""
+    agencies = knowledge.rules.directory.agencies
+    topics = [JOURNAL, QUARANTINE, *(topic(agency) for agency in agencies for topic in (ids.outbox, ids.inbox))]
+    found = await transport.ends([(topic, 0) for topic in topics])
+    return {topic: end for (topic, _), end in found.items()}
+
+
+def status_of(knowledge: Knowledge, overview: Overview, ends: dict[str, int]) -> dict[str, Any]:
+    """What ``broker status --json`` shows."""
+    directory, rules, health = knowledge.rules.directory, knowledge.rules, overview.health
+    rows = overview.agencies(directory, knowledge.shards, ends)
+    exchange = directory.exchange
     return {
-        "exchange": knowledge.rules.exchange_id,
-        "environment": knowledge.rules.environment,
+        "exchange": rules.exchange_id,
+        "environment": rules.environment,
         "directory_version": directory.version,
-        "policy_version": knowledge.rules.policy_version,
+        "policy_version": rules.policy_version,
         "policy_digest": knowledge.policy.digest.hex(),
-        "shards": shards,
+        "shards": knowledge.shards,
         "registrar": directory.registrar.spki.hex(),
         "registrar_fingerprint": fingerprint_of(directory.registrar.spki),
         "relay_keys": [spki.hex() for spki in exchange.relay_spkis] if exchange else [],
-        "lag": sum(row["lag"] for row in rows),
-        "subjects": sum(len(state.subjects) for state in states.values()),
-        "delivered": sum(chain.counter for state in states.values() for chain in state.chains.values()),
+        "lag": sum(row.lag for row in rows),
+        "subjects": overview.subjects,
+        "delivered": overview.deliveries,
         "decisions_failed": health.failed,
         "memo_checked": health.checked,
         "memo_disagreed": health.disagreed,
-        "journal": ends[JOURNAL, 0],
-        "quarantine": quarantined,
-        "agencies": rows,
+        "journal": ends.get(JOURNAL, 0),
+        "quarantine": overview.refused_count,
+        "agencies": [asdict(row) for row in rows],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """An exchange at one moment, as the operator sees it. ``as_of`` in Unix ms; ``workers``: who holds which shard."""
+
+    as_of: int
+    status: Mapping[str, Any]
+    agencies: tuple[AgencyRow, ...]
+    workers: Mapping[int, str]
+
+
+class Watch:
+    """An exchange that is looked at all the time: see :func:`watching`.
+
+    What was seen last stays where the exchange does not answer; ``reachable`` says that it is no longer known whether it still is so.
+    """
+
+    def __init__(self, operator: Operator, transport: Transport, admin: Admin, knowledge: Knowledge) -> None:
+        self._operator, self._transport, self._admin = operator, transport, admin
+        self.knowledge = knowledge
+        self.overview = Overview()
+        self.sight = Sight(self.now_ms(), status_of(knowledge, self.overview, {}), (), {})
+        self.reachable = False
+        self.stopping = asyncio.Event()
+        """Set when the process is to stop."""
+        self.failed = asyncio.Event()
+        """Set where a part ended by a bug: the process should end, and be started again."""
+
+    def now_ms(self) -> int:
+        """The time, in Unix milliseconds."""
+        return self._operator.clock.now_ms()
+
+    async def catch_up(self, inlet: Inlet) -> None:
+        """Read all that the relay has written of itself, from the beginning."""
+        self.overview = Overview()
+        await _catch_up(inlet, self.overview, self.knowledge.shards)
+
+    async def read(self, inlet: Inlet) -> None:
+        """Take in what the relay writes, as it writes it, until cancelled."""
+        while True:
+            try:
+                _take(self.overview, await inlet.poll(max_records=_BATCH, timeout=5.0))
+            except PositionLost as error:
+                _log.warning("the state of the exchange is read anew", reason=str(error))
+                await self.catch_up(inlet)
+            except ExchangeUnreachable as error:
+                _log.warning("the state of the exchange cannot be read", reason=str(error))
+                await asyncio.sleep(AGAIN_S)
+
+    async def look_on(self, every_s: float) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    await self.look()
+            except (BrokerError, TimeoutError) as error:
+                self.reachable = False
+                _log.warning("the exchange does not answer", reason=str(error) or "it takes too long")
+
+    async def look(self) -> None:
+        """Ask where topics end and who holds which shard. Raises ExchangeUnreachable."""
+        ends, workers = await asyncio.gather(_ends(self._transport, self.knowledge), self._admin.workers())
+        rows = self.overview.agencies(self.knowledge.rules.directory, self.knowledge.shards, ends)
+        self.sight = Sight(self.now_ms(), status_of(self.knowledge, self.overview, ends), rows, workers)
+        self.reachable = True
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """A part of it has ended: by a bug, unless it was cancelled."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("a part of the watch has failed", exc_info=error)
+            self.failed.set()
+
+
+@asynccontextmanager
+async def watching(operator: Operator, *, every_s: float = LOOK_S) -> AsyncGenerator[Watch]:
+    """A watch for as long as the block lasts; it has seen everything once when the block begins. Raises ExchangeUnreachable where the
+    exchange cannot be read then."""
+    transport, admin = operator.transport("registrar"), operator.admin()
+    knowledge = operator.knowledge(transport)
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        await knowledge.load()
+        watch, inlet = Watch(operator, transport, admin, knowledge), await transport.inlet()
+        await watch.catch_up(inlet)
+        await watch.look()
+        tasks += [asyncio.create_task(part) for part in (knowledge.follow(), watch.read(inlet), watch.look_on(every_s))]
+        for task in tasks:
+            task.add_done_callback(watch.ended)
+        yield watch
+        watch.stopping.set()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for opened in (knowledge, admin, transport):
+            await opened.close()

@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "inspect": "inspect:inspect", "schema": "schema:app", "screen": "screening:screen_files", "import": "importing:import_table",
     "export": "exporting:export", "node": "node:app",
     "attachment": "attachments:app",
+    "operator": "operator:app",
 }  # fmt: skip
 """Each command's module and name there, below this package."""
 for _name, _place in _COMMANDS.items():

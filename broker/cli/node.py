@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import secrets
-import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
-from rich.markup import escape
 
+from broker.cli import node_users
 from broker.cli.mail_options import NO_MAIL, MailOptions
-from broker.cli.named_files import read_text
 from broker.cli.node_limits import NODE_LIMITS, NodeLimits
 from broker.cli.node_tokens import NO_TOKENS, TokenOptions, tokens_of
-from broker.cli.screen import COMMON, Common, Screen, printable
+from broker.cli.screen import COMMON, Common, Screen
+from broker.cli.serving import first_of, url_of
 from broker.cli.stopping import stop_signal
 from broker.errors import UsageError
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome, AgencySettings
-from broker.storage.node_folder import NodeFolder, User
+from broker.storage.node_folder import NodeFolder
 
 if TYPE_CHECKING:
     from broker.node.tokens import Tokens
@@ -84,7 +81,7 @@ async def node(
     settings, taken, mailing = _settings(member.files, environment), tokens_of(tokens), mail.settings()
     folder = _folder(common, as_)
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
-    where, stop, url = (found := listening(listen, port)), stop_signal(), _url(listen, found)
+    where, stop, url = (found := listening(listen, port)), stop_signal(), url_of(listen, found)
     async with AgencyNode(member, rules_days=limits.rules_days) as running, AsyncExitStack() as stack:
         kept = beside(folder.path, approve or (), codelists=common.codelists, mailing=mailing is not None)
         gate = node_application(running, folder, limits=limits.rates(), tokens=taken, more=[console_router()], beside=kept)
@@ -94,24 +91,12 @@ async def node(
         process.settle()
         text = f"ready: {url} (console: {url}/console/) for {as_}, environment {settings.environment} [dim](Ctrl-C stops it)[/dim]"
         screen.result({"ready": True, "url": url, "ca": str(folder.ca), "pid": os.getpid()} | running.environment(), text)
-        await _first(server, stop.wait(), running.failed.wait())
+        await first_of(server, stop.wait(), running.failed.wait())
     return 0 if stop.is_set() else 1
 
 
 def _kept(tokens: Tokens | None) -> AbstractAsyncContextManager[None]:
     return nullcontext() if tokens is None else tokens.keys.kept()
-
-
-def _url(listen: str, where: socket.socket) -> str:
-    return f"https://{f'[{listen}]' if ':' in listen else listen}:{where.getsockname()[1]}"
-
-
-async def _first(server: asyncio.Task[None], *ends: Coroutine[Any, Any, object]) -> None:
-    """Wait until the server or one of the others ends."""
-    waits = [asyncio.create_task(each) for each in ends]
-    await asyncio.wait([*waits, server], return_when=asyncio.FIRST_COMPLETED)
-    for each in waits:
-        each.cancel()
 
 
 def _settings(files: AgencyHome, environment: str | None) -> AgencySettings:
@@ -164,23 +149,10 @@ def add(
     subject
         Whom the issuer's tokens name, as their `sub` has it.
     """
-    screen = Screen(as_json=common.json)
-    given = None if certificate is None else read_text(str(certificate))
     if (issuer is None) != (subject is None):
         raise UsageError("a token's user has an issuer and a subject", advice="give both --issuer and --subject, or neither")
     bearer = None if issuer is None or subject is None else (issuer, subject)
-    folder = _folder(common, as_)
-    made, file = folder.add(name, role, tuple(unit), SystemClock().now_ms(), given, bearer)
-    record = _user_json(made) | {"file": None if file is None else str(file)}
-    text = f"[green]added[/] {made.name}, {made.role} of {', '.join(made.units)}"
-    if file is not None:
-        password = new_password()
-        browser = folder.for_browser(made.name, password)
-        record |= {"browser_file": str(browser), "password": password}
-        text += f", certificate and key in {escape(printable(str(file)))}"
-        text += f"\n  for a browser: {escape(printable(str(browser)))}, password {password} [dim](it is not told again)[/dim]"
-    screen.result(record, text)
-    return 0
+    return node_users.add(_folder(common, as_), common, name, role, tuple(unit), certificate, bearer)
 
 
 @user.command
@@ -200,9 +172,7 @@ def bind(name: str, *, as_: As, issuer: str, subject: str, common: Common = COMM
     subject
         Whom they name, as their `sub` has it.
     """
-    bound = _folder(common, as_).bind(name, issuer, subject)
-    Screen(as_json=common.json).result(_user_json(bound), f"[green]bound[/] {bound.name} to the tokens of {escape(printable(subject))}")
-    return 0
+    return node_users.bind(_folder(common, as_), common, name, issuer, subject)
 
 
 @user.command(name="list")
@@ -216,10 +186,7 @@ def list_users(*, as_: As, common: Common = COMMON) -> int:
     as_
         The agency of this home.
     """
-    screen = Screen(as_json=common.json)
-    for each in _folder(common, as_).users():
-        screen.result(_user_json(each), f"{each.name:<20} {each.role:<11} {', '.join(each.units)}  [dim]{_known_by(each)}[/dim]")
-    return 0
+    return node_users.tell(_folder(common, as_), common)
 
 
 @user.command
@@ -235,32 +202,10 @@ def remove(name: str, *, as_: As, common: Common = COMMON) -> int:
     as_
         The agency of this home.
     """
-    screen = Screen(as_json=common.json)
-    gone = _folder(common, as_).remove(name)
-    screen.result(_user_json(gone) | {"removed": True}, f"[yellow]removed[/] {gone.name}")
-    return 0
-
-
-def new_password() -> str:
-    """The password of a file for a browser: 80 bits, in letters that nobody takes for others."""
-    letters = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(16))
-    return "-".join(letters[at : at + 4] for at in range(0, 16, 4))
+    return node_users.remove(_folder(common, as_), common, name)
 
 
 def _folder(common: Common, agency: str) -> NodeFolder:
     files = AgencyHome(common.home, agency)
     files.settings()  # an agency that has not joined has no node
     return NodeFolder(files.node_folder, files.agency)
-
-
-def _user_json(found: User) -> dict[str, Any]:
-    return {
-        "name": found.name, "role": found.role, "units": list(found.units), "sha256": found.sha256, "added": found.added,
-        "own_certificate": found.certificate is not None, "issuer": found.issuer, "subject": found.subject,
-    }  # fmt: skip
-
-
-def _known_by(found: User) -> str:
-    certificate = f"{found.sha256[:16]}…" if found.sha256 else ""
-    token = f"token of {escape(printable(found.subject))}" if found.subject else ""
-    return " ".join(each for each in (certificate, token) if each)

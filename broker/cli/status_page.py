@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from broker.cli.policy_pages import definitions, heading, page, paragraph, table, text, unbroken, verdict
 from broker.cli.screen import iso
-from broker.errors import REFUSALS
+from broker.exchange.overview import kinds_of
 from broker.exchange.quarantine import Quarantined
 
 NOT_KNOWN = (
@@ -63,13 +62,9 @@ def _shards(agencies: Iterable[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def _refusals(refused: Sequence[Quarantined]) -> list[list[str]]:
-    counts = Counter((item.code, item.step) for item in refused)
     rows: list[list[str]] = []
-    for (code, step), count in counts.most_common():
-        items = [item for item in refused if (item.code, item.step) == (code, step)]
-        times = [item.at_ms for item in items]
-        advice = REFUSALS[code][1] if code in REFUSALS else ""
-        outboxes = ", ".join(sorted({item.topic for item in items}))
-        spans = (unbroken(str(iso(each))) for each in (min(times), max(times)))
-        rows.append([unbroken(code), text(str(step)), text(str(count)), text(outboxes), *spans, text(advice)])
+    for kind in kinds_of(refused):
+        spans = (unbroken(str(iso(each))) for each in (kind.first, kind.last))
+        counts = (text(str(each)) for each in (kind.step, kind.count))
+        rows.append([unbroken(kind.code), *counts, text(", ".join(kind.outboxes)), *spans, text(kind.advice)])
     return rows

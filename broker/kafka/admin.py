@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError, KafkaException
 from broker.errors import BrokerError, ExchangeUnreachable, NotAuthorised, UsageError
 from broker.exchange.topology import Grant, Quota, TopicSpec
 from broker.kafka.access import as_filter, binding_of, grant_of, is_plain, naming
+from broker.kafka.claims import RELAY_GROUP
 from broker.kafka.quota import quota_keys, read_quota, set_quota
 from broker.kafka.tls import TlsFiles, librdkafka_settings
 
@@ -113,6 +114,14 @@ class KafkaAdmin:
             return await read_quota(self._bootstrap, self._files, principal) == quota_keys(quota)
 
         await self._until(agrees, f"the quota of `{principal}` did not become what was asked for")
+
+    async def workers(self) -> Mapping[int, str]:
+        """See :class:`broker.ports.Admin`. While the group shares out its shards anew nobody holds any."""
+        client = await self._connected()
+        (asked,) = client.describe_consumer_groups([RELAY_GROUP], request_timeout=self._timeout).values()
+        group = await self._settled(asked)
+        named = [(member.group_instance_id or member.client_id, member.assignment.topic_partitions) for member in group.members]
+        return {at.partition: name for name, held in named for at in held}
 
     async def close(self) -> None:
         """Release the connection. Safe to call twice."""

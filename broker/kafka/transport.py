@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from broker.errors import UsageError
 from broker.exchange.topology import SHARDS
 from broker.kafka import errors, wire
 from broker.kafka.claims import KafkaShardClaims
-from broker.kafka.desk import Desk
+from broker.kafka.desk import LATEST, Desk
 from broker.kafka.inlet import KafkaInlet
 from broker.kafka.ledger import KafkaLedger
 from broker.kafka.outlet import KafkaOutlet
@@ -74,6 +75,11 @@ class KafkaTransport:
         """See :class:`broker.ports.Transport`. Raises ExchangeUnreachable."""
         self._check_open()
         return len((await self._desk.topics([topic]))[topic].leaders)
+
+    async def ends(self, sources: Collection[Source]) -> Mapping[Source, int]:
+        """See :class:`broker.ports.Transport`."""
+        self._check_open()
+        return await self._desk.offsets(dict.fromkeys(sources, LATEST))
 
     async def trim(self, source: Source, before: int) -> None:
         """See :class:`broker.ports.Transport`. Raises NotAuthorised, ExchangeUnreachable, UsageError beyond the end."""

@@ -8,12 +8,11 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 import uvicorn
 
-from broker.app.agency_node import AgencyNode
 from broker.errors import UsageError
 from broker.node.gate import Gate
 from broker.node.protocol import NodeProtocol
@@ -38,6 +37,15 @@ def tls_context(folder: NodeFolder) -> ssl.SSLContext:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a certificate that is let in by itself is its own anchor
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     return context
+
+
+class Stoppable(Protocol):
+    """What is served: the node of an agency, or the operator's watch."""
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set when it is to stop."""
+        ...
 
 
 class _Living:
@@ -97,7 +105,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(node: AgencyNode, app: Gate, folder: NodeFolder, where: socket.socket) -> AsyncGenerator[asyncio.Task[None]]:
+async def serving(node: Stoppable, app: Gate, folder: NodeFolder, where: socket.socket) -> AsyncGenerator[asyncio.Task[None]]:
     """The server for as long as the block lasts, listening when it begins; the task ends early only where something is wrong.
 
     At the end no new connection is taken, streams end, and what is under way is finished, for :data:`GRACE_S` seconds at most.

@@ -12,6 +12,7 @@
     exchange/        exchange.json ca.pem ca-key.pem registrar.pem relay.pem
                      tls/<name>.pem tls/<name>-key.pem     node, relay, registrar
                      kafka/                                the embedded node's data
+                     pages/                                certificates and users of the operator's pages
 
 One home may hold both sides and several agencies (`broker up`, `broker demo`); in earnest each party has its own.
 How these files come about is :mod:`broker.storage.enrol`.
@@ -152,6 +153,7 @@ class ExchangeHome:
         self.registrar_key = self.folder / "registrar.pem"
         self.relay_key = self.folder / "relay.pem"
         self.kafka = self.folder / "kafka"
+        self.pages_folder = self.folder / "pages"
 
     @property
     def exists(self) -> bool:

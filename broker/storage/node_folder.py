@@ -1,4 +1,4 @@
-"""The node's own certificates and users: ``agencies/<ID>/node/``.
+"""The node's own certificates and users: ``agencies/<ID>/node/``, and the same for the operator's pages: ``exchange/pages/``.
 
 ::
 
@@ -41,6 +41,8 @@ from broker.values import iso
 
 ROLES: Final = ("officer", "supervisor", "integrator", "auditor")
 """What a user can be: works the watch floor; answers for it as well; is a system of the agency's; looks afterwards."""
+OPERATOR_ROLES: Final = ("operator", "auditor")
+"""What somebody who sees the operator's pages can be: runs the exchange; looks afterwards."""
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 825
 USER_DAYS: Final = 365
@@ -69,8 +71,9 @@ class _Users(msgspec.Struct, forbid_unknown_fields=True):
 class NodeFolder:
     """The folder. Users are read again whenever the file changes."""
 
-    def __init__(self, path: Path, agency: str) -> None:
-        self.path, self.agency = path, agency
+    def __init__(self, path: Path, agency: str, *, roles: tuple[str, ...] = ROLES, command: str = "broker node user") -> None:
+        """``agency``: whose it is; the exchange's id where it is the operator's. ``roles`` its users can have, ``command`` lets them in."""
+        self.path, self.agency, self.roles, self._command = path, agency, roles, command
         self.ca, self._ca_key = path / "ca.pem", path / "ca-key.pem"
         self.server, self.server_key = path / "server.pem", path / "server-key.pem"
         self.users_file = path / "users.json"
@@ -106,7 +109,7 @@ class NodeFolder:
         except (msgspec.MsgspecError, OSError) as error:
             raise UsageError(f"`{self.users_file}` is no list of users: {error}", advice="correct it, or restore it from a copy") from error
         for each in found:
-            _check(each.name, each.role, each.units)
+            _check(each.name, each.role, each.units, self.roles)
         return sorted(found, key=lambda each: each.name)
 
     def user_of(self, certificate: bytes) -> User | None:
@@ -145,10 +148,10 @@ class NodeFolder:
 
         Raises UsageError for a name, certificate or subject that is taken, and for what is no name, role, unit, certificate or subject.
         """
-        _check(name, role, units)
+        _check(name, role, units, self.roles)
         before = self.users()
         if any(each.name == name for each in before):
-            raise UsageError(f"there is a user `{name}` already", advice="remove it first: broker node user remove")
+            raise UsageError(f"there is a user `{name}` already", advice=f"remove it first: {self._command} remove")
         if bearer is not None:
             _check_bearer(*bearer)
         self.prepare(now_ms)
@@ -160,7 +163,7 @@ class NodeFolder:
         print_ = "" if certificate is None else hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
         for each in before:
             if (print_ and each.sha256 == print_) or (bearer is not None and (each.issuer, each.subject) == bearer):
-                raise UsageError(f"this is the user `{each.name}` already", advice=f"remove it first: broker node user remove {each.name}")
+                raise UsageError(f"this is the user `{each.name}` already", advice=f"remove it first: {self._command} remove {each.name}")
         kept = pem(certificate) if certificate is not None and certificate_pem is not None else None
         user = User(name, role, units, print_, iso(now_ms) or "", kept, *(bearer or (None, None)))
         self._keep([*before, user])
@@ -205,13 +208,13 @@ class NodeFolder:
         before = self.users()
         for each in before:
             if each.name == name and each.issuer is not None:
-                raise UsageError(f"`{name}` has tokens already", advice="remove it first: broker node user remove")
+                raise UsageError(f"`{name}` has tokens already", advice=f"remove it first: {self._command} remove")
             if (each.issuer, each.subject) == (issuer, subject):
-                raise UsageError(f"this is the user `{each.name}` already", advice=f"remove it first: broker node user remove {each.name}")
+                raise UsageError(f"this is the user `{each.name}` already", advice=f"remove it first: {self._command} remove {each.name}")
         bound = [msgspec.structs.replace(each, issuer=issuer, subject=subject) if each.name == name else each for each in before]
         found = next((each for each in bound if each.name == name), None)
         if found is None:
-            raise UsageError(f"there is no user `{name}`", advice="see `broker node user list`")
+            raise UsageError(f"there is no user `{name}`", advice=f"see `{self._command} list`")
         self._keep(bound)
         return found
 
@@ -220,7 +223,7 @@ class NodeFolder:
         before = self.users()
         gone = next((each for each in before if each.name == name), None)
         if gone is None:
-            raise UsageError(f"there is no user `{name}`", advice="see `broker node user list`")
+            raise UsageError(f"there is no user `{name}`", advice=f"see `{self._command} list`")
         self._keep([each for each in before if each.name != name])
         for form in ("pem", "p12"):
             (self.path / "users" / f"{name}.{form}").unlink(missing_ok=True)
@@ -235,11 +238,11 @@ class NodeFolder:
         atomic.replace(self.users_file, text + b"\n", atomic.OWNER_ONLY)
 
 
-def _check(name: str, role: str, units: tuple[str, ...]) -> None:
+def _check(name: str, role: str, units: tuple[str, ...], roles: tuple[str, ...]) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(f"`{ascii(name)[1:-1]}` is no user name", advice="use lower case letters, digits, dot and hyphen")
-    if role not in ROLES:
-        raise UsageError(f"there is no role `{ascii(role)[1:-1]}`", advice=f"use one of {', '.join(ROLES)}")
+    if role not in roles:
+        raise UsageError(f"there is no role `{ascii(role)[1:-1]}`", advice=f"use one of {', '.join(roles)}")
     for unit in units:
         if not _UNIT.fullmatch(unit):
             raise UsageError(f"`{ascii(unit)[1:-1]}` is no unit", advice="use capitals, digits and hyphen: TUAS")

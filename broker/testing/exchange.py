@@ -211,6 +211,10 @@ class MemoryExchange:
         first = at * each + min(at, more)
         return frozenset(range(first, first + each + (at < more)))
 
+    def workers(self) -> dict[int, str]:
+        """Who holds which shard."""
+        return {shard: member for member, holder in self._members.items() for shard in self.shards_of(member, holder)}
+
     # ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ring(self) -> None:

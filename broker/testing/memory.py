@@ -15,7 +15,7 @@ runs over these classes and over a real Kafka.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 from broker.errors import ExchangeUnreachable, Fenced, NotAuthorised, OutcomeUnknown, PositionLost, UsageError
 from broker.exchange.topology import KAFKA_LIMIT, SHARDS, Grant, Quota, TopicSpec
@@ -296,6 +296,12 @@ class MemoryTransport:
         seen = self._exchange.allows(self._principal, "DESCRIBE", "TOPIC", topic)
         return self._exchange.partitions(topic) if seen else 0
 
+    async def ends(self, sources: Collection[Source]) -> Mapping[Source, int]:
+        """See :class:`broker.ports.Transport`."""
+        for topic, _ in sources:
+            self._exchange.demand(self._principal, "DESCRIBE", "TOPIC", topic)
+        return {source: self._exchange.log(source).end for source in sources}
+
     async def trim(self, source: Source, before: int) -> None:
         """See :class:`broker.ports.Transport`."""
         self._exchange.demand(self._principal, "DELETE", "TOPIC", source[0])
@@ -338,6 +344,10 @@ class MemoryAdmin:
     async def ensure_quota(self, principal: str, quota: Quota) -> None:
         """See :class:`broker.ports.Admin`."""
         self._exchange.quotas[principal] = quota
+
+    async def workers(self) -> Mapping[int, str]:
+        """See :class:`broker.ports.Admin`."""
+        return self._exchange.workers()
 
     async def close(self) -> None:
         """See :class:`broker.ports.Admin`."""

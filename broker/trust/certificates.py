@@ -84,9 +84,10 @@ class Authority:
         names = [_host(host) for host in dict.fromkeys([*LOCAL_HOSTS, *hosts])]
         return self._issue(spki, NODE, names, serial, validity, serves=True)
 
-    def user(self, spki: bytes, agency: str, name: str, *, serial: int, validity: Validity) -> str:
-        """A client certificate for a user of an agency's own node, as PEM. What the user may do is kept at the node, not in here."""
-        urn = f"urn:xb:user:{ids.agency_id(agency)}:{name}"
+    def user(self, spki: bytes, holder: str, name: str, *, serial: int, validity: Validity) -> str:
+        """A client certificate for a user of an agency's own node, or of the operator's pages, as PEM. What the user may do is kept there,
+        not in here."""
+        urn = f"urn:xb:user:{_holder(holder)}:{name}"
         return self._issue(spki, name, [x509.UniformResourceIdentifier(urn)], serial, validity)
 
     def holds(self, certificate_pem: str, spki: bytes, *, at_ms: int, hosts: Sequence[str] = ()) -> bool:
@@ -122,9 +123,15 @@ def exchange_ca(key: ec.EllipticCurvePrivateKey, exchange_id: str, *, serial: in
     return _authority(key, "exchange authority", ids.exchange_id(exchange_id), serial, validity)
 
 
-def node_ca(key: ec.EllipticCurvePrivateKey, agency: str, *, serial: int, validity: Validity) -> str:
-    """The same for the node of an agency, which it issues its own users with. The exchange knows nothing of it."""
-    return _authority(key, "node authority", ids.agency_id(agency), serial, validity)
+def node_ca(key: ec.EllipticCurvePrivateKey, holder: str, *, serial: int, validity: Validity) -> str:
+    """The same for the node of an agency, or for the pages of an exchange's operator: it issues its own users' certificates with it. The
+    exchange knows nothing of it."""
+    return _authority(key, "node authority", _holder(holder), serial, validity)
+
+
+def _holder(name: str) -> str:
+    """An agency, or an exchange, whose id is in lower case. Raises InvalidId."""
+    return ids.exchange_id(name) if name == name.lower() else ids.agency_id(name)
 
 
 def _authority(key: ec.EllipticCurvePrivateKey, organisation: str, common_name: str, serial: int, validity: Validity) -> str:

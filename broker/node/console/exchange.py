@@ -93,6 +93,13 @@ def compared(chain: PolicyChain, text: str, goes_on: Callable[[], bool]) -> Comp
         return Refusal("BAD_BUNDLE", f"comparing it takes more than {COMPARE_S:g} s here: use `broker policy diff`")
 
 
+async def compared_in_turn(chain: PolicyChain, text: str, turn: asyncio.Lock, stopping: asyncio.Event) -> Compared | Refusal:
+    """The same in a thread. It takes a processor for seconds: one at a time, and given up when the process is to stop."""
+    async with turn:
+        until = time.monotonic() + COMPARE_S
+        return await asyncio.to_thread(compared, chain, text, lambda: time.monotonic() < until and not stopping.is_set())
+
+
 def _going(many: Iterable[T], goes_on: Callable[[], bool]) -> Iterator[T]:
     for each in many:
         if not goes_on():
@@ -141,11 +148,7 @@ async def compare(request: AnyRequest, state: State) -> Response[str]:
     known = knowledge_of(node)
     if known is None:
         return _page(request, state)
-    async with state["counting"]:  # it takes a processor for seconds: one at a time
-        until = time.monotonic() + COMPARE_S
-        result = await asyncio.to_thread(
-            compared, known.policy, one(fields, "bundle"), lambda: time.monotonic() < until and not node.stopping.is_set()
-        )
+    result = await compared_in_turn(known.policy, one(fields, "bundle"), state["counting"], node.stopping)
     refused = isinstance(result, Refusal)
     return _page(request, state, status=422 if refused else 200, refusal=result if refused else None, compared=None if refused else result)
 

@@ -138,14 +138,21 @@ def clock(at_ms: int | None) -> str:
 
 def common(request: AnyRequest, state: State) -> dict[str, Any]:
     """What every page needs: who looks, for what, where, and how old the answers are."""
-    node, user, session = node_of(state), known(request), session_of(dict(request.headers))
+    node = node_of(state)
+    return session_values(request, state) | {
+        "agency": node.agency, "environment_name": node.settings.environment, "exchange": node.settings.exchange_id,
+        "purposes": PURPOSES, "now": node.now_ms(), "freshness": node.freshness(), "approving": state["approving"],
+    }  # fmt: skip
+
+
+def session_values(request: AnyRequest, state: State) -> dict[str, Any]:
+    """What every page needs, whosever pages they are: who looks, in which language, and where."""
+    user, session = known(request), session_of(dict(request.headers))
     tokens: Tokens = state["tokens"]
     return {
-        "agency": node.agency, "environment_name": node.settings.environment, "exchange": node.settings.exchange_id,
-        "language": BY_CODE[session.language], "languages": LANGUAGES, "session": session, "purposes": PURPOSES, "user": user,
+        "language": BY_CODE[session.language], "languages": LANGUAGES, "session": session, "user": user,
         "unit": session.unit if user and session.unit in user.units else user.units[0] if user else "",
-        "token": tokens.token(user.sha256) if user else "", "now": node.now_ms(), "freshness": node.freshness(),
-        "here": request.url.path, "approving": state["approving"], "htmx": HTMX in assets_of(state),
+        "token": tokens.token(user.sha256) if user else "", "here": request.url.path, "htmx": HTMX in assets_of(state),
     }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def _not_done(request: AnyRequest, error: Exception) -> Response[Any]:
         return see(f"/console/session?next={quote(request.url.path, safe='/')}")
     if isinstance(error, subject.NotShown):
         return page(request, state, "not_shown.html", status=403, row=error.row, rule=error.rule, reason=error.reason)
-    answer = _answer(request, error)
+    answer = answer_of(request, error)
     told, status = msgspec.json.decode(answer.content), answer.status_code or 500
     found = Problem("", "", status, told["code"], told.get("detail", ""), told.get("advice", ""), request_id_of(request))
     if known(request) is None:
@@ -86,7 +86,8 @@ def _not_done(request: AnyRequest, error: Exception) -> Response[Any]:
     return made
 
 
-def _answer(request: AnyRequest, error: Exception) -> Response[bytes]:
+def answer_of(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """What is not done as problem details (RFC 9457)."""
     if isinstance(error, NotDone):
         return problems.on_not_done(request, error)
     if isinstance(error, HTTPException):

@@ -7,7 +7,7 @@ from typing import Final
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "environment": {"test": "Test: nothing here is real", "exercise": "Exercise: nothing here is real", "production": "Production"},
-    "role": {"officer": "officer", "supervisor": "supervisor", "integrator": "system", "auditor": "auditor"},
+    "role": {"officer": "officer", "supervisor": "supervisor", "integrator": "system", "auditor": "auditor", "operator": "operator"},
     "purpose": {
         "STC_ENFORCEMENT": "Strategic trade enforcement", "CUSTOMS_SECURITY": "Customs security", "LICENSING": "Licensing",
         "PROLIF_PREVENTION": "Preventing proliferation", "STATISTICS": "Statistics", "CRIM_INVEST": "Criminal investigation",
