@@ -25,7 +25,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the main job, told step by step on a real Kafka of its own
 	@$(BIN)/broker demo
 
-consoles: $(STAMP) ## the exchange with three agencies' nodes and consoles, to be tried out in a browser, until Ctrl-C
+consoles: $(STAMP) ## the exchange with three agencies' nodes and consoles and the operator's pages, to be tried out in a browser, until Ctrl-C
 	@$(BIN)/broker demo --consoles
 
 lint: $(STAMP) ## style, types, import directions

@@ -164,9 +164,10 @@ async def _play(script: Script, *, as_json: bool, log_level: str, consoles: bool
 async def _stay_open(consoles: Consoles, installation: LocalInstallation, screen: Screen) -> int:
     """Consoles until this is cancelled. Raises NodeError where something of the exchange ends by itself."""
     try:
-        opened = await consoles.start()
+        opened, operator = await consoles.start()
         record = {"ready": True, "home": str(installation.home), "pid": os.getpid(), "password": PASSWORD}
-        screen.result(record | {"consoles": [each.json() for each in opened]}, told(opened))
+        record |= {"consoles": [each.json() for each in opened], "operator": operator.json()}
+        screen.result(record, told(opened, operator))
         waits = [asyncio.create_task(each) for each in (installation.failure(), consoles.failure())]
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         raise next(iter(done)).result()

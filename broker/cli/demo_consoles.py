@@ -1,4 +1,4 @@
-"""``broker demo --consoles``: the agencies of the scenario with their nodes and consoles, for people to try out."""
+"""``broker demo --consoles``: the agencies of the scenario with their nodes and consoles, and the operator's pages, to be tried out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broker.app.scenario.script import Script
 from broker.errors import BrokerError, NodeError
 from broker.storage.clock import SystemClock
 from broker.storage.home import AgencyHome
-from broker.storage.node_folder import NodeFolder
+from broker.storage.node_folder import NodeFolder, pages_of
 from broker.storage.own_copies import SqliteOwnCopies
 
 AGENCIES: Final = ("DE-BAFA", "DE-CUSTOMS", "SG-CUSTOMS")
@@ -23,17 +23,21 @@ STEPS: Final = ("licence-issued", "alert")
 UNIT: Final = "WATCH"
 USERS: Final = (("officer", "officer"), ("supervisor", "supervisor"))
 """Name and role of those who may use each."""
+OPERATOR: Final = (("operator", "operator"), ("auditor", "auditor"))
+"""Who may look at the operator's pages."""
 PASSWORD: Final = "exercise"  # noqa: S105 - of files that live as long as the exercise, in a folder of the user's own
 STORY: Final = (
     "Open the console of DE-BAFA and choose the purpose Licensing. Compose, licence: revoke AG-2026-0004711, to SG-CUSTOMS and DE-CUSTOMS.",
     "Look at the feed of SG-CUSTOMS, purpose Strategic trade enforcement: the alert that cites the licence is flagged at once.",
     "Open it, acknowledge it, give feedback: it stands on the page of the alert at DE-CUSTOMS, to which it belongs.",
+    "The operator's pages show how the exchange is, and nothing of what you sent.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """One console that runs. ``users``: name, role, and the files for a browser and for a system."""
+    """One console that runs. ``agency``: whose it is, for the operator's pages the exchange's id. ``users``: name, role, and the files for
+    a browser and for a system."""
 
     agency: str
     url: str
@@ -51,7 +55,7 @@ def beginning(script: Script) -> Script:
 
 
 class Consoles:
-    """The nodes of :data:`AGENCIES` in one home, as processes of their own."""
+    """The nodes of :data:`AGENCIES` and the operator's pages in one home, as processes of their own."""
 
     def __init__(self, home: Path, *, log_level: str = "warning") -> None:
         self._home, self._log_level = home, log_level
@@ -62,29 +66,29 @@ class Consoles:
         for agency in AGENCIES:
             SqliteOwnCopies(AgencyHome(self._home, agency).own_copies).close()
 
-    async def start(self) -> list[Console]:
-        """Let the users in, start the nodes side by side. Raises NodeError where one does not start."""
-        users = {agency: await asyncio.to_thread(self._let_in, agency) for agency in AGENCIES}
-        started = await asyncio.gather(*(self._start(agency) for agency in AGENCIES), return_exceptions=True)
+    async def start(self) -> tuple[list[Console], Console]:
+        """Let the users in, start all side by side: the agencies' consoles and the operator's pages. Raises NodeError where one does not
+        start."""
+        pages = pages_of(self._home)
+        users = {agency: await asyncio.to_thread(_let_in, self._folder(agency), USERS) for agency in AGENCIES}
+        users[pages.agency] = await asyncio.to_thread(_let_in, pages, OPERATOR)
+        starting = [self._start(agency, f"the node of {agency}", "node", "--as", agency) for agency in AGENCIES]
+        started = await asyncio.gather(*starting, self._start(pages.agency, "the operator's pages", "operator"), return_exceptions=True)
         for each in started:
             if isinstance(each, BaseException):
                 raise each
-        return [
-            Console(agency, str(node.ready["url"]), Path(node.ready["ca"]), users[agency])
-            for agency, node in sorted(self._nodes.items())
-        ]  # fmt: skip
+        opened = {
+            name: Console(name, str(node.ready["url"]), Path(node.ready["ca"]), users[name]) for name, node in sorted(self._nodes.items())
+        }
+        operator = opened.pop(pages.agency)
+        return list(opened.values()), operator
 
-    async def _start(self, agency: str) -> None:
-        arguments = ("--as", agency, "--port", "0", "--home", str(self._home))
-        self._nodes[agency] = await ChildProcess.run(f"the node of {agency}", "node", *arguments, log_level=self._log_level)
+    async def _start(self, whose: str, name: str, *command: str) -> None:
+        arguments = (*command, "--port", "0", "--home", str(self._home))
+        self._nodes[whose] = await ChildProcess.run(name, *arguments, log_level=self._log_level)
 
-    def _let_in(self, agency: str) -> tuple[dict[str, str], ...]:
-        files = AgencyHome(self._home, agency)
-        folder, made = NodeFolder(files.node_folder, agency), list[dict[str, str]]()
-        for name, role in USERS:
-            _, file = folder.add(name, role, (UNIT,), SystemClock().now_ms())
-            made.append({"name": name, "role": role, "file": str(file), "browser_file": str(folder.for_browser(name, PASSWORD))})
-        return tuple(made)
+    def _folder(self, agency: str) -> NodeFolder:
+        return NodeFolder(AgencyHome(self._home, agency).node_folder, agency)
 
     async def failure(self) -> BrokerError:
         """Wait until one ends by itself, and tell of it."""
@@ -103,12 +107,23 @@ class Consoles:
         await asyncio.gather(*(each.stop() for each in nodes.values()))
 
 
-def told(consoles: Sequence[Console]) -> str:
+def _let_in(folder: NodeFolder, users: Sequence[tuple[str, str]]) -> tuple[dict[str, str], ...]:
+    """Make a certificate for each name and role."""
+    made: list[dict[str, str]] = []
+    for name, role in users:
+        _, file = folder.add(name, role, (UNIT,), SystemClock().now_ms())
+        made.append({"name": name, "role": role, "file": str(file), "browser_file": str(folder.for_browser(name, PASSWORD))})
+    return tuple(made)
+
+
+def told(consoles: Sequence[Console], operator: Console) -> str:
     """What a person needs to open them."""
-    lines = ["", "[bold]Three consoles are open until Ctrl-C.[/bold] A browser needs a certificate, which says who you are:"]
-    lines += [f"import the file of a user (password [bold]{PASSWORD}[/bold]), and the authority of the node or accept its certificate."]
-    for each in consoles:
-        lines += ["", f"[bold]{each.agency}[/bold]  {each.url}/console/", f"  authority   {each.ca}"]
+    lines = ["", "[bold]Three consoles and the operator's pages are open until Ctrl-C.[/bold]"]
+    lines += [f"A browser needs a certificate, which says who you are: import the file of a user (password [bold]{PASSWORD}[/bold]),"]
+    lines += ["and the authority of the node or accept its certificate."]
+    for each in (*consoles, operator):
+        whose = "the operator" if each is operator else each.agency
+        lines += ["", f"[bold]{whose}[/bold]  {each.url}/console/", f"  authority   {each.ca}"]
         lines += [f"  {user['role']:<11} {user['browser_file']}" for user in each.users]
     lines += ["", "The licence is granted and the alert is out. Go on yourself:"]
     return "\n".join([*lines, *(f"  {number}. {text}" for number, text in enumerate(STORY, 1)), ""])

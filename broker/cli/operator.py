@@ -15,8 +15,7 @@ from broker.cli.serving import first_of, url_of
 from broker.cli.stopping import stop_signal
 from broker.errors import UsageError
 from broker.storage.clock import SystemClock
-from broker.storage.home import ExchangeHome
-from broker.storage.node_folder import OPERATOR_ROLES, NodeFolder
+from broker.storage.node_folder import pages_of
 
 app = App(name="operator", help="The operator's pages: how the exchange is, over HTTP.")
 user = App(name="user", help="Who may look at the operator's pages.")
@@ -54,7 +53,7 @@ async def operator(
 
     if not 0 <= port < 65_536:
         raise UsageError("--port is out of range", advice="give a port up to 65535")
-    screen, folder = Screen(as_json=common.json), _folder(common)
+    screen, folder = Screen(as_json=common.json), pages_of(common.home)
     folder.prepare(SystemClock().now_ms(), tuple(name or ()) + ((listen,) if listen not in ("0.0.0.0", "::") else ()))  # noqa: S104
     where, stop, url = (found := listening(listen, port)), stop_signal(), url_of(listen, found)
     async with AsyncExitStack() as stack:
@@ -84,7 +83,7 @@ def add(name: str, *, role: str = "operator", certificate: Path | None = None, c
     certificate
         A client certificate (PEM) of another authority that is let in, instead of making one.
     """
-    return node_users.add(_folder(common), common, name, role, (UNIT,), certificate)
+    return node_users.add(pages_of(common.home), common, name, role, (UNIT,), certificate)
 
 
 @user.command(name="list")
@@ -93,7 +92,7 @@ def list_users(*, common: Common = COMMON) -> int:
 
     Example: broker operator user list
     """
-    return node_users.tell(_folder(common), common)
+    return node_users.tell(pages_of(common.home), common)
 
 
 @user.command
@@ -107,9 +106,4 @@ def remove(name: str, *, common: Common = COMMON) -> int:
     name
         The user.
     """
-    return node_users.remove(_folder(common), common, name)
-
-
-def _folder(common: Common) -> NodeFolder:
-    files = ExchangeHome(common.home)
-    return NodeFolder(files.pages_folder, files.settings().exchange_id, roles=OPERATOR_ROLES, command="broker operator user")
+    return node_users.remove(pages_of(common.home), common, name)

@@ -21,7 +21,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "BAD_PURPOSE": (400, "use one of the purposes that the OpenAPI document lists"),
     "BAD_KEY": (400, "give an Idempotency-Key of 1 to 128 printable ASCII characters"),
     "USAGE": (400, "correct the request"),
-    "CERTIFICATE_NEEDED": (401, "connect with a client certificate: `broker node user add` makes one, `broker operator user add` the operator's"),
+    "CERTIFICATE_NEEDED": (401, "connect with a client certificate: `broker node user add` (or `broker operator user add`) makes one"),
     "CERTIFICATE_UNKNOWN": (401, "have the certificate let in: `broker node user add NAME --certificate FILE`"),
     "TOKEN_MALFORMED": (401, "send one header `Authorization: Bearer TOKEN`, with a JSON Web Token of at most 8 KiB"),
     "TOKEN_INVALID": (401, "get a token of the issuer that this node takes, for this node as its audience"),

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from broker.errors import UsageError
 from broker.storage import atomic
+from broker.storage.home import ExchangeHome
 from broker.storage.keys import ensure_tls_key, load_tls_key
 from broker.trust.canonical import Flaw
 from broker.trust.certificates import Authority, Validity, node_ca, pem, read_certificate
@@ -236,6 +237,12 @@ class NodeFolder:
     def _keep(self, users: list[User]) -> None:
         text = msgspec.json.format(msgspec.json.encode(_Users(sorted(users, key=lambda each: each.name))), indent=2)
         atomic.replace(self.users_file, text + b"\n", atomic.OWNER_ONLY)
+
+
+def pages_of(home: Path) -> NodeFolder:
+    """That of the operator's pages in the operator's home. Raises UsageError where there is no exchange."""
+    files = ExchangeHome(home)
+    return NodeFolder(files.pages_folder, files.settings().exchange_id, roles=OPERATOR_ROLES, command="broker operator user")
 
 
 def _check(name: str, role: str, units: tuple[str, ...], roles: tuple[str, ...]) -> None:

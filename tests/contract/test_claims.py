@@ -6,8 +6,9 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 
-from broker.ports import ShardClaims
+from broker.ports import Admin, ShardClaims
 from tests.contract.worlds import World
+from tests.support.eventually import eventually
 
 
 async def settled(claims: Sequence[ShardClaims], shards: int) -> list[frozenset[int]]:
@@ -39,6 +40,24 @@ async def test_shards_are_shared_and_move(world: World) -> None:
     assert asyncio.get_running_loop().time() - began < 1.9  # sooner than the session of 2 s ends: it said that it leaves
     await first.close()
     await second.close()
+
+
+async def test_who_holds_what_is_told(world: World) -> None:
+    """The registrar's view agrees with what the workers hold, by the names under which they joined; with nobody there it is empty."""
+    shards, transport, admin = await world.shards(), world.operator(), world.admin()
+    names = [member("a"), member("b")]
+    claims = [await transport.shard_claims(name) for name in names]
+    held = await settled(claims, shards)
+    wanted = {shard: name for name, each in zip(names, held, strict=True) for shard in each}
+    await eventually(lambda: _is(admin, wanted), what="the workers as they are")
+    for each in claims:
+        await each.close()
+    await eventually(lambda: _is(admin, {}), what="nobody")
+    await admin.close()
+
+
+async def _is(admin: Admin, wanted: dict[int, str]) -> bool:
+    return dict(await admin.workers()) == wanted
 
 
 async def test_the_first_answer_comes_at_once_and_the_next_when_something_changes(world: World) -> None:

@@ -227,6 +227,20 @@ async def test_access_control_is_told_as_such(world: World) -> None:
     assert await transport.partitions(ids.outbox(agency)) == 1
 
 
+async def test_ends_without_reading(world: World) -> None:
+    """``ends`` tells where topics end, as an inlet would; of what one may not see, and of what is not there, it tells nothing."""
+    agency, other = await world.agency(), await world.agency()
+    operator, sources = world.operator(), [(ids.outbox(agency), 0), (ids.outbox(other), 0)]
+    assert await operator.ends(sources) == dict.fromkeys(sources, 0)
+    await send_all(operator, [out(ids.outbox(agency), b"1"), out(ids.outbox(agency), b"2")])
+    assert await operator.ends(sources) == {sources[0]: 2, sources[1]: 0}
+    assert await operator.ends([]) == {}
+    with pytest.raises(NotAuthorised):
+        await world.member(agency).ends([(ids.outbox(other), 0)])
+    with pytest.raises(UsageError):
+        await operator.ends([("t.absent", 0)])
+
+
 async def test_what_is_not_there_is_the_caller_s_mistake(world: World) -> None:
     """Unknown topics and partitions are refused with advice, by outlet and inlet; ``partitions`` says 0."""
     transport = world.operator()

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from broker import ids
 from broker.exchange.topology import SHARDS, Grant, TopicSpec, agency_grants, agency_specs, exchange_specs
 from broker.kafka import wire
+from broker.kafka.admin import KafkaAdmin
 from broker.kafka.ledger import TRANSACTION_TIMEOUT_MS, KafkaLedger
 from broker.kafka.tls import ssl_context
 from broker.kafka.transport import KafkaTransport
-from broker.ports import Inlet, Outgoing, Record, Source, Transport
+from broker.ports import Admin, Inlet, Outgoing, Record, Source, Transport
 from broker.testing.exchange import Attempt, Fault
-from broker.testing.memory import MemoryExchange, MemoryTransport
+from broker.testing.memory import MemoryAdmin, MemoryExchange, MemoryTransport
 from tests.support.kafka_node import KafkaNode
 
 
@@ -81,6 +82,10 @@ class World(ABC):
         """A connection; None is subject to no access control."""
 
     @abstractmethod
+    def admin(self) -> Admin:
+        """A registrar's connection for administration; who asks for it closes it."""
+
+    @abstractmethod
     async def pend(self, name: str, records: Sequence[Outgoing]) -> Pending:
         """Open the ledger of this name, write the records, and stop before the commit itself."""
 
@@ -98,6 +103,9 @@ class MemoryWorld(World):
 
     def connect(self, principal: str | None) -> Transport:
         return MemoryTransport(self.exchange, principal)
+
+    def admin(self) -> Admin:
+        return MemoryAdmin(self.exchange)
 
     async def pend(self, name: str, records: Sequence[Outgoing]) -> Pending:
         ledger = await self.operator().ledger(name)
@@ -137,6 +145,9 @@ class KafkaWorld(World):
     def connect(self, principal: str | None) -> KafkaTransport:
         context = ssl_context(self.node.tls_for(principal or "registrar"))
         return KafkaTransport(self.node.bootstrap, context, f"contract-{principal or 'operator'}")
+
+    def admin(self) -> Admin:
+        return KafkaAdmin(self.node.bootstrap, self.node.tls_for("registrar"))
 
     async def pend(self, name: str, records: Sequence[Outgoing]) -> Pending:
         producer = self.address("registrar").transactional(name, TRANSACTION_TIMEOUT_MS)

@@ -17,6 +17,7 @@ from tests.support.browser import Visit
 from tests.support.console_windows import window
 
 AUTHORITY, OWNER, CUSTOMS = "DE-BAFA", "DE-CUSTOMS", "SG-CUSTOMS"
+OPERATOR: Final = "the operator"
 LICENCE: Final = "AG-2026-0004711"
 ALERT: Final = "/console/subjects/DE-CUSTOMS%2F2026%2F000815"
 CONTAINER: Final = "CSQU3054383"
@@ -41,12 +42,12 @@ class Console:
 
 @contextmanager
 def consoles(program: Program, codelists: Path | None = None) -> Generator[dict[str, Console]]:
-    """The one command, until the end of the block; then Ctrl-C, and it has to end well and leave nothing. ``codelists``: the operator's
-    folder, which says where places are."""
+    """The one command, until the block ends: its consoles by agency, and the operator's pages under :data:`OPERATOR`; then Ctrl-C, and
+    it has to end well and leave nothing. ``codelists``: the operator's folder, which says where places are."""
     known = {} if codelists is None else {"BROKER_CODELISTS": str(codelists)}
     with program.started("demo", "--consoles", "--json", environment=known) as running:
         ready = running.line_with("ready", START_S)
-        yield {told["agency"]: Console.of(told) for told in ready["consoles"]}
+        yield {told["agency"]: Console.of(told) for told in ready["consoles"]} | {OPERATOR: Console.of(ready["operator"])}
         running.process.send_signal(signal.SIGINT)
         running.wait(60).must()
         assert not Path(ready["home"]).exists()

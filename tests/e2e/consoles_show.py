@@ -17,11 +17,11 @@ from typing import Final
 
 from playwright.async_api import Browser
 
-from tests.e2e.consoles import ALERT, AUTHORITY, CONTAINER, CUSTOMS, LICENCE, OWNER, Console, consoles, tell_story
+from tests.e2e.consoles import ALERT, AUTHORITY, CONTAINER, CUSTOMS, LICENCE, OPERATOR, OWNER, Console, consoles, tell_story
 from tests.e2e.program import Program
 from tests.e2e.report import Report
 from tests.support.browser import SIGHTS, open_browser
-from tests.support.console_windows import look_at, window
+from tests.support.console_windows import look_at, operator_window, window
 from tests.support.records import data_folder
 
 MOST_S: Final = 2.0
@@ -35,6 +35,8 @@ PAGES: Final = {
     AUTHORITY: ("/console/recalls", "/console/exchange"),
 }  # fmt: skip
 """What is looked at, and where."""
+OPERATORS: Final = ("/console/status", "/console/agencies", "/console/quarantine", "/console/rules")
+"""The operator's pages."""
 SEEN: Final = tuple(sight for sight in SIGHTS if sight.name in ("desk", "desk-dark", "phone", "phone-dark"))
 
 
@@ -65,15 +67,28 @@ async def show_pages(report: Report, running: dict[str, Console], browser: Brows
         report.say(*(f"      {flaw}" for flaw in found))
 
 
+async def show_operators(report: Report, pages: Console, browser: Browser, pictures: Path) -> None:
+    """The operator's pages in the same sights."""
+    folder, found = pictures / "operator", list[str]()
+    folder.mkdir(parents=True, exist_ok=True)
+    for sight in SEEN:
+        async with operator_window(browser, pages.url, pages.users["operator"], sight=sight) as visited:
+            found += await look_at(visited, OPERATORS, pages.url, folder)
+    report.check(f"{OPERATOR}: {len(OPERATORS)} pages in {len(SEEN)} sights, {len(found)} flaws (axe included)", holds=not found)
+    report.say(*(f"      {flaw}" for flaw in found))
+
+
 async def show(pictures: Path) -> int:
     """All of it."""
     report, begun, data = Report(), time.monotonic(), data_folder()
     lists = None if data is None else data / "codelists"
     with tempfile.TemporaryDirectory(prefix="broker-consoles-") as folder, consoles(Program(Path(folder)), lists) as running:
-        report.say(f"`broker demo --consoles`: exchange, {len(running)} nodes and consoles after {time.monotonic() - begun:.1f} s")
+        nodes, took = len(running) - 1, time.monotonic() - begun
+        report.say(f"`broker demo --consoles`: exchange, {nodes} nodes and consoles, the operator's pages after {took:.1f} s")
         async with open_browser() as browser:
             await show_story(report, running, browser)
             await show_pages(report, running, browser, pictures)
+            await show_operators(report, running[OPERATOR], browser, pictures)
     report.say(f"pictures: {len(list(pictures.rglob('*.png')))} in {pictures}")  # noqa: ASYNC240 - nothing else runs any more
     return report.end(time.monotonic() - begun)
 

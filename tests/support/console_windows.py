@@ -37,6 +37,15 @@ async def window(
         yield visited
 
 
+@asynccontextmanager
+async def operator_window(browser: Browser, url: str, certificate: Path, *, sight: Sight = SIGHTS[0]) -> AsyncGenerator[Visit]:
+    """The first of the operator's pages in a window of its own."""
+    shown = [{"origin": url, "certPath": certificate, "keyPath": certificate}]
+    how = {"client_certificates": shown, "ignore_https_errors": True}
+    async with visit(browser, f"{url}/console/status", sight, allowed=[f"{url}/console/"], how=how) as visited:
+        yield visited
+
+
 async def look_at(visited: Visit, paths: Sequence[str], base: str, pictures: Path, *, axe: bool = True) -> list[str]:
     """What is wrong with pages as this window shows them; pictures of them go to a folder."""
     found: list[str] = []

@@ -25,8 +25,8 @@ from broker.ports import Outgoing
 from broker.storage.clock import SystemClock
 from broker.storage.node_folder import OPERATOR_ROLES, NodeFolder
 from broker.testing.memory import MemoryTransport
-from tests.support.browser import SIGHTS, axe_flaws, axe_source, header_flaws, visit
-from tests.support.console_windows import look_at
+from tests.support.browser import SIGHTS, axe_flaws, axe_source, header_flaws
+from tests.support.console_windows import look_at, operator_window
 from tests.support.eventually import eventually
 from tests.support.officers import NO_PARTIES, next_bundle, shipped_files
 from tests.unit.node.console.conftest import ORIGIN, Officer
@@ -99,7 +99,7 @@ async def test_who_may_look(pages: Pages) -> None:
 
 
 async def test_what_is_sent_and_refused_shows_by_itself(pages: Pages, world: World) -> None:
-    """An alert that is delivered and bytes that are refused are on the pages without anybody's doing: sent, delivered, worker of each shard;
+    """An alert that is delivered and bytes that are refused are on the pages without anybody's doing: sent, delivered, each shard's worker;
     the refusal with code, place, reason and advice; and nothing of what was sent or refused is in any byte of any page."""
     somebody = pages.somebody()
     await world.agency().publish(world.alert())
@@ -230,12 +230,11 @@ async def test_every_screen(pages: Pages, world: World, browser: Browser, tmp_pa
     async with serving(pages.watch, pages.gate, pages.folder, where):
         url = f"https://127.0.0.1:{where.getsockname()[1]}"
         certificate = pages.folder.path / "users" / "operator.pem"
-        how = {"client_certificates": [{"origin": url, "certPath": certificate, "keyPath": certificate}], "ignore_https_errors": True}
         for sight in (SIGHTS[0], SIGHTS[3], SIGHTS[5]):
-            async with visit(browser, f"{url}/console/status", sight, allowed=[f"{url}/console/"], how=how) as visited:
+            async with operator_window(browser, url, certificate, sight=sight) as visited:
                 found += await look_at(visited, PAGES, url, tmp_path)
                 assert visited.asked == []
-        async with visit(browser, f"{url}/console/session", SIGHTS[0], allowed=[f"{url}/console/"], how=how) as visited:
+        async with operator_window(browser, url, certificate) as visited:
             await visited.page.goto(f"{url}/console/quarantine")
             await visited.page.locator("summary").first.click()
             found += await axe_flaws(visited, axe_source())
