@@ -112,6 +112,11 @@ def inbox(agency: str) -> str:
     return f"in.{agency}"
 
 
+def inbox_group(agency: str) -> str:
+    """The consumer group under which an agency tells how far it has read its inbox."""
+    return f"g.{agency}.inbox"
+
+
 def principal(agency: str, generation: int) -> str:
     """The Kafka principal of one generation of an agency's certificates: rotation and suspension drop the old one's rights."""
     return f"{agency}#{generation}"

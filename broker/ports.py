@@ -30,6 +30,14 @@ class Position:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How far a reader says that it has read, and when it said so (Unix ms). It is its own word."""
+
+    position: int
+    at_ms: int
+
+
 class Outlet(Protocol):
     """Idempotent writing, one topic's order kept. The caller bounds how many sends are unanswered."""
 
@@ -139,6 +147,11 @@ class Transport(Protocol):
         where there is no such source, ExchangeUnreachable."""
         ...
 
+    async def tell_read(self, group: str, source: Source, position: int, at_ms: int) -> None:
+        """Leave word at the exchange that all before ``position`` was read at this time (Unix ms), for whoever runs it. Nothing depends on
+        it, and the last word counts. Raises NotAuthorised, ExchangeUnreachable."""
+        ...
+
     async def trim(self, source: Source, before: int) -> None:
         """Delete the records of a source with an offset lower than ``before`` (DeleteRecords). Idempotent. Raises UsageError
         where ``before`` lies beyond the end."""
@@ -170,6 +183,10 @@ class Admin(Protocol):
 
     async def ensure_quota(self, principal: str, quota: Quota) -> None:
         """Set the principal's quota."""
+        ...
+
+    async def told_read(self, groups: Mapping[str, Source]) -> Mapping[str, Told]:
+        """What :meth:`Transport.tell_read` last said for each of these groups; a group that told nothing in the last days is left out."""
         ...
 
     async def workers(self) -> Mapping[int, str]:

@@ -28,6 +28,7 @@ from broker.families.clocks.duty import Escalation
 from broker.families.message import Message
 from broker.families.message_json import message_from_json
 from broker.ports import Inlet, Transport
+from broker.service.subscriber import Teller
 from broker.storage.register_reader import RegisterReader
 from broker.storage.staged_files import Staged
 
@@ -212,16 +213,19 @@ class AgencyNode:
     # -- how it is -------------------------------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        """Ask the exchange again and again where the inbox ends: that it answers, and how far this node is behind."""
+        """Ask the exchange again and again where the inbox ends: that it answers, and how far this node is behind; and tell it that."""
         source = (ids.inbox(self.agency), 0)
         while True:
             transport, inlet = self._opened(), None
+            teller = Teller(transport, self.agency)
             try:
                 async with asyncio.timeout(ANSWER_S):
                     inlet = await transport.inlet()
                     await inlet.assign({source: "end"})
                 while True:
                     await self._ask(inlet, source)
+                    async with asyncio.timeout(ANSWER_S):
+                        await teller.tell(self.inbox.reached(), self.now_ms())
                     await asyncio.sleep(LOOK_S)
             except (BrokerError, TimeoutError):
                 self._reachable = False
@@ -239,7 +243,7 @@ class AgencyNode:
     def condition(self) -> Condition:
         """How the node is, now."""
         depth, counts = self.outbox.depth(), self.inbox.counts
-        behind = None if self._end is None else max(0, self._end - self.inbox.position())
+        behind = None if self._end is None else max(0, self._end - self.inbox.reached())
         return Condition(
             reachable=self._reachable, rules_known=self.inbox.decider is not None, rules_as_of=self.rules.as_of,
             rules_followed=self.rules.followed,

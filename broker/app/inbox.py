@@ -169,6 +169,10 @@ class Inbox:
         """The offset in the inbox up to which everything is here."""
         return self._reader.position()
 
+    def reached(self) -> int:
+        """The offset in the inbox before which nothing is left to read."""
+        return max(self.position(), 0 if self._running is None else self._running.reached)
+
     def shown(self, arrivals: Sequence[Arrival], purpose: str) -> list[dict[str, Any]]:
         """Arrivals as they may be read for a purpose (one of :data:`broker.families.message.PURPOSES`), each with its cursor."""
         return [{"cursor": self.cursor(each.number)} | self._shown(each, purpose) for each in arrivals]

@@ -121,7 +121,8 @@ class Member:
         """A subscriber with its store: by default the home's; ``keeper`` as :meth:`knowledge` has it."""
         agency = self.files.agency
         kept = store or SqliteSubscriberStore(self.files.subscriber_store, agency)
-        return Subscriber(agency, transport, self.knowledge(transport, keeper=keeper), kept, self.clock, families=families)
+        knowledge = self.knowledge(transport, keeper=keeper)
+        return Subscriber(agency, transport, knowledge, kept, self.clock, families=families, tells=store is None)
 
     @contextlib.asynccontextmanager
     async def publishing(self) -> AsyncGenerator[Publisher]:

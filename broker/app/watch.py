@@ -22,6 +22,8 @@ from broker.trust.keys import fingerprint_of
 
 LOOK_S: Final = 2.0
 """How often a watch asks where topics end and who holds which shard."""
+TOLD_LOOKS: Final = 5
+"""At every so many looks it asks how far agencies say that they have read: one question an agency."""
 ANSWER_S: Final = 10.0
 """How long the answer may take."""
 AGAIN_S: Final = 1.0
@@ -44,14 +46,14 @@ async def read_all(transport: Transport, sources: list[Source]) -> list[Record]:
         await inlet.close()
 
 
-async def read_status(transport: Transport, knowledge: Knowledge) -> dict[str, Any]:
+async def read_status(transport: Transport, knowledge: Knowledge, admin: Admin) -> dict[str, Any]:
     """One object with everything an operator asks first. Needs to read the exchange's own topics (the registrar may)."""
     overview, inlet = Overview(), await transport.inlet()
     try:
         await _catch_up(inlet, overview, knowledge.shards)
     finally:
         await inlet.close()
-    return status_of(knowledge, overview, await _ends(transport, knowledge))
+    return status_of(knowledge, overview, await _ends(transport, knowledge), await _told(admin, knowledge))
 
 
 async def _catch_up(inlet: Inlet, overview: Overview, shards: int) -> None:
@@ -67,7 +69,13 @@ def _take(overview: Overview, records: Sequence[Record]) -> None:
     for record in records:
         try:
             overview.take(record)
-        except (CborError, LookupError, TypeError, ValueError) as error:  # no relay wrote this: the rest is shown all the same
+        except (
+            CborError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:  # not the relay's: go on
             _log.error("a record of the exchange cannot be read", topic=record.topic, offset=record.offset, reason=str(error))
 
 
@@ -79,10 +87,18 @@ async def _ends(transport: Transport, knowledge: Knowledge) -> dict[str, int]:
     return {topic: end for (topic, _), end in found.items()}
 
 
-def status_of(knowledge: Knowledge, overview: Overview, ends: dict[str, int]) -> dict[str, Any]:
+async def _told(admin: Admin, knowledge: Knowledge) -> dict[str, tuple[int, int]]:
+    """How far agencies say that they have read their inboxes, and when they said so."""
+    agencies = knowledge.rules.directory.agencies
+    found = await admin.told_read({ids.inbox_group(agency): (ids.inbox(agency), 0) for agency in agencies})
+    words = {agency: found.get(ids.inbox_group(agency)) for agency in agencies}
+    return {agency: (word.position, word.at_ms) for agency, word in words.items() if word is not None}
+
+
+def status_of(knowledge: Knowledge, overview: Overview, ends: Mapping[str, int], told: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
     """What ``broker status --json`` shows."""
     directory, rules, health = knowledge.rules.directory, knowledge.rules, overview.health
-    rows = overview.agencies(directory, knowledge.shards, ends)
+    rows = overview.agencies(directory, knowledge.shards, ends, told)
     exchange = directory.exchange
     return {
         "exchange": rules.exchange_id,
@@ -126,7 +142,9 @@ class Watch:
         self._operator, self._transport, self._admin = operator, transport, admin
         self.knowledge = knowledge
         self.overview = Overview()
-        self.sight = Sight(self.now_ms(), status_of(knowledge, self.overview, {}), (), {})
+        self.sight = Sight(self.now_ms(), status_of(knowledge, self.overview, {}, {}), (), {})
+        self._told: dict[str, tuple[int, int]] = {}
+        self._looks = 0
         self.reachable = False
         self.stopping = asyncio.Event()
         """Set when the process is to stop."""
@@ -168,8 +186,11 @@ class Watch:
     async def look(self) -> None:
         """Ask where topics end and who holds which shard. Raises ExchangeUnreachable."""
         ends, workers = await asyncio.gather(_ends(self._transport, self.knowledge), self._admin.workers())
-        rows = self.overview.agencies(self.knowledge.rules.directory, self.knowledge.shards, ends)
-        self.sight = Sight(self.now_ms(), status_of(self.knowledge, self.overview, ends), rows, workers)
+        if self._looks % TOLD_LOOKS == 0:
+            self._told = await _told(self._admin, self.knowledge)
+        self._looks += 1
+        rows = self.overview.agencies(self.knowledge.rules.directory, self.knowledge.shards, ends, self._told)
+        self.sight = Sight(self.now_ms(), status_of(self.knowledge, self.overview, ends, self._told), rows, workers)
         self.reachable = True
 
     def ended(self, task: asyncio.Task[None]) -> None:

@@ -16,7 +16,7 @@ from broker.app.connect import connect, connect_admin
 from broker.app.local import LocalInstallation
 from broker.app.watch import read_all, read_status
 from broker.cli.named_files import read_text
-from broker.cli.screen import COMMON, Common, Screen, fields
+from broker.cli.screen import COMMON, Common, Screen, fields, iso
 from broker.cli.stopping import stop_signal
 from broker.cli.trustfile import keep_trust
 from broker.errors import UsageError
@@ -139,19 +139,21 @@ async def status(*, html: Path | None = None, common: Common = COMMON) -> int:
     """
     screen = Screen(as_json=common.json)
     operator = Operator(common.home, connect, connect_admin, bootstrap=common.bootstrap)
-    transport = operator.transport("registrar")
+    transport, admin = operator.transport("registrar"), operator.admin()
     knowledge = operator.knowledge(transport)
     try:
         await knowledge.load()
         keep_trust(common.home, None, knowledge)
-        record = await read_status(transport, knowledge)
+        record = await read_status(transport, knowledge, admin)
         refused = await read_all(transport, [(QUARANTINE, 0)]) if html is not None else []
     finally:
         await knowledge.close()
+        await admin.close()
         await transport.close()
-    table = Table("agency", "kind", "status", "shard", "lag", "delivered", "parked", title="agencies", title_justify="left")
+    names = ("agency", "kind", "status", "shard", "lag", "delivered", "parked", "unread")
+    table = Table(*names, "read at", title="agencies", title_justify="left")
     for row in record["agencies"]:
-        table.add_row(*(str(row[name]) for name in ("agency", "kind", "status", "shard", "lag", "delivered", "parked")))
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in names), iso(row["read_at"]) or "")
     screen.result(record, fields({name: value for name, value in record.items() if name not in ("agencies", "registrar", "relay_keys")}))
     screen.table(table)
     if html is not None:

@@ -10,9 +10,9 @@ from broker.cli.screen import iso
 from broker.exchange.overview import kinds_of
 from broker.exchange.quarantine import Quarantined
 
-NOT_KNOWN = (
-    "How far an agency has read its inbox is not known here: agencies keep their own positions, so that nobody but them can move them. "
-    "What is delivered is what the relay has written to their inboxes."
+OWN_WORD = (
+    "How far it has read its inbox is an agency's own word, which its node or subscriber gives every few seconds. Agencies keep their "
+    "positions themselves, so that nobody but them can move them. What is delivered is what the relay has written to their inboxes."
 )
 """What the operator must not take the figures for."""
 SHOWN = ("exchange", "environment", "directory_version", "policy_version", "policy_digest", "lag", "subjects", "delivered", "journal")
@@ -27,10 +27,10 @@ def status_page(record: Mapping[str, Any], refused: Sequence[Quarantined], at_ms
         definitions((("As of", str(iso(at_ms))), *((name.replace("_", " "), str(record[name])) for name in SHOWN))),
         heading(2, "Agencies"),
         table(
-            "Agencies, the longest lag first", ["Agency", "Kind", "State", "Shard", "Lag", "Delivered to it", "Parked"],
+            "Agencies, the longest lag first", ["Agency", "Kind", "State", "Shard", "Lag", "Delivered", "Parked", "Unread", "Said so"],
             (_agency(each) for each in sorted(agencies, key=lambda each: (-each["lag"], each["agency"]))),
         ) if agencies else paragraph("There are none."),
-        paragraph(NOT_KNOWN, "soft"),
+        paragraph(OWN_WORD, "soft"),
         heading(2, "Shards"),
         table("Shards that serve agencies", ["Shard", "Agencies", "Lag", "Parked"], _shards(agencies)) if agencies else "",
         heading(2, "Quarantine"),
@@ -47,6 +47,7 @@ def _agency(row: Mapping[str, Any]) -> list[str]:
     return [
         unbroken(row["agency"]), text(row["kind"]), verdict(row["status"], good=row["status"] == "active"), text(str(row["shard"])),
         text(str(lag)), text(str(row["delivered"])), text("") if not parked else verdict(str(parked), good=False),
+        text("?" if row["unread"] is None else str(row["unread"])), unbroken(iso(row["read_at"]) or ""),
     ]  # fmt: skip
 
 

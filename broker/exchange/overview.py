@@ -8,7 +8,7 @@ memory, so that it can be kept up to date by a process that shows it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -30,7 +30,11 @@ REFUSED_DAYS: Final = 90
 @dataclass(frozen=True, slots=True)
 class AgencyRow:
     """One agency. ``outbox`` and ``inbox``: offsets of their ends; ``position``: how far the relay has read the outbox, ``lag`` how many
-    records it is behind; ``delivered``: parcels written for this agency; ``parked``: its records that wait for an earlier one."""
+    records it is behind; ``delivered``: parcels written for this agency; ``parked``: its records that wait for an earlier one.
+
+    ``read``: how far it says that it has read its inbox, ``read_at`` when it said so (Unix ms), ``unread`` what is left; None where it told
+    nothing.
+    """
 
     agency: str
     kind: str
@@ -42,6 +46,9 @@ class AgencyRow:
     inbox: int
     delivered: int
     parked: int
+    read: int | None = None
+    read_at: int | None = None
+    unread: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +147,22 @@ class Overview:
         since = now_ms - REFUSED_DAYS * DAY_MS
         return [each for each in reversed(self.refused) if each.at_ms >= since]
 
-    def agencies(self, directory: Directory, shards: int, ends: dict[str, int]) -> tuple[AgencyRow, ...]:
-        """A row for each agency, by id. ``ends``: the ends of inboxes and outboxes, by topic; one that is missing counts as empty."""
+    def agencies(
+        self, directory: Directory, shards: int, ends: Mapping[str, int], told: Mapping[str, tuple[int, int]]
+    ) -> tuple[AgencyRow, ...]:
+        """A row for each agency, by id. ``ends``: the ends of inboxes and outboxes, by topic; one that is missing counts as empty.
+        ``told``: how far agencies say that they have read, and when they said so."""
         sums: dict[str, int] = {}
         for (_, agency), count in self.delivered.items():
             sums[agency] = sums.get(agency, 0) + count
         rows: list[AgencyRow] = []
         for agency, entry in sorted(directory.agencies.items()):
             outbox, position = ends.get(ids.outbox(agency), 0), self.positions.get(ids.outbox(agency), 0)
+            inbox, (read, read_at) = ends.get(ids.inbox(agency), 0), told.get(agency, (None, None))
             rows.append(
                 AgencyRow(
                     agency, entry.kind, entry.status, ids.shard_of(agency, shards), outbox, position, max(0, outbox - position),
-                    ends.get(ids.inbox(agency), 0), sums.get(agency, 0), self.parked(agency),
+                    inbox, sums.get(agency, 0), self.parked(agency), read, read_at, None if read is None else max(0, inbox - read),
                 )
             )  # fmt: skip
         return tuple(rows)

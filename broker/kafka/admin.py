@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 import confluent_kafka.admin
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 
 from broker.errors import BrokerError, ExchangeUnreachable, NotAuthorised, UsageError
 from broker.exchange.topology import Grant, Quota, TopicSpec
@@ -22,6 +23,7 @@ from broker.kafka.access import as_filter, binding_of, grant_of, is_plain, namin
 from broker.kafka.claims import RELAY_GROUP
 from broker.kafka.quota import quota_keys, read_quota, set_quota
 from broker.kafka.tls import TlsFiles, librdkafka_settings
+from broker.ports import Source, Told
 
 _kafka: Final[Any] = confluent_kafka.admin
 """Its classes are re-exports that no type checker sees."""
@@ -38,6 +40,7 @@ _DENIED: Final = frozenset(
 _WRONG: Final = frozenset(
     {KafkaError.INVALID_CONFIG, KafkaError.TOPIC_EXCEPTION, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REPLICATION_FACTOR}
 )
+_TIME: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _Value = TypeVar("_Value")
 _log = logging.getLogger("librdkafka")
 
@@ -114,6 +117,18 @@ class KafkaAdmin:
             return await read_quota(self._bootstrap, self._files, principal) == quota_keys(quota)
 
         await self._until(agrees, f"the quota of `{principal}` did not become what was asked for")
+
+    async def told_read(self, groups: Mapping[str, Source]) -> Mapping[str, Told]:
+        """See :class:`broker.ports.Admin`."""
+        client = await self._connected()
+        found: dict[str, Told] = {}
+        for group, (topic, partition) in groups.items():
+            asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition)])
+            (answer,) = client.list_consumer_group_offsets([asked], request_timeout=self._timeout).values()
+            for at in (await self._settled(answer)).topic_partitions:
+                if at.offset >= 0 and _TIME.fullmatch(at.metadata or ""):
+                    found[group] = Told(at.offset, int(at.metadata))
+        return found
 
     async def workers(self) -> Mapping[int, str]:
         """See :class:`broker.ports.Admin`. While the group shares out its shards anew nobody holds any."""

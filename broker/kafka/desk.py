@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from aiokafka import errors as kafka_errors
 from aiokafka.protocol.admin import DeleteRecordsRequest
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
@@ -25,6 +27,10 @@ Answer = TypeVar("Answer")
 EARLIEST = -2
 LATEST = -1
 READ_COMMITTED = 1
+_GROUP = 0
+"""The kind of coordinator that groups have."""
+_NOBODY = -1
+"""No generation: the group has no members. No time to keep it: as long as the cluster keeps others."""
 
 
 class _Retry(Exception):
@@ -85,6 +91,10 @@ class Desk:
     async def trim(self, source: Source, before: int) -> None:
         """Delete records with lower offsets (DeleteRecords). Raises as :meth:`offsets`, and UsageError beyond the end."""
         await self._patiently(lambda: self._trim(source, before), f"trimming `{source[0]}`")
+
+    async def commit(self, group: str, source: Source, position: int, word: str) -> None:
+        """Store a position with a word of the reader's own for a group without members. Raises NotAuthorised, ExchangeUnreachable."""
+        await self._patiently(lambda: self._commit(group, source, position, word), f"whether `{group}` was stored")
 
     async def close(self) -> None:
         """Release the connection. It is opened again if another question is asked."""
@@ -172,6 +182,15 @@ class Desk:
                 if code == kafka_errors.OffsetOutOfRangeError.errno:
                     raise UsageError(f"`{source[0]}`/{source[1]} ends before {before}", advice="trim no further than was read")
                 _check(code, f"trimming `{source[0]}`")
+
+    async def _commit(self, group: str, source: Source, position: int, word: str) -> None:
+        found = await self._ask(FindCoordinatorRequest(group, _GROUP))
+        _check(found.error_code, f"the group `{group}`")
+        request = OffsetCommitRequest(group, _NOBODY, "", _NOBODY, [(source[0], [(source[1], position, word)])])
+        answer = await self._ask(request, found.coordinator_id)
+        for _, partitions in answer.topics:
+            for _, code in partitions:
+                _check(code, f"storing a position of `{group}`")
 
 
 def _check(code: int, what: str) -> None:

@@ -81,6 +81,11 @@ class KafkaTransport:
         self._check_open()
         return await self._desk.offsets(dict.fromkeys(sources, LATEST))
 
+    async def tell_read(self, group: str, source: Source, position: int, at_ms: int) -> None:
+        """See :class:`broker.ports.Transport`."""
+        self._check_open()
+        await self._desk.commit(group, source, position, str(at_ms))
+
     async def trim(self, source: Source, before: int) -> None:
         """See :class:`broker.ports.Transport`. Raises NotAuthorised, ExchangeUnreachable, UsageError beyond the end."""
         self._check_open()

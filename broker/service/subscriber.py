@@ -25,7 +25,7 @@ import structlog
 from broker import ids
 from broker.envelope.header import Header
 from broker.envelope.slip import Slip
-from broker.errors import ExchangeUnreachable, Refusal
+from broker.errors import BrokerError, ExchangeUnreachable, Refusal
 from broker.exchange.admit import UNHEARD
 from broker.exchange.recall import taken_back
 from broker.exchange.receive import ChainGap, Received, accept, follow_chain, is_receipt, open_delivery, receive
@@ -39,6 +39,10 @@ POLL_S: Final = 0.5
 """Longest wait for records before the clock is looked at."""
 CATCH_UP_S: Final = 30.0
 """How long a delivery waits for the directory and policy versions it was decided under."""
+TELL_S: Final = 5.0
+"""How often a reader that moves on tells the exchange how far it is,"""
+STILL_S: Final = 15.0
+"""and how often one that does not says that it is still there."""
 KEPT_MS: Final = 30 * DAY_MS
 """Younger deliveries are all kept by the inbox: a gap among them is a finding, never compaction."""
 ATTEMPTS: Final = 8
@@ -130,6 +134,21 @@ class Counts:
         return Counts(*(mine + others for mine, others in zip(astuple(self), astuple(other), strict=True)))
 
 
+class Teller:
+    """Leaves word at the exchange how far an agency has read its inbox: at once where it has moved, else every :data:`STILL_S` seconds."""
+
+    def __init__(self, transport: Transport, agency: str) -> None:
+        self._transport, self._agency = transport, agency
+        self._told: tuple[int, int] | None = None
+
+    async def tell(self, position: int, now_ms: int) -> None:
+        """All before ``position`` is read. Raises NotAuthorised, ExchangeUnreachable."""
+        if self._told is not None and self._told[0] == position and now_ms - self._told[1] < 1000 * STILL_S:
+            return
+        await self._transport.tell_read(ids.inbox_group(self._agency), (ids.inbox(self._agency), 0), position, now_ms)
+        self._told = position, now_ms
+
+
 class Subscriber:
     """Reads one agency's inbox. ``families`` narrows what reaches the handler (None: all); the rest is passed over."""
 
@@ -142,11 +161,16 @@ class Subscriber:
         clock: Clock,
         *,
         families: Sequence[str] | None = None,
+        tells: bool = False,
     ) -> None:
+        """``tells``: leave word at the exchange how far the agency has read, for its operator to see who is behind."""
         self.agency = ids.agency_id(agency)
         self._transport, self.knowledge, self._store, self._clock = transport, knowledge, store, clock
         self._families = frozenset(families) if families else None
         self._source = (ids.inbox(self.agency), 0)
+        self._tells = tells
+        self.reached = 0
+        """The offset of the inbox before which all was read by this run; the marks of transactions behind the last record count too."""
         self._stopping = asyncio.Event()
         self._limit: int | None = None
         self._end: int | None = None
@@ -179,6 +203,8 @@ class Subscriber:
             opened.push_async_callback(inlet.close)
             await inlet.assign({self._source: await self._start(inlet, start)})
             self._end = (await inlet.ends())[self._source] if until_end else None
+            if self._tells:
+                opened.push_async_callback(_ended, asyncio.create_task(self._tell()))
             await self._read(inlet, handler, following, idle_timeout)
         return self.counts
 
@@ -194,8 +220,18 @@ class Subscriber:
             if records:
                 await self._take(records, handler)
                 last = loop.time()
-            elif idle_timeout is not None and loop.time() - last >= idle_timeout:
+            elif not self._over():
+                self.reached = inlet.position(self._source)
+            if not records and idle_timeout is not None and loop.time() - last >= idle_timeout:
                 break
+
+    async def _tell(self) -> None:
+        """Say now and then how far this agency has read. What goes wrong with it is no reason not to read."""
+        teller = Teller(self._transport, self.agency)
+        while True:
+            with contextlib.suppress(BrokerError):
+                await teller.tell(max(self.reached, self._store.position() or 0), self._clock.now_ms())
+            await asyncio.sleep(TELL_S)
 
     def _over(self) -> bool:
         return self._stopping.is_set() or (self._limit is not None and self.counts.delivered >= self._limit)
@@ -239,6 +275,7 @@ class Subscriber:
                 await self._one(record, handler, redelivered=record.offset < again_before)
                 reached = max(reached, record.offset + 1)
                 self._store.move(record.offset + 1)
+                self.reached = record.offset + 1
             self._store.attempt(reached)
         except BaseException:
             self._store.rollback()

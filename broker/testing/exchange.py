@@ -14,7 +14,7 @@ from typing import Literal
 
 from broker.errors import NotAuthorised, UsageError
 from broker.exchange.topology import SHARDS, Grant, Quota, TopicSpec
-from broker.ports import Clock, Outgoing, Position, Record, Source
+from broker.ports import Clock, Outgoing, Position, Record, Source, Told
 from broker.testing.clock import FixedClock
 from broker.testing.log import Entry, PartitionLog
 
@@ -56,6 +56,7 @@ class MemoryExchange:
         self.specs: dict[str, TopicSpec] = {}
         self.grants: dict[str, frozenset[Grant]] = {}
         self.quotas: dict[str, Quota] = {}
+        self.told: dict[tuple[str, Source], Told] = {}
         self._logs: dict[str, list[PartitionLog]] = {}
         self._epochs: dict[str, int] = {}
         self._hanging: dict[str, int] = {}

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 from broker.errors import ExchangeUnreachable, Fenced, NotAuthorised, OutcomeUnknown, PositionLost, UsageError
 from broker.exchange.topology import KAFKA_LIMIT, SHARDS, Grant, Quota, TopicSpec
-from broker.ports import Inlet, Ledger, Outgoing, Outlet, Position, Record, ShardClaims, Source, Start
+from broker.ports import Inlet, Ledger, Outgoing, Outlet, Position, Record, ShardClaims, Source, Start, Told
 from broker.testing.exchange import Attempt, Fault
 from broker.testing.exchange import MemoryExchange as MemoryExchange
 
@@ -302,6 +302,11 @@ class MemoryTransport:
             self._exchange.demand(self._principal, "DESCRIBE", "TOPIC", topic)
         return {source: self._exchange.log(source).end for source in sources}
 
+    async def tell_read(self, group: str, source: Source, position: int, at_ms: int) -> None:
+        """See :class:`broker.ports.Transport`."""
+        self._exchange.demand(self._principal, "READ", "GROUP", group)
+        self._exchange.told[group, source] = Told(position, at_ms)
+
     async def trim(self, source: Source, before: int) -> None:
         """See :class:`broker.ports.Transport`."""
         self._exchange.demand(self._principal, "DELETE", "TOPIC", source[0])
@@ -344,6 +349,10 @@ class MemoryAdmin:
     async def ensure_quota(self, principal: str, quota: Quota) -> None:
         """See :class:`broker.ports.Admin`."""
         self._exchange.quotas[principal] = quota
+
+    async def told_read(self, groups: Mapping[str, Source]) -> Mapping[str, Told]:
+        """See :class:`broker.ports.Admin`."""
+        return {group: self._exchange.told[group, source] for group, source in groups.items() if (group, source) in self._exchange.told}
 
     async def workers(self) -> Mapping[int, str]:
         """See :class:`broker.ports.Admin`."""

@@ -10,7 +10,7 @@ import pytest
 from broker import ids
 from broker.errors import NotAuthorised, PositionLost, UsageError
 from broker.exchange.topology import KAFKA_LIMIT, outbox_spec
-from broker.ports import Record
+from broker.ports import Record, Told
 from tests.contract.worlds import World, nothing, out, read, read_to_end, send_all
 
 
@@ -239,6 +239,21 @@ async def test_ends_without_reading(world: World) -> None:
         await world.member(agency).ends([(ids.outbox(other), 0)])
     with pytest.raises(UsageError):
         await operator.ends([("t.absent", 0)])
+
+
+async def test_how_far_a_reader_is_is_told(world: World) -> None:
+    """A member leaves word under its own group, the last counts, and the registrar reads it; a group that told nothing is left out, and
+    nobody tells for another."""
+    agency, other = await world.agency(), await world.agency()
+    group, source, admin = ids.inbox_group(agency), (ids.inbox(agency), 0), world.admin()
+    transport = world.member(agency)
+    for position, at_ms in ((1, 1_700_000_000_000), (5, 1_700_000_001_000)):
+        await transport.tell_read(group, source, position, at_ms)
+    asked = {group: source, ids.inbox_group(other): (ids.inbox(other), 0)}
+    assert await admin.told_read(asked) == {group: Told(5, 1_700_000_001_000)}
+    with pytest.raises(NotAuthorised):
+        await transport.tell_read(ids.inbox_group(other), (ids.inbox(other), 0), 9, 0)
+    await admin.close()
 
 
 async def test_what_is_not_there_is_the_caller_s_mistake(world: World) -> None:

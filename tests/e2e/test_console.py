@@ -24,6 +24,7 @@ async def test_the_golden_story(browser: Browser, tmp_path: Path, record_propert
         pages = running[OPERATOR]
         async with operator_window(browser, pages.url, pages.users["operator"]) as visited:
             await visited.page.wait_for_selector("tr:has-text('SG-CUSTOMS') td:has-text('relay-1'), td:text-is('relay-1')")
+            await visited.page.wait_for_selector("tr:has-text('SG-CUSTOMS') td[data-label='Not yet read']:text-is('0')")
             text = await visited.page.inner_text("main")
             assert (visited.said, visited.asked) == ([], [])
     record_property("flagged_s", round(told.flagged_s, 2))

@@ -17,6 +17,8 @@ from broker.node.operator.pages import USERS, page, text_of, watch_of
 from broker.values import iso
 
 START: Final = "/console/status"
+LATE_MS: Final = 300_000
+"""An agency that said nothing for so long is likely to have nobody who reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ async def status_page(request: AnyRequest, state: State) -> Response[str]:
     watch = watch_of(state)
     sight, values = watch.sight, dict[str, Any]()
     values |= {"sight": sight, "figures": sight.status, "shards": shards_of(sight), "refused": watch.overview.recent(watch.now_ms())}
+    values["late"] = LATE_MS
     values["rows"] = sorted(sight.agencies, key=lambda row: (-row.lag, row.agency))
     if request.headers.get("hx-request") == "true":
         return Response(text_of(request, state, "operator_standing.html", **values), media_type=HTML, headers=HEADERS)

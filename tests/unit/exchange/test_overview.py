@@ -47,10 +47,12 @@ async def test_the_figures_are_those_of_the_relay(world: World) -> None:
     waiting = sum(len(line.parked) for state in states for line in state.streams.values())
     assert sum(overview.parked(agency) for agency in world.rules.directory.agencies) == waiting == 1
     ends = {ids.outbox("MY-CUSTOMS"): 5, ids.inbox("MY-CUSTOMS"): 9}
-    rows = {row.agency: row for row in overview.agencies(world.rules.directory, shards, ends)}
+    rows = {row.agency: row for row in overview.agencies(world.rules.directory, shards, ends, {"MY-CUSTOMS": (4, NOW)})}
     mine = rows["MY-CUSTOMS"]
     position = states[mine.shard].position(ids.outbox("MY-CUSTOMS"))
     assert (mine.position, mine.lag, mine.inbox, mine.parked) == (position, 5 - position, 9, 1)
+    assert (mine.read, mine.read_at, mine.unread) == (4, NOW, 5)
+    assert (rows["SG-CUSTOMS"].read, rows["SG-CUSTOMS"].read_at, rows["SG-CUSTOMS"].unread) == (None, None, None)
     assert sum(row.delivered for row in rows.values()) == delivered
 
 

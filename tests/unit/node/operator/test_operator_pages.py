@@ -16,7 +16,7 @@ from playwright.async_api import Browser
 
 from broker.app.watch import Watch, watching
 from broker.errors import ExchangeUnreachable
-from broker.exchange.topology import STATE
+from broker.exchange.topology import QUARANTINE
 from broker.node.gate import Gate
 from broker.node.operator.application import operator_application
 from broker.node.operator.quarantine import SHOWN
@@ -28,6 +28,7 @@ from broker.testing.memory import MemoryTransport
 from tests.support.browser import SIGHTS, axe_flaws, axe_source, header_flaws
 from tests.support.console_windows import look_at, operator_window
 from tests.support.eventually import eventually
+from tests.support.node_clients import in_process
 from tests.support.officers import NO_PARTIES, next_bundle, shipped_files
 from tests.unit.node.console.conftest import ORIGIN, Officer
 from tests.unit.service.conftest import _no_pauses as _no_pauses  # pyright: ignore[reportPrivateUsage]
@@ -124,6 +125,20 @@ async def test_what_is_sent_and_refused_shows_by_itself(pages: Pages, world: Wor
             assert content not in text, path
 
 
+async def test_how_far_agencies_have_read(pages: Pages, world: World) -> None:
+    """An agency whose node runs has read all of its inbox and said so; one that nobody reads for said nothing, which the page tells."""
+    await world.agency().publish(world.alert())
+    async with in_process(world.agency("MY-CUSTOMS")):
+
+        def told() -> bool:
+            row = next(row for row in pages.watch.sight.agencies if row.agency == "MY-CUSTOMS")
+            return row.inbox > 0 and row.unread == 0 and row.read_at is not None
+
+        await eventually(told, what="the word of the node")
+    text = await pages.somebody().get("/console/status")
+    assert text.count("nothing in the last days") == len(world.rules.directory.agencies) - 1
+
+
 async def test_many_refusals_are_shown_in_turn(pages: Pages, world: World) -> None:
     """More than a page shows: the newest come first, links lead to the others and back, each is shown once."""
     count = SHOWN + 3
@@ -180,10 +195,10 @@ async def test_an_exchange_that_does_not_answer_is_told(pages: Pages, monkeypatc
 
 
 async def test_bytes_that_no_relay_wrote_do_not_stop_it(pages: Pages, world: World) -> None:
-    """A record of the state that is no CBOR is passed over: what comes after it is shown."""
+    """A record of the quarantine that is no CBOR, or no map, is passed over: what comes after it is shown."""
     outlet = await MemoryTransport(world.memory).outlet()
     for value in (b"\xff\xff", b"\x00"):
-        await (await outlet.send(Outgoing(STATE, b"p/out.SG-CUSTOMS", value, 0)))
+        await (await outlet.send(Outgoing(QUARANTINE, None, value, 0)))
     await outlet.close()
     await world.put(SECRET)
     await eventually(lambda: len(pages.watch.overview.refused) == 1, what="the refusal")
