@@ -34,6 +34,7 @@ from broker.storage import media
 from broker.storage.chunk_files import ChunkFolder
 from broker.storage.home import AgencyHome
 from broker.storage.received_chunks import ReceivedChunks
+from broker.storage.staged_files import Staged
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _log = structlog.get_logger("attachments")
@@ -114,21 +115,28 @@ class AttachedFiles:
             return None
         return next((each for each in self.of(answer) if each.digest == digest), None)
 
-    def pieces(self, answer: SubjectAnswer, found: AttachedFile) -> Iterator[bytes]:
+    def own_file(self, staged: Staged) -> AttachedFile:
+        """A file of the agency's own that is on its way out, or waits for that."""
+        return AttachedFile(
+            staged.file, staged.digest.hex(), staged.size, staged.chunks, staged.media_type, staged.name, staged.description, staged.key,
+            self.own.count(staged.file, staged.chunks),
+        )  # fmt: skip
+
+    def pieces(self, originator: str, found: AttachedFile) -> Iterator[bytes]:
         """The bytes of a file, half a MiB at a time; it was seen before the first that all of them are here, and the right ones.
         Raises NotWhole, NotTheFile, StoreError."""
         digest, size = hashlib.sha256(), 0
-        for piece in self._opened(answer, found):
+        for piece in self._opened(originator, found):
             digest.update(piece)
             size += len(piece)
         if digest.hexdigest() != found.digest or size != found.size:
             raise NotTheFile(f"{found.name} is not the file that was cited: its digest is another", advice="tell its owner")
-        return self._opened(answer, found)
+        return self._opened(originator, found)
 
-    def _opened(self, answer: SubjectAnswer, found: AttachedFile) -> Iterator[bytes]:
+    def _opened(self, originator: str, found: AttachedFile) -> Iterator[bytes]:
         if not found.whole:
             raise NotWhole(f"{found.here} of {found.chunks} chunks of {found.name} are here", advice="wait: the others are on their way")
-        for index, data in enumerate(self._folder(answer.row.originator).pieces(found.file, found.chunks)):
+        for index, data in enumerate(self._folder(originator).pieces(found.file, found.chunks)):
             if data is None:
                 raise NotWhole(f"{index} of {found.chunks} chunks of {found.name} are here", advice="it was taken back meanwhile")
             piece = open_chunk(found.key, found.file, index, data, last=index == found.chunks - 1)
@@ -136,13 +144,13 @@ class AttachedFiles:
                 raise NotTheFile(f"chunk {index + 1} of {found.name} does not open under its key", advice="tell its owner")
             yield piece
 
-    def thumbnail(self, answer: SubjectAnswer, found: AttachedFile) -> bytes | None:
+    def thumbnail(self, originator: str, found: AttachedFile) -> bytes | None:
         """A small PNG of a picture, made anew, one at a time; None for what is none. Raises as :meth:`pieces` does."""
         with self._unpacking:
-            return self._thumbnail(answer, found)
+            return self._thumbnail(originator, found)
 
-    def _thumbnail(self, answer: SubjectAnswer, found: AttachedFile) -> bytes | None:
-        return media.thumbnail(b"".join(self.pieces(answer, found)), found.media_type) if found.picture else None
+    def _thumbnail(self, originator: str, found: AttachedFile) -> bytes | None:
+        return media.thumbnail(b"".join(self.pieces(originator, found)), found.media_type) if found.picture else None
 
 
 class ChunkKeeper:

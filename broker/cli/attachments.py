@@ -101,7 +101,7 @@ async def save(
             reason = "more than one file begins so" if len(fitting) > 1 else "the subject cites no such file that this agency may read"
             raise UsageError(reason, advice=f"see `broker attachment list {printable(subject)} --as {as_}`")
         (found,) = fitting
-        _write(to, files.pieces(answer, found))
+        _write(to, files.pieces(answer.row.originator, found))
         screen.result({"subject": subject, "saved": str(to)} | found.told(), f"saved {escape(printable(str(to)))}: {_told(found)}")
         looked.finish(screen)
     return 0

@@ -10,7 +10,8 @@ What goes out is for those to whom the section is shown for the purpose, as a do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final
 from urllib.parse import quote, unquote
 
@@ -34,9 +35,21 @@ from broker.register.answers import SubjectAnswer
 from broker.storage.staged_files import BadFile, FileTooLarge, Staging
 
 AT_ONCE: Final = 4
-"""Most files that come in at a time."""
+"""Most requests at a time that bring files."""
 SANDBOX: Final = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _coming: Final[set[int]] = set()
+
+
+@contextmanager
+def coming(request: AnyRequest) -> Generator[None]:
+    """While the files of a request come in. Raises NotDone where :data:`AT_ONCE` others bring some."""
+    if len(_coming) >= AT_ONCE:
+        raise NotDone("TOO_MANY", "other files are coming in", {"Retry-After": "2"})
+    _coming.add(id(request))
+    try:
+        yield
+    finally:
+        _coming.discard(id(request))
 
 
 @put(
@@ -52,18 +65,14 @@ async def attach(
     """Take a file in, up to 50 MiB: the body is its bytes. The answer is its entry for the `attachments` section of a message, which is to
     be published within a day. It holds the key of the file: it goes nowhere else."""
     node = node_of(state)
-    if len(_coming) >= AT_ONCE:
-        raise NotDone("TOO_MANY", "other files are coming in", {"Retry-After": "2"})
-    _coming.add(id(request))
-    try:
-        staging = node.attaching.staged.begin(name, description)
-        entry = await _taken(node, request, staging)
-    except FileTooLarge as error:
-        raise NotDone("TOO_LONG", str(error)) from error
-    except BadFile as error:
-        raise NotDone("BAD_FILE", f"{error}; {error.advice}") from error
-    finally:
-        _coming.discard(id(request))
+    with coming(request):
+        try:
+            staging = node.attaching.staged.begin(name, description)
+            entry = await _taken(node, request, staging)
+        except FileTooLarge as error:
+            raise NotDone("TOO_LONG", str(error)) from error
+        except BadFile as error:
+            raise NotDone("BAD_FILE", f"{error}; {error.advice}") from error
     return Response(msgspec.json.encode(entry_json(entry)), status_code=201, media_type=JSON)
 
 
@@ -136,9 +145,13 @@ async def attachment(request: AnyRequest, state: State, subject: FromPath[str], 
 
 async def given(node: AgencyNode, answer: SubjectAnswer, digest: str) -> Stream:
     """A file of a subject as a download. Raises NotDone."""
-    found = cited(node, answer, digest)
+    return await download(node, answer.row.originator, cited(node, answer, digest))
+
+
+async def download(node: AgencyNode, originator: str, found: AttachedFile) -> Stream:
+    """A file of this agency as a download, under its media type, in a sandbox. Raises NotDone."""
     try:
-        pieces = await asyncio.to_thread(node.attached.pieces, answer, found)
+        pieces = await asyncio.to_thread(node.attached.pieces, originator, found)
     except (NotWhole, NotTheFile) as error:
         raise NotDone(error.code, str(error)) from error
     headers = {

@@ -109,6 +109,10 @@ class Drafts:
         query = f"SELECT {_COLUMNS} FROM draft WHERE state = ? AND author = ? ORDER BY made_at LIMIT ?"  # noqa: S608
         return [Draft(*row) for row in self._sql.execute(query, (RETURNED, author, limit))]
 
+    def bodies(self) -> list[str]:
+        """The messages of all drafts that wait or were returned."""
+        return [body for (body,) in self._sql.execute("SELECT body FROM draft WHERE state IN (?, ?)", (WAITING, RETURNED))]
+
     def amend(self, draft_id: str, author: str, *, subject: str, body: str, fields: str, at: int) -> bool:
         """Change a draft that waits or was returned, and hand it over again. False: it is not this author's, or it was decided."""
         with self._together():

@@ -3,6 +3,7 @@
 ::
 
     staged ──► cited by a message that is kept ──► that one is accepted ──► chunks sent, each once ──► done: kept for its owner to look at
+      └──► held for a draft ──┘
 
 The keys are in this file until a file goes; deleted rows are overwritten. Chunks are in the folder beside.
 """
@@ -25,9 +26,9 @@ from broker.storage.chunk_files import ChunkFolder
 from broker.storage.sqlite import SqliteFile
 
 STAGED_BYTES: Final = 1 << 30
-"""Most bytes of files that no message cites yet."""
+"""Most bytes of files that no message cites yet, those of drafts among them."""
 KEPT_MS: Final = 86_400_000
-"""How long such a file is kept."""
+"""How long such a file is kept where no draft holds it."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS staged (
     file BLOB PRIMARY KEY, digest BLOB NOT NULL, size INTEGER NOT NULL, chunks INTEGER NOT NULL, media_type TEXT NOT NULL,
@@ -51,7 +52,8 @@ class FileTooLarge(BadFile):
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A file that is here to be sent: ``sent`` chunks were handed to the publisher; ``state`` is STAGED, CITED, SENDING, SENT or LEFT."""
+    """A file that is here to be sent: ``sent`` chunks were handed to the publisher; ``state`` is STAGED, HELD, CITED, SENDING, SENT or
+    LEFT."""
 
     file: bytes
     digest: bytes
@@ -66,6 +68,11 @@ class Staged:
     citing: str | None
     sent: int
     state: str
+
+    @property
+    def free(self) -> bool:
+        """Whether a message may cite it: none does yet."""
+        return self.state in ("STAGED", "HELD", "LEFT")
 
     def entry(self) -> Attachment:
         """As the ``attachments`` section has it."""
@@ -145,7 +152,7 @@ class StagedFiles:
 
     def begin(self, name: str, description: str | None = None) -> Staging:
         """A file is to come in. Raises BadFile, FileTooLarge where too much waits for a message."""
-        (waiting,) = self._sql.execute("SELECT coalesce(sum(size), 0) FROM staged WHERE state = 'STAGED'").fetchone()
+        (waiting,) = self._sql.execute("SELECT coalesce(sum(size), 0) FROM staged WHERE state IN ('STAGED', 'HELD')").fetchone()
         if waiting + FILE_LIMIT > STAGED_BYTES:
             raise FileTooLarge("too many files wait for a message that cites them", advice="publish the messages, or wait a day")
         return Staging(self._folder, name, description)
@@ -177,9 +184,20 @@ class StagedFiles:
         here are no matter of this store's."""
         with self._file.transaction():
             query = (
-                "UPDATE staged SET subject = ?, message_id = ?, citing = ?, state = 'CITED' WHERE file = ? AND state IN ('STAGED', 'LEFT')"
+                "UPDATE staged SET subject = ?, message_id = ?, citing = ?, state = 'CITED' "
+                "WHERE file = ? AND state IN ('STAGED', 'HELD', 'LEFT')"
             )
             self._sql.executemany(query, [(subject, message_id, citing, each["file"]) for each in files])
+
+    def hold(self, files: Iterable[bytes]) -> None:
+        """A draft cites these: they stay until it is sent, or they are dropped."""
+        with self._file.transaction():
+            query = "UPDATE staged SET state = 'HELD' WHERE file = ? AND state IN ('STAGED', 'LEFT')"
+            self._sql.executemany(query, [(file,) for file in files])
+
+    def held(self) -> list[bytes]:
+        """The files that are held for drafts."""
+        return [file for (file,) in self._sql.execute("SELECT file FROM staged WHERE state = 'HELD'")]
 
     def waiting(self) -> list[Staged]:
         """Files that a message cites and that are not sent in full, the earliest first."""

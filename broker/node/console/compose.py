@@ -1,14 +1,14 @@
 """Writing a message: ``GET /console/compose``, ``GET`` and ``POST /console/compose/{kind}``.
 
 Nothing goes out that was not shown first: with what is remarked on it, and who will see which sections by which rule. What is sent is what
-was shown, bit for bit; a form that was changed since is shown again. Where the family needs
-it, an officer's message waits for a supervisor.
+was shown, bit for bit, its files by their digests; a form that was changed since is shown again. Where the family needs it, an officer's
+message waits for a supervisor, with its files.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
@@ -20,16 +20,19 @@ from litestar.params import FromPath
 from broker.app.agency_node import AgencyNode
 from broker.app.message_forms import message_of, previewed_json
 from broker.errors import BrokerError, Refusal, RefusedError
+from broker.families.attachment import MEDIA_TYPES
 from broker.families.licence import LicenceCore, LicenceReason
 from broker.families.message import PURPOSES
 from broker.families.shipment import RiskCategory, TransportMode
 from broker.node import access
 from broker.node.answers import AnyRequest
+from broker.node.console import file_fields
 from broker.node.console.composing import ALERT_ROWS, DECISIONS, KINDS, Json, fresh
 from broker.node.console.pages import page, see
 from broker.node.console.repeated import changed_rows, rows_of
 from broker.node.console.sending import sent
 from broker.node.console.session import KEY, TOKEN, new_key, one, posted
+from broker.node.console.uploads import BODY, FileFinding, Posted, posted_with_files
 from broker.node.console.words import WORDS
 from broker.node.messages import node_of
 from broker.node.problems import NotDone
@@ -52,6 +55,10 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "place_role": tuple(WORDS["place_role"]),
     "instruction": tuple(WORDS["instruction"]), "reason_code": get_args(LicenceReason.__annotations__["reason_code"]),
 }  # fmt: skip
+
+
+FILE_TYPES: Final = ",".join((*MEDIA_TYPES, ".dcm"))
+"""What a browser offers when files are chosen; what comes is judged by its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +108,35 @@ async def form(request: AnyRequest, state: State, kind: FromPath[str]) -> Respon
     return _page(request, state, _kind(kind), fresh(node_of(state), kind, access.purpose_of(request)), new_key())
 
 
-@post("/compose/{kind:str}", opt={"roles": access.STAFF, "content": True}, operation_id="consoleComposePost")
+@post(
+    "/compose/{kind:str}", opt={"roles": access.STAFF, "content": True}, request_max_body_size=BODY, operation_id="consoleComposePost"
+)  # fmt: skip
 async def post_form(request: AnyRequest, state: State, kind: FromPath[str]) -> Response[Any]:
-    """Show who will see it; or send it, if that was shown."""
-    node, fields = node_of(state), await posted(request, state["tokens"])
-    key = one(fields, KEY)
-    if not key:
-        raise NotDone("BAD_REQUEST", "the form has lost its key: open it again")
-    again = changed_rows(fields, ALERT_ROWS) if _kind(kind) == "alert" else None
-    if again is not None:
-        return _page(request, state, kind, again, key)
-    value = KINDS[_kind(kind)](node, fields)
-    access.check_family(access.user_of(request), kind)
-    before = node.outbox.answered(access.user_of(request).name, key)
+    """Show who will see it; or send it, if that was shown. Files that come with it are taken in, and shown before they are sent."""
+    user, node = access.user_of(request), node_of(state)
+    access.check_family(user, _kind(kind))
+    given = await posted_with_files(request, state)
+    key = one(given.fields, KEY)
+    before = node.outbox.answered(user.name, key) if key else None
+    if before is not None or not key or (given.files and not file_fields.attaching(kind)):
+        node.attaching.staged.drop([each.file for each in given.files])
     if before is not None:  # it was sent already: a second click, or a page that was gone back to
         return see(f"/console/outbox/{msgspec.json.decode(before.answer)['message_id']}")
+    if not key or (given.files and not file_fields.attaching(kind)):
+        raise NotDone("BAD_REQUEST", "the form has lost its key, or takes no files: open it again")
+    fields, wrong = file_fields.with_files(request, state, given)
+    again = changed_rows(fields, ALERT_ROWS) if kind == "alert" else None
+    if again is not None or wrong or one(fields, "do").startswith(("attach", "detach-")):
+        return _page(request, state, kind, again or fields, key, findings=wrong)
+    value = KINDS[kind](node, fields)
     seen = value if isinstance(value, Refusal) else shown(node, value)
     if isinstance(value, Refusal) or isinstance(seen, Refusal):
         return _page(request, state, kind, fields, key, refusal=seen if isinstance(seen, Refusal) else None)
     if one(fields, "do") != "send" or one(fields, "seen") != seen.digest:
         return _page(request, state, kind, fields, key, preview=seen, changed=one(fields, "do") == "send")
-    user = access.user_of(request)
     if user.role == "officer" and kind in state["approving"]:
         return see(f"/console/drafts/{_handed_over(state, user, kind, value, fields, node.now_ms())}")
-    done = await sent(request, state, value, fields)
+    done = await sent(request, state, value, fields, body=msgspec.json.encode(fields, order="deterministic"))
     return _page(request, state, kind, fields, key, refusal=done) if isinstance(done, Refusal) else done
 
 
@@ -132,11 +144,15 @@ def _handed_over(state: State, user: User, kind: str, value: Json, fields: Mappi
     """Keep a draft for a supervisor, or what became of one that was changed: its id. Raises NotDone."""
     text, draft_id = msgspec.json.encode(value).decode(), one(fields, DRAFT)
     kept = msgspec.json.encode({name: values for name, values in fields.items() if name not in NOT_KEPT}).decode()
-    if not draft_id:
-        drafts_of(state).keep(Draft(one(fields, KEY), kind, value["subject"], text, user.name, now_ms), kept)
-        return one(fields, KEY)
-    if not drafts_of(state).amend(draft_id, user.name, subject=value["subject"], body=text, fields=kept, at=now_ms):
-        raise NotDone("ROLE_MAY_NOT", "a draft is changed by its author, until it is sent")
+    file_fields.hold(state, text)
+    try:
+        if not draft_id:
+            drafts_of(state).keep(Draft(one(fields, KEY), kind, value["subject"], text, user.name, now_ms), kept)
+            return one(fields, KEY)
+        if not drafts_of(state).amend(draft_id, user.name, subject=value["subject"], body=text, fields=kept, at=now_ms):
+            raise NotDone("ROLE_MAY_NOT", "a draft is changed by its author, until it is sent")
+    finally:
+        file_fields.settle(state)
     return draft_id
 
 
@@ -153,7 +169,8 @@ async def edit(request: AnyRequest, state: State, draft_id: FromPath[str]) -> Re
 @post("/compose/{kind:str}/findings", status_code=200, opt={"roles": access.STAFF, "content": True}, operation_id="consoleFindings")
 async def findings(request: AnyRequest, state: State, kind: FromPath[str]) -> Response[str]:
     """The part of the form's page that says who will see what was typed so far, and what is wrong with it. Nothing is kept or sent."""
-    node, fields = node_of(state), await posted(request, state["tokens"])
+    fields, _ = file_fields.with_files(request, state, Posted({**await posted(request, state["tokens"]), "do": [""]}))
+    node = node_of(state)
     value = KINDS[_kind(kind)](node, fields)
     seen = value if isinstance(value, Refusal) else shown(node, value)
     refusal, preview = (seen, None) if isinstance(seen, Refusal) else (None, seen)
@@ -177,11 +194,14 @@ def _page(
     preview: Shown | None = None,
     changed: bool = False,
     live: bool = False,
+    findings: Sequence[FileFinding] = (),
 ) -> Response[str]:
     waits = access.user_of(request).role == "officer" and kind in state["approving"]
     return page(
-        request, state, "seen.html" if live else "compose_form.html", status=200 if refusal is None or live else 422, kind=kind,
+        request, state, "seen.html" if live else "compose_form.html", status=422 if (refusal or findings) and not live else 200, kind=kind,
         fields=fields, key=key, refusal=refusal, preview=preview, changed=changed, choices=CHOICES, waits=waits, live=live,
+        attaching=file_fields.attaching(kind), files=file_fields.shown_files(request, state, fields), file_findings=findings,
+        file_types=FILE_TYPES, title_limit=file_fields.TITLE_LIMIT,
         rows={group: rows_of(fields, names) for group, names in ALERT_ROWS.items()} if kind == "alert" else {},
     )  # fmt: skip
 

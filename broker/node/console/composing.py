@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from broker.app.agency_node import AgencyNode
 from broker.errors import Refusal, StoreError
+from broker.node.console.file_fields import entries
 from broker.node.console.repeated import filled_rows
 from broker.node.console.session import one
 from broker.node.console.subject import time_of
@@ -97,8 +98,11 @@ def alert(node: AgencyNode, fields: Fields) -> Json | Refusal:
     )  # fmt: skip
     core["indicators"] = [_filled(code=row["indicator"], text=row["indicator_text"]) for row in _rows(fields, "indicators")]
     core.setdefault("requested_actions", [])
+    files = entries(node, fields)
+    if isinstance(files, Refusal):
+        return files
     sections = _filled(
-        core=core, equipment=_filled(units=_units(fields)), route=route,
+        core=core, attachments=_filled(files=files), equipment=_filled(units=_units(fields)), route=route,
         goods=_filled(items=[_item(row) for row in _rows(fields, "goods")]),
         parties=_filled(parties=[_party(row) for row in _rows(fields, "parties", but="party_role")]),
         grounds=_filled(narrative=one(fields, "narrative")),

@@ -14,6 +14,7 @@ from litestar.params import FromPath
 from broker.errors import Refusal
 from broker.node import access
 from broker.node.answers import AnyRequest
+from broker.node.console import file_fields
 from broker.node.console.compose import drafts_of, readable
 from broker.node.console.pages import page, see
 from broker.node.console.sending import sent
@@ -43,6 +44,7 @@ def _page(request: AnyRequest, state: State, draft: Draft, refusal: Refusal | No
     return page(
         request, state, "draft.html", status=200 if refusal is None else 422, draft=draft, value=value, preview=preview, may=may, own=own,
         refusal=refusal, history=drafts_of(state).history(draft.id), seen=_digest(draft), changed=changed, longest=REASON,
+        files=file_fields.draft_files(node_of(state), draft.body),
     )  # fmt: skip
 
 
@@ -74,6 +76,9 @@ async def decide(request: AnyRequest, state: State, draft_id: FromPath[str]) -> 
         return see(f"/console/drafts/{found.id}")
     if one(fields, "seen") != _digest(found):  # its author changed it in the meantime
         return _page(request, state, found, changed=True)
+    gone = file_fields.missing(node_of(state), found.body)
+    if gone is not None:
+        return _page(request, state, found, gone)
     done = await sent(request, state, msgspec.json.decode(found.body), {**fields, KEY: [found.id]}, body=found.body.encode())
     if isinstance(done, Refusal):
         return _page(request, state, found, done)
@@ -89,4 +94,5 @@ async def drop(request: AnyRequest, state: State, draft_id: FromPath[str]) -> Re
     if user.name != found.author:
         raise NotDone("ROLE_MAY_NOT", "a draft is let go of by its author")
     drafts_of(state).drop(found.id, user.name, node_of(state).now_ms())
+    file_fields.settle(state)
     return see(f"/console/drafts/{found.id}")

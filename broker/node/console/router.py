@@ -110,6 +110,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             exchange.exchange, exchange.compare,
             *screenings.ROUTES,
             attachments.file, attachments.thumbnail,
+            attachments.form_thumbnail, attachments.draft_file, attachments.draft_thumbnail,
         ],
         middleware=[purpose_as_header],
         opt={"certificate": True},

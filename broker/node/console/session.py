@@ -114,23 +114,36 @@ class Tokens:
 
 
 async def posted(request: AnyRequest, tokens: Tokens) -> dict[str, list[str]]:
-    """The fields of a form that one of this node's pages posted. Raises NotDone for any other.
-
-    Without an ``Origin`` that is this node's own nothing is taken (the gate judges one that is there); browsers send it with every post.
-    """
-    user = access.user_of(request)
-    if request.headers.get("origin") is None:
-        raise NotDone("CROSS_SITE", "a form comes with the origin of its page")
+    """The fields of a form that one of this node's pages posted. Raises NotDone for any other."""
+    from_own_page(request)
     if media_of(request) != FORM:
         raise NotDone("BAD_MEDIA_TYPE", "a form is sent as the page sends it")
+    return checked(request, tokens, fields_of(await request.body()))
+
+
+def from_own_page(request: AnyRequest) -> None:
+    """Without an ``Origin`` that is this node's own nothing is taken (the gate judges one that is there); browsers send it with every post.
+    Raises NotDone."""
+    access.user_of(request)
+    if request.headers.get("origin") is None:
+        raise NotDone("CROSS_SITE", "a form comes with the origin of its page")
+
+
+def fields_of(body: bytes) -> dict[str, list[str]]:
+    """The fields of a form without files. Raises NotDone."""
     try:
-        pairs = parse_qsl((await request.body()).decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS, errors="strict")
     except ValueError as error:
         raise NotDone("BAD_REQUEST", "this is no form of a page") from error
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
         fields.setdefault(name, []).append(value.replace("\r\n", "\n").strip())
-    if not tokens.holds(user.sha256, one(fields, TOKEN)):
+    return fields
+
+
+def checked(request: AnyRequest, tokens: Tokens, fields: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The fields, if their token is the one that this node gave to this user. Raises NotDone."""
+    if not tokens.holds(access.user_of(request).sha256, one(fields, TOKEN)):
         raise NotDone("CROSS_SITE", "this form is not of a page that this node made for you, or the node was started again since")
     return fields
 
