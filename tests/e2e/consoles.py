@@ -1,4 +1,5 @@
-"""The golden story across the consoles that ``broker demo --consoles`` opens: a revocation here, a flagged alert there, feedback back."""
+"""Stories across the consoles that ``broker demo --consoles`` opens. The golden one: a revocation here, a flagged alert there, feedback
+back. Another: an alert with a picture is written here, and the picture seen there."""
 
 from __future__ import annotations
 
@@ -117,3 +118,66 @@ async def give_feedback(visited: Visit) -> float:
     await page.click("text=Send feedback")
     await page.wait_for_url("**/console/outbox/*")
     return sent
+
+
+@dataclass(frozen=True)
+class PictureTold:
+    """Seconds from the click that sends to the picture at the other agency, how wide it is there, the file that was saved, and what the
+    windows complained of."""
+
+    seen_s: float
+    width: int
+    saved: Path
+    complaints: list[str]
+
+
+async def tell_of_a_picture(running: dict[str, Console], browser: Browser, picture: Path) -> PictureTold:
+    """A supervisor of the owner writes an alert with a picture; an officer at customs opens it, sees the picture and saves the file."""
+    de, sg = running[OWNER], running[CUSTOMS]
+    async with (
+        window(browser, de.url, de.users["supervisor"]) as owner,
+        window(browser, sg.url, sg.users["officer"]) as customs,
+    ):
+        subject, sent = await write_with(owner.page, de.url, picture)
+        page = customs.page
+        await page.wait_for_selector(f"a[data-row][href$='{subject}']")
+        await page.goto(f"{sg.url}/console/subjects/{subject}")
+        while await page.locator("ul.files img").count() == 0:  # its chunks come after the alert
+            assert time.monotonic() - sent < LATE_S
+            await page.reload()
+        image = page.locator("ul.files img")
+        await image.scroll_into_view_if_needed()
+        width = await image.evaluate("(each) => each.decode().then(() => each.naturalWidth)")
+        seen_s = time.monotonic() - sent
+        async with page.expect_download() as coming:
+            await page.click("ul.files a[download]")
+        saved = picture.with_name("saved")
+        await (await coming.value).save_as(saved)
+        complaints = [text for each in (owner, customs) for text in (*each.said, *each.asked)]
+    return PictureTold(seen_s, width, saved, complaints)
+
+
+async def write_with(page: Page, url: str, picture: Path) -> tuple[str, float]:
+    """Write an alert to customs with a picture, look at who will see it, send it: its subject as a page's address has it, and when it was
+    sent."""
+    await page.goto(f"{url}/console/compose/alert")
+    for name, value in (
+        ("indicator", "END_USE_UNCLEAR"),
+        ("containers", CONTAINER),
+        ("agencies", CUSTOMS),
+        ("valid_until", "2099-01-01T00:00"),
+    ):
+        await page.fill(f"input[name={name}]", value)
+    await page.uncheck("input[value=HOLD]")
+    await page.check("input[value=ASSESS_ONLY]")
+    await page.set_input_files("input[name=upload]", picture)
+    await page.click("button[value=attach]")
+    await page.wait_for_selector("#files img")
+    await page.fill("input[name=attached_title]", "left side")
+    await page.click("button[value=preview]")
+    await page.locator(f"section#seen th:has-text('{CUSTOMS}')").wait_for()
+    subject = (await page.input_value("input[name=subject]")).replace("/", "%2F")
+    sent = time.monotonic()
+    await page.click("button[value=send]")
+    await page.wait_for_url("**/console/outbox/*")
+    return subject, sent

@@ -204,7 +204,7 @@ async def test_what_may_not_be_attached(sg: InProcess) -> None:
     for number, (name, data, code, told) in enumerate(BAD, 1):
         answer = await filled(bob, [("good.png", picture(1000)), (name, data)], do="send")
         assert answer.status_code == 422, name
-        alert = re.search(r'<ul class="note bad" role="alert">(.*?)</ul>', answer.text, re.DOTALL)
+        alert = re.search(r'<div class="note bad" role="alert"><ul>(.*?)</ul>', answer.text, re.DOTALL)
         assert alert is not None, name
         for text in (code, told, "attachments.upload[1]"):
             assert text in unescape(alert[1]), (name, text)
