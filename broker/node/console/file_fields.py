@@ -142,8 +142,9 @@ def hold(state: State, body: str) -> None:
 
 def settle(state: State) -> None:
     """Drafts have changed: files that were held for one and are in none any more go."""
-    staged, drafts = node_of(state).attaching.staged, state["drafts"]
+    drafts: Drafts = state["drafts"]
+    staged = node_of(state).attaching.staged
     held = staged.held()
-    if held and isinstance(drafts, Drafts):
+    if held:
         cited = {bytes.fromhex(each["file"]) for body in drafts.bodies() for each in files_in(body)}
         staged.drop([file for file in held if file not in cited])

@@ -6,6 +6,7 @@ end leaves nothing.
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -60,8 +61,8 @@ async def posted_with_files(request: AnyRequest, state: State) -> Posted:
     boundary = request.content_type[1].get("boundary", "")
     if media != MULTIPART or not boundary:
         raise NotDone("BAD_MEDIA_TYPE", "a form is sent as the page sends it")
-    with coming(request):
-        reader = _Reader(request, state)
+    with ExitStack() as bringing:
+        reader = _Reader(request, state, bringing)
         try:
             await reader.read(PushMultipartParser(boundary, max_segment_count=FIELDS, strict=True))
             checked(request, state["tokens"], reader.posted.fields)
@@ -86,8 +87,9 @@ async def _text(request: AnyRequest) -> bytes:
 class _Reader:
     """One form while it comes."""
 
-    def __init__(self, request: AnyRequest, state: State) -> None:
-        self._request, self._state, self._node = request, state, node_of(state)
+    def __init__(self, request: AnyRequest, state: State, bringing: ExitStack) -> None:
+        """``bringing`` is entered with the first file."""
+        self._request, self._state, self._node, self._bringing = request, state, node_of(state), bringing
         self._store = self._node.attaching.staged
         self.posted = Posted()
         self._part: MultipartSegment | None = None
@@ -129,6 +131,8 @@ class _Reader:
         if not part.filename:
             return  # no file was chosen
         self._number += 1
+        if not self._number:
+            self._bringing.enter_context(coming(self._request))
         if len(self.posted.fields.get(ATTACHED, [])) + len(self.posted.files) >= FILES_LIMIT:
             self._refuse("TOO_LONG", f"a message cites {FILES_LIMIT} files at the most", "leave one out")
             return

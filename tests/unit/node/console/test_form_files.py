@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tracemalloc
 from collections.abc import AsyncIterator, Sequence
 from html import unescape
 from pathlib import Path
@@ -283,7 +284,7 @@ async def test_a_form_that_is_none_of_ours_leaves_nothing(sg: InProcess) -> None
 
 
 async def test_a_body_beyond_all_limits_is_not_read_to_its_end(sg: InProcess) -> None:
-    """A body that goes on and on is given up at the limit of the route, with nothing on the disk: no file of it is kept."""
+    """A body that goes on and on is given up at the limit of the route, with nothing on the disk, and little of it was ever in memory."""
     bob = await somebody_at(sg)
     head, sent = multipart(await token_of(bob))[:400], 0
 
@@ -294,8 +295,14 @@ async def test_a_body_beyond_all_limits_is_not_read_to_its_end(sg: InProcess) ->
             sent += 4 << 20
             yield bytes(4 << 20)
 
-    answer = await raw(bob, endless())
+    tracemalloc.start()
+    try:
+        answer = await raw(bob, endless())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert answer.status_code == 413
+    assert peak < 40 << 20
     assert sent <= BODY + (8 << 20)
     assert on_disk(sg) == []
 
