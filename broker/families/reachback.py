@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
+from broker.families.attachment import Attachments, check_attachments
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import RoutingLabels, routing_labels
@@ -82,7 +83,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
         return bad("core.questions", "ask at least one question: CLASSIFY, LICENCE_NEEDED or HAZARD")
     if len(set(rows(core, "questions"))) != len(rows(core, "questions")):
         return bad("core.questions", "ask each question once")
-    if "goods" not in sections and "images" not in sections:
+    if not {"goods", "images", "attachments"} & set(sections):
         return bad("goods", "describe the goods or show pictures: experts judge what they are given")
     refusal = first(
         check_lines(items, "goods.items"),
@@ -91,6 +92,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
         check_row_countries(rows(core, "countries"), "core.countries"),
         check_filled(sections.get("goods"), "items", "goods.items"),
         check_filled(sections.get("images"), "images", "images.images"),
+        check_attachments(sections.get("attachments")),
     )
     return refusal or []
 
@@ -101,13 +103,14 @@ def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
 
 REACHBACK = Family(
     name="reachback",
-    sections=("core", "goods", "images", "detail", "audience"),
+    sections=("core", "goods", "images", "detail", "attachments", "audience"),
     mandatory=("core", "audience"),
     types={
         "core": ReachbackCore,
         "goods": ReachbackGoods,
         "images": Images,
         "detail": Detail,
+        "attachments": Attachments,
     },
     routing=_routing,
     check=_check,
@@ -128,10 +131,11 @@ def reachback(
     goods: ReachbackGoods | None = None,
     images: Images | None = None,
     detail: Detail | None = None,
+    attachments: Attachments | None = None,
     valid_until_ms: int | None = None,
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """A question to experts; ``target`` is the seizure or alert that it belongs to, if any."""
     labels.setdefault("urgency", "PRIORITY")
-    sections = {"core": core, "goods": goods, "images": images, "detail": detail}
+    sections = {"core": core, "goods": goods, "images": images, "detail": detail, "attachments": attachments}
     return about_another(REACHBACK, sections, subject, target, target_revision, audience, valid_until_ms, labels)

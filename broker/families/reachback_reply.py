@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, NotRequired, TypedDict, Unpack
 
 from broker.errors import Finding, Refusal
+from broker.families.attachment import Attachments, check_attachments
 from broker.families.family import Family, no_mark_rules
 from broker.families.message import Audience, LabelArguments, Message, Sections
 from broker.families.routing import unrouted
@@ -64,6 +65,7 @@ def _check(sections: Sections) -> list[Finding] | Refusal:
         check_lines(items, "determination.items"),
         *(check_edition(item, f"determination.items[{number}]") for number, item in enumerate(items)),
         check_filled(sections.get("determination"), "items", "determination.items"),
+        check_attachments(sections.get("attachments")),
     )
     if refusal is not None:
         return refusal
@@ -77,12 +79,13 @@ def _check_times(message: Message, issued_ms: int) -> list[Finding] | Refusal:
 
 REACHBACK_REPLY = Family(
     name="reachback_reply",
-    sections=("core", "determination", "detail", "audience"),
+    sections=("core", "determination", "detail", "attachments", "audience"),
     mandatory=("core", "audience"),
     types={
         "core": ReachbackReplyCore,
         "determination": ReachbackReplyDetermination,
         "detail": Detail,
+        "attachments": Attachments,
     },
     routing=unrouted,
     check=_check,
@@ -101,9 +104,10 @@ def reachback_reply(
     audience: Audience | None = None,
     determination: ReachbackReplyDetermination | None = None,
     detail: Detail | None = None,
+    attachments: Attachments | None = None,
     valid_until_ms: int | None = None,
     **labels: Unpack[LabelArguments],
 ) -> Message:
     """The experts' answer: ``target`` is the question's subject. It goes to the asker."""
-    sections = {"core": core, "determination": determination, "detail": detail}
+    sections = {"core": core, "determination": determination, "detail": detail, "attachments": attachments}
     return about_another(REACHBACK_REPLY, sections, subject, target, target_revision, audience, valid_until_ms, labels)

@@ -15,9 +15,11 @@ from broker.families.catalogue import check
 from broker.families.licence import LicenceParty, licence
 from broker.families.message import Audience, Message
 from broker.families.seizure import seizure
-from broker.testing.sample_answers import SAMPLES
+from broker.testing.sample_answers import SAMPLES, sample_reachback_reply
 from broker.testing.sample_files import sample_file
+from broker.testing.sample_reports import sample_reachback
 from broker.testing.samples import START_MS
+from tests.support.attached import citing
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 UNTIL_MS = 1_797_724_800_000
@@ -178,7 +180,20 @@ def good_seizure() -> Message:
     )
 
 
-GOOD: dict[str, Callable[[], Message]] = {**SAMPLES, "alert": good_alert, "licence": good_licence, "seizure": good_seizure}
+def good_reachback() -> Message:
+    """A question with a photograph."""
+    return citing(sample_reachback(), sample_file())
+
+
+def good_reachback_reply() -> Message:
+    """An answer with the laboratory's report."""
+    return citing(sample_reachback_reply(), sample_file())
+
+
+GOOD: dict[str, Callable[[], Message]] = {
+    **SAMPLES, "alert": good_alert, "licence": good_licence, "seizure": good_seizure, "reachback": good_reachback,
+    "reachback_reply": good_reachback_reply,
+}  # fmt: skip
 """A good message of each family with every section it may have."""
 ISSUED_MS = dict.fromkeys(GOOD, START_MS) | dict.fromkeys(("alert", "licence", "seizure"), int(NOW.timestamp() * 1000) - 1)
 """The time at which each of them may be issued, Unix milliseconds."""

@@ -18,6 +18,8 @@ from broker.app.statements import json_of
 from broker.families.attachment import CHUNK_BYTES, FILE_LIMIT, attachment
 from broker.storage import media
 from broker.storage.schemas import load_catalogue
+from broker.testing.sample_answers import sample_reachback_reply
+from broker.testing.sample_reports import sample_reachback
 from broker.testing.samples import sample_alert
 from tests.support.attached import citing
 from tests.support.eventually import eventually
@@ -48,16 +50,16 @@ async def published(node: InProcess, *entries: dict[str, Any]) -> httpx.Response
         return await client.post("/messages", json=value)
 
 
-def path(digest: str = "") -> str:
-    return f"/subjects/{quote(SUBJECT, safe='')}/attachments" + (f"/{digest}" if digest else "")
+def path(digest: str = "", subject: str = SUBJECT) -> str:
+    return f"/subjects/{quote(subject, safe='')}/attachments" + (f"/{digest}" if digest else "")
 
 
-async def whole(node: InProcess, digest: str) -> bytes:
+async def whole(node: InProcess, digest: str, subject: str = SUBJECT) -> bytes:
     """The file, once all of it has come."""
 
     async def look() -> bytes | None:
         async with node.client() as client:
-            answer = await client.get(path(digest))
+            answer = await client.get(path(digest, subject))
         return answer.content if answer.status_code == 200 else None
 
     return await eventually(look, what="the file") or b""
@@ -201,6 +203,28 @@ async def test_what_came_wrong_is_told_as_such(world: World, sg: InProcess, my: 
     (folder / "1").unlink()
     assert await code(entry["digest"]) == "ATTACHMENT_INCOMPLETE"
     assert await code("0" * 63 + "1") == "NOT_FOUND"
+
+
+async def test_a_question_to_experts_and_their_answer(world: World, sg: InProcess, my: InProcess) -> None:
+    """An officer asks what the goods are with a photograph alone; the experts that are named have it, nobody of the community has. Their
+    answer comes with a report, which the asker reads."""
+    data, report = picture(), b"the valves have wetted surfaces of a nickel alloy"
+    question, answer = "SG-CUSTOMS/2026/R-1", "MY-CUSTOMS/2026/R-1R"
+    asked: Any = json_of(sample_reachback(question, now_ms=NOW, agencies=["MY-CUSTOMS"], target=None), load_catalogue())
+    photograph = await staged(sg, data)
+    asked["sections"] = {"core": asked["sections"]["core"], "attachments": {"files": [photograph]}}
+    async with sg.client() as client:
+        kept = await client.post("/messages", json=asked)
+        assert kept.status_code == 202, kept.text
+    assert await whole(my, photograph["digest"], question) == data
+    told: Any = json_of(sample_reachback_reply(answer, target=question, now_ms=NOW), load_catalogue())
+    paper = await staged(my, report, "report.txt")
+    told["sections"]["attachments"] = {"files": [paper]}
+    async with my.client() as client:
+        kept = await client.post("/messages", json=told)
+        assert kept.status_code == 202, kept.text
+    assert await whole(sg, paper["digest"], answer) == report
+    assert [each for each in world.memory.records("in.AE-CUSTOMS") if b"/attachment/" in (each.key or b"")] == []
 
 
 async def test_whoever_cites_a_file_of_another_agency_neither_keeps_nor_spoils_it(world: World, sg: InProcess, my: InProcess) -> None:
