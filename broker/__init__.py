@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from broker.families.licence import licence
     from broker.families.licence_usage import licence_usage
     from broker.families.licit_movement import licit_movement
-    from broker.families.message import Audience, Correlation, Evaluation, Message
+    from broker.families.message import Audience, Message
     from broker.families.reachback import reachback
     from broker.families.reachback_reply import reachback_reply
     from broker.families.recall import recall
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from broker.families.seizure import seizure
     from broker.service.publisher import Handle, Publisher
     from broker.service.subscriber import DONE, Delivery, Outcome, Reject, Retry, Subscriber
+    from broker.values import Correlation, Evaluation
 
 _FAMILIES: Final = (
     "alert licence seizure fz_warning entity_watch licit_movement ack feedback licence_usage rfi rfi_reply correction recall recall_reply "
@@ -41,7 +42,7 @@ _FAMILIES: Final = (
 _HOMES: Final = {
     "app": "Member", "app.connect": "connect", "envelope.receipt": "Receipt", **{f"families.{name}": name for name in _FAMILIES.split()},
     "errors": "BrokerError ExchangeUnreachable Finding NotAuthorised Refusal RefusedError StoreError UsageError",
-    "families.message": "Audience Correlation Evaluation Message",
+    "families.message": "Audience Message", "values": "Correlation Evaluation",
     "service.publisher": "Handle Publisher", "service.subscriber": "DONE Delivery Outcome Reject Retry Subscriber",
 }  # fmt: skip
 _HOME_OF: Final = {name: f"broker.{home}" for home, names in _HOMES.items() for name in names.split()}

@@ -20,6 +20,25 @@ def immutable(kind: type[T]) -> type[T]:
     return dataclass(slots=True, unsafe_hash=True)(kind)
 
 
+@immutable
+class Evaluation:
+    """How far the originator trusts it, in the European 4x4 grades: ``source`` A, B, C or X, ``information`` I1 to I4. Given for
+    intelligence, not for facts."""
+
+    source: str
+    information: str
+
+
+@immutable
+class Correlation:
+    """What a message follows from or speaks about: the 16-byte id of the message that caused it, another owner's subject, a case."""
+
+    causation: bytes | None = None
+    target: str | None = None
+    target_revision: int | None = None
+    case_ref: str | None = None
+
+
 def iso(ms: int | None) -> str | None:
     """Unix milliseconds as ISO 8601 UTC."""
     if ms is None:

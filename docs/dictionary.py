@@ -15,10 +15,11 @@ from typing import Any, Final, NamedTuple
 from broker.errors import Refusal
 from broker.families.catalogue import FAMILIES, check
 from broker.families.labels import check_labels
-from broker.families.message import Evaluation, Message
+from broker.families.message import Message
 from broker.schema.avsc import Array, DecimalFixed, Enum, Field, Fixed, Node, Nullable, Record, Scalar
 from broker.schema.catalogue import Catalogue, Section
 from broker.schema.json_form import WRITTEN
+from broker.values import Evaluation
 from tests.unit.families import test_coded
 from tests.unit.families.cases import FOUND, MARKED, REFUSED, TIMED, identity
 from tests.unit.families.samples import GOOD, ISSUED_MS, changed, good_alert

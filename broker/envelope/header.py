@@ -12,18 +12,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from broker.envelope.section import Commitment
-from broker.values import immutable
+from broker.values import Correlation, Evaluation, immutable
 
 CONTENT_TYPE: Final = "application/vnd.broker.header+avro;v=1"
 """Content type in the protected header of a statement."""
-
-
-@immutable
-class Evaluation:
-    """How far the originator trusts it: ``source`` A, B, C or X, ``information`` I1 to I4 (the Europol 4x4 codes)."""
-
-    source: str
-    information: str
 
 
 @immutable
@@ -34,16 +26,6 @@ class Routing:
     hs_chapters: tuple[str, ...] = ()
     category: str | None = None
     free_zone: str | None = None
-
-
-@immutable
-class Correlation:
-    """What the message follows from or speaks about: ``causation`` is a message id (16 bytes), ``target`` a subject id."""
-
-    causation: bytes | None = None
-    target: str | None = None
-    target_revision: int | None = None
-    case_ref: str | None = None
 
 
 @immutable

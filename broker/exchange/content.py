@@ -12,13 +12,12 @@ from broker.exchange.rules import Rules
 from broker.exchange.shard import SubjectState
 from broker.exchange.topology import DAY_MS
 from broker.families import catalogue
-from broker.families.message import Correlation, Evaluation, Message, Sections, audience_of
+from broker.families.message import Message, Sections, audience_of
 from broker.families.routing import RoutingLabels, check_routing
 
 
 def message_of(header: Header, sections: Sections, audience: dict[str, object]) -> Message:
     """The message as its publisher typed it, from what was signed."""
-    grades, links = header.evaluation, header.correlation
     return Message(
         family=header.family,
         subject=header.subject,
@@ -30,7 +29,7 @@ def message_of(header: Header, sections: Sections, audience: dict[str, object]) 
         handling_caveat=header.handling_caveat,
         tlp=header.tlp,
         pap=header.pap,
-        evaluation=Evaluation(grades.source, grades.information) if grades else None,
+        evaluation=header.evaluation,
         purposes=header.purposes,
         legal_basis=header.legal_basis,
         onward=header.onward,
@@ -40,7 +39,7 @@ def message_of(header: Header, sections: Sections, audience: dict[str, object]) 
         valid_until_ms=header.valid_until,
         embargo_until_ms=header.embargo_until,
         language=header.language,
-        correlation=Correlation(links.causation, links.target, links.target_revision, links.case_ref),
+        correlation=header.correlation,
     )
 
 

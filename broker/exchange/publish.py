@@ -14,7 +14,7 @@ from typing import Final
 from broker import ids
 from broker.envelope import cose
 from broker.envelope.batch import Tree
-from broker.envelope.header import CONTENT_TYPE, Correlation, Evaluation, Header, Routing, header_of, header_record
+from broker.envelope.header import CONTENT_TYPE, Header, Routing, header_of, header_record
 from broker.envelope.parcel import parcel_bytes, read_parcel
 from broker.envelope.section import Commitment, body_of, digest, seal_body
 from broker.errors import Finding, Refusal
@@ -208,7 +208,6 @@ def _largest(sections: Mapping[str, bytes]) -> str:
 
 def _header(message: Message, originator: str, seat: Seat, message_id: bytes, commitments: tuple[Commitment, ...], now_ms: int) -> Header:
     routing = FAMILIES[message.family].routing(message.sections)
-    evaluation, correlation = message.evaluation, message.correlation
     return Header(
         message_id=message_id,
         family=message.family,
@@ -227,7 +226,7 @@ def _header(message: Message, originator: str, seat: Seat, message_id: bytes, co
         handling_caveat=message.handling_caveat,
         tlp=message.tlp,
         pap=message.pap,
-        evaluation=Evaluation(evaluation.source, evaluation.information) if evaluation else None,
+        evaluation=message.evaluation,
         purposes=tuple(message.purposes),
         legal_basis=message.legal_basis,
         onward=message.onward,
@@ -235,6 +234,6 @@ def _header(message: Message, originator: str, seat: Seat, message_id: bytes, co
         retention=message.retention,
         language=message.language,
         routing=Routing(routing.countries, routing.hs_chapters, routing.category, routing.free_zone),
-        correlation=Correlation(correlation.causation, correlation.target, correlation.target_revision, correlation.case_ref),
+        correlation=message.correlation,
         commitments=commitments,
     )

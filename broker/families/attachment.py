@@ -15,9 +15,10 @@ from typing import Any, Final, NotRequired, TypedDict
 from broker import ids
 from broker.errors import Finding, Refusal
 from broker.families.family import Family
-from broker.families.message import Correlation, Message, Sections
+from broker.families.message import Message, Sections
 from broker.families.routing import unrouted
 from broker.families.rules import bad, check_filled, rows
+from broker.values import Correlation
 
 SECTION: Final = "attachments"
 """The section that cites files."""

@@ -21,11 +21,10 @@ from broker.families.message import (
     TLP,
     URGENCIES,
     Audience,
-    Correlation,
-    Evaluation,
     Message,
 )  # fmt: skip
 from broker.families.routing import COUNTRY
+from broker.values import Correlation, Evaluation
 
 EARLIEST_MS: Final = 631_152_000_000
 LATEST_MS: Final = 4_102_444_800_000

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Final, TypedDict, cast
 
-from broker.values import immutable
+from broker.values import Correlation, Evaluation, immutable
 
 Sections = Mapping[str, Mapping[str, Any]]
 """Section name to record: what the typed dictionaries of the family modules describe, and what the Avro codec takes."""
@@ -46,24 +46,6 @@ def audience_of(record: Mapping[str, object]) -> Audience:
     """The audience from its decoded section: lists of text under the three names."""
     lists = cast("Mapping[str, list[str]]", record)
     return Audience(tuple(lists["agencies"]), tuple(lists["communities"]), tuple(lists["countries"]))
-
-
-@immutable
-class Evaluation:
-    """The European 4x4 grades: ``source`` A, B, C or X; ``information`` I1 to I4. Given for intelligence, not for facts."""
-
-    source: str
-    information: str
-
-
-@immutable
-class Correlation:
-    """What a message belongs to: the 16-byte id of the message that caused it, another owner's subject, a case."""
-
-    causation: bytes | None = None
-    target: str | None = None
-    target_revision: int | None = None
-    case_ref: str | None = None
 
 
 @immutable

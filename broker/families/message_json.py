@@ -18,7 +18,8 @@ from typing import Any, Final, cast
 
 from broker import ids
 from broker.errors import Refusal
-from broker.families.message import Audience, Correlation, Evaluation, Message, Sections
+from broker.families.message import Audience, Message, Sections
+from broker.values import Correlation, Evaluation
 
 ReadSection = Callable[[str, str, object], "Mapping[str, Any] | Refusal"]
 """Turns a section from its JSON form: family, section, JSON value to record."""

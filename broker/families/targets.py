@@ -15,7 +15,8 @@ from broker import ids
 from broker.errors import Refusal
 from broker.families.completion import complete_sections
 from broker.families.family import Family
-from broker.families.message import Audience, Correlation, LabelArguments, Message
+from broker.families.message import Audience, LabelArguments, Message
+from broker.values import Correlation
 
 _TARGET: Final = "header.correlation.target"
 

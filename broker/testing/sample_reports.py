@@ -13,10 +13,11 @@ from broker.families.entity_watch import entity_watch
 from broker.families.fz_warning import ZoneItem, fz_warning
 from broker.families.licence import licence
 from broker.families.licit_movement import licit_movement
-from broker.families.message import Audience, Evaluation, LabelArguments, Message
+from broker.families.message import Audience, LabelArguments, Message
 from broker.families.reachback import reachback
 from broker.families.seizure import seizure
 from broker.testing.samples import START_MS
+from broker.values import Evaluation
 
 
 def moment(now_ms: int, *, days: int = 0, hours: int = 0) -> datetime:

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.envelope import cbor
-from broker.envelope.header import Correlation, Header, Routing
+from broker.envelope.header import Header, Routing
 from broker.envelope.parcel import MAGIC
 from broker.errors import REFUSALS, Refusal
 from broker.exchange.quarantine import read_quarantined
 from broker.exchange.receive import Received, receive
 from broker.exchange.topology import QUARANTINE
 from broker.schema.limits import forbidden_character
+from broker.values import Correlation
 from tests.support.parcels import Made, committed, key, make, parcel, put
 from tests.unit.exchange.bench import NOW, Bench, Written
 

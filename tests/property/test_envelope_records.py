@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.envelope.header import Correlation, Evaluation, Header, Routing, header_of, header_record
+from broker.envelope.header import Header, Routing, header_of, header_record
 from broker.envelope.receipt import VERSION, Disclosure, Receipt, receipt_of, receipt_record
 from broker.envelope.section import Commitment
 from broker.envelope.slip import Slip, slip_of, slip_record
 from broker.errors import Finding
+from broker.values import Correlation, Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from broker.families.clocks.dates import DAY_MS, HOUR_MS, MINUTE_MS
 from broker.families.clocks.duty import Duty
 from broker.families.clocks.settling import examined, settle
-from broker.families.message import Correlation, Message
+from broker.families.message import Message
 from broker.register.duties import duties_of
 from broker.register.rows import Delivered
 from broker.testing.sample_answers import (
@@ -26,6 +26,7 @@ from broker.testing.sample_answers import (
 )
 from broker.testing.sample_reports import moment, sample_entity_watch, sample_fz_warning, sample_licence, sample_seizure
 from broker.testing.samples import sample_alert
+from broker.values import Correlation
 from tests.support.deliveries import ME, Kept
 from tests.unit.register.scene import NOW, changed, put, recalled
 

@@ -15,7 +15,8 @@ from broker.families.clocks.arising import withdrawal_duty
 from broker.families.clocks.dates import DAY_MS, HOUR_MS
 from broker.families.clocks.duty import KINDS, Chain, Contact, Duty, Escalation, escalations, overdue
 from broker.families.clocks.settling import take
-from broker.families.message import URGENCIES, Correlation
+from broker.families.message import URGENCIES
+from broker.values import Correlation
 from tests.support.headings import Signed, at
 
 START = at("2027-10-01")

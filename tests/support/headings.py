@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from broker.families.message import Correlation
+from broker.values import Correlation
 
 
 def at(text: str) -> int:

@@ -13,8 +13,9 @@ from broker.exchange.receive import Received
 from broker.exchange.subjects import showing
 from broker.exchange.topology import DAY_MS, MESSAGE_LIMIT
 from broker.families.attachment import CHUNK_BYTES
-from broker.families.message import Audience, Correlation, Message
+from broker.families.message import Audience, Message
 from broker.families.recall import recall
+from broker.values import Correlation
 from tests.support.attached import chunks, citing, file_of
 from tests.unit.exchange.bench import COMMUNITY, Author, Bench, Written
 from tests.unit.exchange.test_catch_up import NEWCOMER, SUBJECT, joined, late, without

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pytest
 
-from broker.envelope.header import Evaluation
 from broker.exchange.rules import decider_of, members_of
 from broker.exchange.use import BOUND, KEPT, RULES_UNKNOWN, Use, bound_kept, closed, labels_held, labels_kept, labels_text, usable
 from broker.families.message import PURPOSES, Audience, Message
@@ -17,6 +16,7 @@ from broker.policy.decide import Decider
 from broker.policy.facts_file import read_facts
 from broker.policy.model import DEFAULT_DENY, Labels, Verdict
 from broker.register.rows import SubjectRow
+from broker.values import Evaluation
 from tests.unit.exchange.bench import NOW, Bench, bundle
 
 HOLDER: Final = "MY-CUSTOMS"

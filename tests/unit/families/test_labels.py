@@ -10,7 +10,8 @@ import pytest
 
 from broker.errors import Refusal
 from broker.families.labels import EARLIEST_MS, LATEST_MS, check_labels, readable
-from broker.families.message import Audience, Correlation, Evaluation
+from broker.families.message import Audience
+from broker.values import Correlation, Evaluation
 from tests.unit.families.samples import UNTIL_MS, good_alert, good_licence
 
 NAMED = Audience(agencies=("AE-CUSTOMS",))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from broker.errors import Refusal
 from broker.families import message as words
 from broker.families.labels import EARLIEST_MS, LATEST_MS
-from broker.families.message import Audience, Correlation, Evaluation, Message
+from broker.families.message import Audience, Message
 from broker.families.message_json import message_from_json, message_to_json
+from broker.values import Correlation, Evaluation
 
 FILE = """
 {"family": "alert", "subject": "SG-CUSTOMS/2026/000123", "revision": 1,

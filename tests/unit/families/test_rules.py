@@ -10,8 +10,9 @@ import pytest
 from broker.errors import Refusal
 from broker.families.catalogue import FAMILIES, check, check_shape
 from broker.families.code_findings import CODE_FINDINGS
-from broker.families.message import Evaluation, Message
+from broker.families.message import Message
 from broker.families.rules import FINDINGS
+from broker.values import Evaluation
 from tests.unit.families.cases import FOUND, IN_TIME, MARKED, REFUSED, TIMED, UNMARKED, identity
 from tests.unit.families.samples import GOOD, ISSUED_MS, NOW, REMOVE, changed, findings, good_alert, good_licence, good_seizure, refused
 

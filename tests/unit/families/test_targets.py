@@ -7,8 +7,9 @@ import pytest
 from broker.families.catalogue import FAMILIES
 from broker.families.correction import correction
 from broker.families.feedback import feedback
-from broker.families.message import Audience, Correlation
+from broker.families.message import Audience
 from broker.families.targets import owner_only
+from broker.values import Correlation
 from tests.unit.families.samples import GOOD
 
 ANSWERS = [name for name, family in FAMILIES.items() if family.about == "TARGET" and not family.own_target]

@@ -12,13 +12,14 @@ import pytest
 
 from broker.families.clocks.dates import DAY_MS, HOUR_MS, MINUTE_MS
 from broker.families.clocks.duty import Contact
-from broker.families.message import Correlation, Message
+from broker.families.message import Message
 from broker.ports import OwnCopy
 from broker.register.rows import Delivered
 from broker.storage.own_copies import SqliteOwnCopies
 from broker.testing.sample_answers import sample_ack, sample_consent_reply, sample_consent_request, sample_feedback, sample_rfi
 from broker.testing.sample_reports import moment, sample_fz_warning, sample_seizure
 from broker.testing.samples import sample_alert
+from broker.values import Correlation
 from tests.support.deliveries import ME, Kept, all_rows, bytes_of
 from tests.unit.register.scene import NOW, acknowledged, changed, decision, put, recalled, used
 

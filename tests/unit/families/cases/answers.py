@@ -7,9 +7,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from broker.families.message import Correlation, Message
+from broker.families.message import Message
 from broker.testing.sample_reports import moment
 from broker.testing.samples import START_MS
+from broker.values import Correlation
 from tests.unit.families.samples import GOOD, REMOVE, changed
 
 _NO_ANSWER: dict[str, Any] = {"core.rest_due": None, "core.answered_codes": [], "answers": REMOVE, "parties": REMOVE}
