@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.storage.console_file import opened
+from broker.storage.sqlite import transaction
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS assigned (
@@ -86,15 +87,10 @@ class Desk:
         """Give a subject to somebody, or to nobody (empty); nothing happens where it is so already."""
         if self.assignees().get(subject, "") == assignee:
             return
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._sql):
             self._sql.execute("UPDATE assigned SET ended_at = ? WHERE subject = ? AND ended_at IS NULL", (at, subject))
             row = (subject, assignee, given_by, at)
             self._sql.execute("INSERT INTO assigned (subject, assignee, given_by, at) VALUES (?, ?, ?, ?)", row)
-            self._sql.execute("COMMIT")
-        except BaseException:
-            self._sql.execute("ROLLBACK")
-            raise
         self.version += 1
 
     def assignees(self) -> Mapping[str, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from broker.storage.console_file import opened
+from broker.storage.sqlite import transaction
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS draft (
@@ -59,16 +58,6 @@ class Drafts:
     def __init__(self, path: Path) -> None:
         self._sql = opened(path, _SCHEMA)
 
-    @contextmanager
-    def _together(self) -> Generator[None]:
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._sql.execute("COMMIT")
-        except BaseException:
-            self._sql.execute("ROLLBACK")
-            raise
-
     def _tell(self, draft_id: str, at: int, who: str, what: str, reason: str = "") -> None:
         row = (draft_id, at, who, what, reason)
         self._sql.execute("INSERT INTO draft_event (draft, at, who, what, reason) VALUES (?, ?, ?, ?, ?)", row)
@@ -78,7 +67,7 @@ class Drafts:
         values = (
             draft.id, draft.family, draft.subject, draft.body, draft.author, draft.made_at, draft.state, draft.decided_by, draft.message_id,
         )  # fmt: skip
-        with self._together():
+        with transaction(self._sql):
             query = f"INSERT OR IGNORE INTO draft ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
             if self._sql.execute(query, values).rowcount:
                 self._sql.execute("INSERT OR REPLACE INTO draft_form VALUES (?, ?)", (draft.id, fields))
@@ -115,7 +104,7 @@ class Drafts:
 
     def amend(self, draft_id: str, author: str, *, subject: str, body: str, fields: str, at: int) -> bool:
         """Change a draft that waits or was returned, and hand it over again. False: it is not this author's, or it was decided."""
-        with self._together():
+        with transaction(self._sql):
             query = "UPDATE draft SET subject = ?, body = ?, state = ?, decided_by = '' WHERE id = ? AND author = ? AND state IN (?, ?)"
             done = self._sql.execute(query, (subject, body, WAITING, draft_id, author, WAITING, RETURNED)).rowcount > 0
             if done:
@@ -125,7 +114,7 @@ class Drafts:
 
     def give_back(self, draft_id: str, by: str, reason: str, at: int) -> None:
         """Return a draft that waits to its author, with the reason."""
-        with self._together():
+        with transaction(self._sql):
             query = "UPDATE draft SET state = ?, decided_by = ? WHERE id = ? AND state = ?"
             if self._sql.execute(query, (RETURNED, by, draft_id, WAITING)).rowcount:
                 self._tell(draft_id, at, by, RETURNED, reason)
@@ -139,7 +128,7 @@ class Drafts:
         self._end(draft_id, DROPPED, author, "", at, (WAITING, RETURNED))
 
     def _end(self, draft_id: str, state: str, by: str, message_id: str, at: int, before: tuple[str, ...]) -> None:
-        with self._together():
+        with transaction(self._sql):
             query = "UPDATE draft SET state = ?, decided_by = ?, message_id = ?, body = '' WHERE id = ? AND state IN (?, ?)"
             if self._sql.execute(query, (state, by, message_id, draft_id, before[0], before[-1])).rowcount:
                 self._sql.execute("DELETE FROM draft_form WHERE draft = ?", (draft_id,))

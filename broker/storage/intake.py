@@ -10,13 +10,13 @@ Writing may take place in another thread than reading: each has a connection of 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broker.errors import StoreError, UsageError
+from broker.errors import UsageError
+from broker.storage.sqlite import transaction, unopened
 
 KEPT_MS: Final = 31 * 86_400_000
 """How long the answer to an idempotency key is kept: longer than any outage that a client would sit out with retries."""
@@ -95,7 +95,7 @@ class SqliteIntake:
             self._write = _connection(path)
             self._read = _connection(path)
         except sqlite3.Error as error:
-            raise StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away") from error
+            raise unopened(path, error) from error
 
     def accept(self, requests: Sequence[tuple[Sequence[Waiting], Answered | None]], now_ms: int) -> list[bool]:
         """Keep the messages of each request, with the answer that tells of them; durable when it returns. Numbers are given here.
@@ -103,7 +103,7 @@ class SqliteIntake:
         For each request whether it was kept: one whose idempotency key was used before, in this batch or earlier, is not.
         """
         kept: list[bool] = []
-        with self._transaction():
+        with transaction(self._write):
             for messages, answer in requests:
                 if answer is not None:
                     row = (answer.client, answer.key, answer.digest, answer.answer, now_ms)
@@ -116,13 +116,13 @@ class SqliteIntake:
 
     def refuse(self, message_id: bytes, code: str, path: str, reason: str) -> None:
         """A message that was accepted cannot be sent: it is let go, and why is kept."""
-        with self._transaction():
+        with transaction(self._write):
             self._write.execute(_UNSENT, (code, path, reason, message_id))
             self._write.execute("DELETE FROM intake WHERE message_id = ?", (message_id,))
 
     def forget(self, before_ms: int) -> None:
         """Let go of answers that were given before then."""
-        with self._transaction():
+        with transaction(self._write):
             self._write.execute("DELETE FROM asked WHERE at < ?", (before_ms,))
 
     def answered(self, client: str, key: str) -> Answered | None:
@@ -161,20 +161,6 @@ class SqliteIntake:
     def depth(self) -> Depth:
         """How much waits."""
         return Depth(*self._read.execute(_DEPTH).fetchone())
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        try:
-            self._write.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._write.execute("COMMIT")
-            except BaseException:
-                if self._write.in_transaction:
-                    self._write.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise StoreError(f"the store cannot be written: {error}", advice="check free space and the file's rights") from error
 
     def close(self) -> None:
         """Let go of the file."""

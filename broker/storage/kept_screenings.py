@@ -5,14 +5,14 @@ Hits hold what alerts say, so they are kept for :data:`RETENTION_MS` at the most
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from broker.errors import StoreError
+from broker.storage.console_file import opened
+from broker.storage.sqlite import transaction
 
 RETENTION_MS: Final = 30 * 86_400_000
 """How long a screening is kept, in milliseconds."""
@@ -57,19 +57,11 @@ class KeptScreenings:
     """The screenings of one node. Raises StoreError where the file cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._sql = sqlite3.connect(path, isolation_level=None)
-            self._sql.execute("PRAGMA journal_mode = WAL")
-            self._sql.execute("PRAGMA secure_delete = ON")
-            self._sql.executescript(_SCHEMA)
-            path.chmod(0o600)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away") from error
+        self._sql = opened(path, _SCHEMA)
 
     def keep(self, screening: Screening, results: Iterable[dict[str, Any]]) -> None:
         """Keep a screening with its results, and forget what is too old or too much."""
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._sql):
             values = screening._replace(counts=msgspec.json.encode(screening.counts))  # type: ignore[arg-type]
             self._sql.execute(f"INSERT INTO screening ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608
             self._sql.executemany(
@@ -81,10 +73,6 @@ class KeptScreenings:
                 (screening.made_at - RETENTION_MS, MOST),
             )
             self._sql.execute("DELETE FROM result WHERE screening NOT IN (SELECT id FROM screening)")
-            self._sql.execute("COMMIT")
-        except BaseException:
-            self._sql.execute("ROLLBACK")
-            raise
 
     def recent(self, purpose: str, now_ms: int, limit: int = 100) -> list[Screening]:
         """The screenings for a purpose, the newest first."""

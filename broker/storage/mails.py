@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.storage.console_file import opened
+from broker.storage.sqlite import transaction
 
 MOST: Final = 5000
 """Most events that wait; further ones are let go of, and counted."""
@@ -61,8 +62,7 @@ class MailQueue:
     def take(self, events: Iterable[MailEvent], cursor: str) -> int:
         """Keep events that are not known yet, and the place, together; how many there was no room for."""
         lost = 0
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._sql):
             room = MOST - self.waiting()
             for each in events:
                 if room <= 0:
@@ -72,10 +72,6 @@ class MailQueue:
                 query = f"INSERT OR IGNORE INTO mail ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own columns
                 room -= self._sql.execute(query, row).rowcount
             self._sql.execute("UPDATE mail_place SET cursor = ?", (cursor,))
-            self._sql.execute("COMMIT")
-        except BaseException:
-            self._sql.execute("ROLLBACK")
-            raise
         return lost
 
     def waiting(self) -> int:

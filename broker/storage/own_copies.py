@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from broker.errors import StoreError
 from broker.ports import OwnCopy
+from broker.storage.sqlite import transaction, unopened
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS copy (number INTEGER PRIMARY KEY AUTOINCREMENT, value BLOB NOT NULL, admitted_at INTEGER NOT NULL, "
@@ -37,20 +37,14 @@ class SqliteOwnCopies:
                 self._sql.execute(_ADDED)
             self._sql.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away") from error
+            raise unopened(path, error) from error
         path.chmod(0o600)
 
     def keep(self, copies: Sequence[OwnCopy]) -> None:
         """See the port."""
-        try:
-            self._sql.execute("BEGIN IMMEDIATE")
+        with transaction(self._sql):
             rows = [(copy.value, copy.admitted_at, " ".join(copy.recipients)) for copy in copies]
             self._sql.executemany("INSERT INTO copy (value, admitted_at, recipients) VALUES (?, ?, ?)", rows)
-            self._sql.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._sql.in_transaction:
-                self._sql.execute("ROLLBACK")
-            raise StoreError(f"the store cannot be written: {error}", advice="check free space and the file's rights") from error
 
     def after(self, number: int, limit: int) -> list[tuple[int, OwnCopy]]:
         """The copies after a number, in order, with their numbers."""

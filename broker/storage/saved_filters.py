@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.storage.console_file import opened
+from broker.storage.sqlite import transaction
 
 MOST: Final = 30
 """Most filters of one user."""
@@ -41,16 +42,11 @@ class SavedFilters:
         before = {each.name for each in self.of(owner)}
         if saved.name not in before and len(before) >= MOST:
             return False
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._sql):
             if saved.first:
                 self._sql.execute("UPDATE saved_filter SET first = 0 WHERE owner = ?", (owner,))
             row = (owner, saved.name, saved.query, int(saved.first))
             self._sql.execute("INSERT OR REPLACE INTO saved_filter VALUES (?, ?, ?, ?)", row)
-            self._sql.execute("COMMIT")
-        except BaseException:
-            self._sql.execute("ROLLBACK")
-            raise
         return True
 
     def drop(self, owner: str, name: str) -> None:

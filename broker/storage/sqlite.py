@@ -33,7 +33,7 @@ class SqliteFile:
             self._claim(owner, path)
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged text that SQLite quotes in its own words
             self.close()
-            raise StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away") from error
+            raise unopened(path, error) from error
         except StoreError:
             self.close()
             raise
@@ -42,18 +42,9 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """All that is written inside, or none of it. Raises StoreError where the file cannot be written (a full disk, say)."""
-        try:
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.connection.execute("COMMIT")
-            except BaseException:
-                if self.connection.in_transaction:  # SQLite may have rolled back by itself
-                    self.connection.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise StoreError(f"the store cannot be written: {error}", advice="check free space and the file's rights") from error
+        """See :func:`transaction`."""
+        with transaction(self.connection):
+            yield
 
     def _claim(self, owner: str, path: Path | None) -> None:
         """A store belongs to one agency for ever: numbers and positions of two would mix."""
@@ -72,6 +63,32 @@ class SqliteFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """All that is written inside, or none of it. Raises StoreError where the file cannot be written (a full disk, say)."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # SQLite may have rolled back by itself
+                connection.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as error:
+        raise unwritten(error) from error
+
+
+def unwritten(error: sqlite3.Error) -> StoreError:
+    """What is said where a store cannot be written."""
+    return StoreError(f"the store cannot be written: {error}", advice="check free space and the file's rights")
+
+
+def unopened(path: Path | None, error: Exception) -> StoreError:
+    """What is said where a store cannot be opened."""
+    return StoreError(f"the store `{path}` cannot be opened: {error}", advice="restore it from a copy, or move it away")
 
 
 def _locked(path: Path) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sqlite3
 import ssl
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ import structlog
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
 from broker.app.agency_node import AgencyNode
-from broker.errors import UsageError
+from broker.errors import StoreError, UsageError
 from broker.storage.mails import MailEvent, MailQueue
 from broker.values import iso
 
@@ -145,8 +144,8 @@ class Mailer:
                     await self._send_some()
                     wait_s = WAITS_S[0]
                 await self._pause(LOOK_S)
-            except (SMTPException, OSError, TimeoutError, sqlite3.Error) as error:
-                _log.warning("mail cannot be sent", reason=type(error).__name__, waiting=self._queue.waiting(), again_s=wait_s)
+            except (SMTPException, OSError, TimeoutError, StoreError) as error:
+                _log.warning("mail cannot be sent", reason=type(error).__name__, again_s=wait_s)
                 await self._pause(wait_s)
                 wait_s = min(2 * wait_s, WAITS_S[1])
 
