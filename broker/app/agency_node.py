@@ -16,7 +16,8 @@ import structlog
 from broker import ids
 from broker.app.attaching import AttachmentOutbox
 from broker.app.attachments import AttachedFiles, ChunkKeeper
-from broker.app.inbox import AGAIN_S, Inbox
+from broker.app.begun_anew import begun_anew
+from broker.app.inbox import Inbox
 from broker.app.outbox import Outbox
 from broker.app.parties import Member
 from broker.app.purpose import Purposed
@@ -165,21 +166,19 @@ class AgencyNode:
     # -- the register ----------------------------------------------------------------------------------------------------
 
     async def _keep_register(self) -> None:
-        wait_s = AGAIN_S[0]
-        while not self.stopping.is_set():
-            transport = self._opened()
-            began = asyncio.get_running_loop().time()
-            try:
-                self._register = self.member.register(transport)
-                await self._register.follow(tell=_told)
-            except BrokerError as error:
-                _log.warning("the register is not kept", code=error.code, reason=str(error))
-            finally:
-                await transport.close()
-            lasted = asyncio.get_running_loop().time() - began > AGAIN_S[1]
-            wait_s = AGAIN_S[0] if lasted else min(2 * wait_s, AGAIN_S[1])
-            if not self.stopping.is_set():
-                await asyncio.sleep(wait_s)
+        await begun_anew(
+            self._follow_while_it_works,
+            lambda error: _log.warning("the register is not kept", code=error.code, reason=str(error)),
+            until=self.stopping.is_set,
+        )
+
+    async def _follow_while_it_works(self) -> None:
+        transport = self._opened()
+        try:
+            self._register = self.member.register(transport)
+            await self._register.follow(tell=_told)
+        finally:
+            await transport.close()
 
     def reader(self) -> RegisterReader:
         """Look-ups in the register. Raises StoreError while there is none."""

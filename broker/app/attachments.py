@@ -10,19 +10,17 @@ Reading a file decrypts it twice: once to see that it is whole and the one that 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, cast
 
 import structlog
 
 from broker import ids
-from broker.app.inbox import AGAIN_S
+from broker.app.begun_anew import begun_anew
 from broker.app.parties import Member
 from broker.envelope.chunks import open_chunk
 from broker.errors import BrokerError
@@ -167,27 +165,24 @@ class ChunkKeeper:
 
     async def run(self) -> None:
         """Keep what comes while the exchange can be reached, until :meth:`stop`."""
-        wait_s: Final = AGAIN_S
-        wait = wait_s[0]
-        while not self._stopped:
-            began = asyncio.get_running_loop().time()
-            transport = self._transport()
-            try:
-                await self.follow(transport)
-            except BrokerError as error:
-                _log.warning("chunks are not kept", code=error.code, reason=str(error))
-            finally:
-                with contextlib.suppress(BrokerError):
-                    await transport.close()
-            wait = wait_s[0] if asyncio.get_running_loop().time() - began > wait_s[1] else min(2 * wait, wait_s[1])
-            if not self._stopped:
-                await asyncio.sleep(wait)
+        await begun_anew(
+            self._follow_while_it_works,
+            lambda error: _log.warning("chunks are not kept", code=error.code, reason=str(error)),
+            until=lambda: self._stopped,
+        )
 
     def stop(self) -> None:
         """End :meth:`run` after the batch under way is committed."""
         self._stopped = True
         if self._running is not None:
             self._running.stop()
+
+    async def _follow_while_it_works(self) -> None:
+        transport = self._transport()
+        try:
+            await self.follow(transport)
+        finally:
+            await transport.close()
 
     async def follow(self, transport: Transport, *, until_end: bool = False) -> Counts:
         """Keep what comes through this connection. Raises StoreInUse where another process does, and as a subscriber does."""

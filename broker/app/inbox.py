@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import structlog
 
+from broker.app.begun_anew import begun_anew
 from broker.app.delivery_proof import proof_json
 from broker.app.message_forms import delivery_json, withheld_json
 from broker.app.parties import Member
 from broker.app.rules_in_force import RulesInForce
-from broker.errors import BrokerError, UsageError
+from broker.errors import UsageError
 from broker.exchange.use import Withheld, bound_kept, closed, labels_kept, labels_text, usable
 from broker.families.attachment import FAMILY as ATTACHMENT
 from broker.policy.decide import Decider
@@ -30,8 +31,6 @@ from broker.storage.arrivals import KEPT_MS, Arrival, ArrivalReader, ArrivalStor
 from broker.storage.schemas import load_catalogue
 from broker.values import iso
 
-AGAIN_S: Final = (1.0, 30.0)
-"""First and longest wait before the exchange is tried again."""
 LOOK_S: Final = 0.05
 """How often it is looked whether the rules were read."""
 
@@ -78,17 +77,11 @@ class Inbox:
 
     async def run(self) -> None:
         """Keep what comes while the exchange can be reached, until :meth:`stop`."""
-        wait_s = AGAIN_S[0]
-        while not self._stopped:
-            began = asyncio.get_running_loop().time()
-            try:
-                await self._keep_while_it_works()
-            except BrokerError as error:
-                _log.warning("the inbox is not read", code=error.code, reason=str(error))
-            lasted = asyncio.get_running_loop().time() - began > AGAIN_S[1]
-            wait_s = AGAIN_S[0] if lasted else min(2 * wait_s, AGAIN_S[1])
-            if not self._stopped:
-                await asyncio.sleep(wait_s)
+        await begun_anew(
+            self._keep_while_it_works,
+            lambda error: _log.warning("the inbox is not read", code=error.code, reason=str(error)),
+            until=lambda: self._stopped,
+        )
 
     def stop(self) -> None:
         """End :meth:`run` after the batch under way is committed."""

@@ -24,6 +24,7 @@ import msgspec
 import structlog
 
 from broker import ids
+from broker.app.begun_anew import begun_anew
 from broker.app.message_forms import message_of
 from broker.app.parties import Member
 from broker.app.recall import stored_receipt
@@ -42,8 +43,6 @@ from broker.storage.schemas import load_catalogue
 
 WINDOW: Final = 400
 """Most messages on their way to the publisher at a time: fewer than its queue holds, so that it takes them in their order."""
-AGAIN_S: Final = (1.0, 30.0)
-"""First and longest wait before the exchange is tried again."""
 LOOK_S: Final = 1.0
 """How often the publisher is looked at while nothing comes."""
 TOGETHER: Final = 256
@@ -226,20 +225,12 @@ class Outbox:
         return None
 
     async def _send_loop(self) -> None:
-        wait_s = AGAIN_S[0]
-        while True:
-            began = asyncio.get_running_loop().time()
-            try:
-                await self._send_while_it_works()
-            except BrokerError as error:
-                _log.warning("nothing is sent", code=error.code, reason=str(error))
-                if isinstance(error, StoreInUse):
-                    _log.error("another process publishes from this home")
-            finally:
-                self._publisher = None
-            lasted = asyncio.get_running_loop().time() - began > AGAIN_S[1]
-            wait_s = AGAIN_S[0] if lasted else min(2 * wait_s, AGAIN_S[1])
-            await asyncio.sleep(wait_s)
+        def failed(error: BrokerError) -> None:
+            _log.warning("nothing is sent", code=error.code, reason=str(error))
+            if isinstance(error, StoreInUse):
+                _log.error("another process publishes from this home")
+
+        await begun_anew(self._send_while_it_works, failed)
 
     async def _send_while_it_works(self) -> None:
         transport = self._transport()

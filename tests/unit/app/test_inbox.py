@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from broker.app import inbox as module
+from broker.app import begun_anew
 from broker.app.inbox import CursorLost, Inbox, row_of
 from broker.app.rules_in_force import RulesInForce
 from broker.errors import StoreInUse, UsageError
+from broker.storage.arrivals import KEPT_MS
 from broker.testing.sample_answers import sample_recall
 from tests.support.deliveries import bytes_of
 from tests.support.eventually import eventually
@@ -25,7 +26,7 @@ PURPOSE = "STC_ENFORCEMENT"
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits long before it is tried again."""
-    monkeypatch.setattr(module, "AGAIN_S", (0.01, 0.02))
+    monkeypatch.setattr(begun_anew, "AGAIN_S", (0.01, 0.02))
 
 
 @asynccontextmanager
@@ -134,7 +135,7 @@ async def test_rows_end(world: World) -> None:
     async with running(world) as inbox:
         await world.agency().publish(world.alert(1))
         await arrived(inbox, 1)
-    world.clock.advance(module.KEPT_MS + 1)
+    world.clock.advance(KEPT_MS + 1)
     async with running(world) as inbox:
         await eventually(lambda: inbox.after(0, 1) == [], what="an empty inbox")
         assert b"Example Trading" not in bytes_of(file)

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from broker.app import outbox as module
-from broker.app.outbox import Accepted, Outbox
+from broker.app import begun_anew
+from broker.app.outbox import WINDOW, Accepted, Outbox
 from broker.app.rules_in_force import RulesInForce
 from broker.errors import ExchangeUnreachable, Refusal, StoreError
 from broker.ports import Transport
@@ -25,7 +25,7 @@ from tests.unit.service.world import World
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits long before it is tried again."""
-    monkeypatch.setattr(module, "AGAIN_S", (0.01, 0.02))
+    monkeypatch.setattr(begun_anew, "AGAIN_S", (0.01, 0.02))
 
 
 class Line:
@@ -122,7 +122,7 @@ async def test_the_exchange_goes_and_comes_back(world: World) -> None:
     async with running(world, Line(world)) as outbox:
         await eventually(lambda: outbox.publisher, what="a publisher")
         world.memory.faults = away
-        kept = [read(outbox, world, number) for number in range(1, module.WINDOW + 100)]
+        kept = [read(outbox, world, number) for number in range(1, WINDOW + 100)]
         for each in kept:
             await outbox.keep([each])
         await eventually(lambda: 0 < outbox.depth().waiting < 110, what="a full window")

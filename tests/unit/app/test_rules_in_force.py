@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from broker.app import agency_node, inbox, outbox
+from broker.app import agency_node, begun_anew
 from broker.app.agency_node import AgencyNode
 from broker.app.rules_in_force import AHEAD_MS, DAY_MS, RulesInForce
 from broker.errors import ExchangeUnreachable, Refusal, StoreError
@@ -30,8 +30,7 @@ from tests.unit.service.world import World
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits long before it is tried again."""
-    for module in (agency_node, inbox, outbox):
-        monkeypatch.setattr(module, "AGAIN_S", (0.01, 0.02))
+    monkeypatch.setattr(begun_anew, "AGAIN_S", (0.01, 0.02))
 
 
 PURPOSE = "STC_ENFORCEMENT"
