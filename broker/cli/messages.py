@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -64,16 +64,9 @@ def outcome_told(record: dict[str, Any]) -> str:
     return "\n".join(line for line in lines if line)
 
 
-@asynccontextmanager
-async def publisher_of(common: Common, agency: str) -> AsyncGenerator[Publisher]:
+def publisher_of(common: Common, agency: str) -> AbstractAsyncContextManager[Publisher]:
     """The publisher of an agency of this home, started, for the length of the block."""
-    member = Member(common.home, agency, connect, bootstrap=common.bootstrap, codelists=common.codelists)
-    transport = member.transport()
-    try:
-        async with member.publisher(transport) as publisher:
-            yield publisher
-    finally:
-        await transport.close()
+    return Member(common.home, agency, connect, bootstrap=common.bootstrap, codelists=common.codelists).publishing()
 
 
 async def publish(

@@ -92,17 +92,6 @@ async def relay_process(exchange: WholeExchange) -> AsyncGenerator[None]:
         await process.wait()
 
 
-@asynccontextmanager
-async def publishing(exchange: WholeExchange) -> AsyncGenerator[Publisher]:
-    member = exchange.member(OWNER)
-    transport = member.transport()
-    try:
-        async with member.publisher(transport) as publisher:
-            yield publisher
-    finally:
-        await transport.close()
-
-
 async def joined(exchange: WholeExchange) -> None:
     """The latecomer is admitted, by a process of its own: this one only measures."""
     command = [sys.executable, "-m", "broker", "agency", "add", LATE, "--kind", "customs", "--home", str(exchange.home), "--json"]
@@ -164,7 +153,7 @@ async def show(report: Report, subjects: int, rate: float) -> None:
         async with (
             whole_exchange(Path(folder), members, shards=1, quotas={}) as exchange,
             relay_process(exchange),
-            publishing(exchange) as publisher,
+            exchange.member(OWNER).publishing() as publisher,
         ):
             await run(report, exchange, publisher, subjects, rate)
 

@@ -26,7 +26,6 @@ from broker.families.licence import licence
 from broker.families.message import PURPOSES, Audience, Message
 from broker.testing.sample_reports import moment, sample_licence, sample_seizure
 from broker.testing.samples import sample_alert
-from tests.e2e.recall_show import relaying
 from tests.e2e.report import Report
 from tests.support.whole_exchange import whole_exchange
 
@@ -217,7 +216,7 @@ async def after(stage: Stage, going: Mapping[str, str]) -> None:
 @asynccontextmanager
 async def stage_of(home: Path, report: Report, entities: str) -> AsyncGenerator[Stage]:
     """Kafka, the relay, and a subscriber for each agency."""
-    async with whole_exchange(home, AGENCIES, shards=2, quotas={}, entities=entities) as exchange, relaying(exchange):
+    async with whole_exchange(home, AGENCIES, shards=2, quotas={}, entities=entities) as exchange, exchange.relaying():
         world = World(exchange.operator, {agency: exchange.member(agency) for agency in AGENCIES})
         await world.watch.start()
         try:

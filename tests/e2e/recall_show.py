@@ -20,8 +20,8 @@ from typing import Final
 from rich.console import Console
 
 from broker import ids, logs
-from broker.app.connect import connect, connect_admin
-from broker.app.parties import Member, Operator
+from broker.app.connect import connect
+from broker.app.parties import Member
 from broker.cli.recall import chain_of
 from broker.cli.recall_forms import status_told
 from broker.exchange.topology import CURRENT, exchange_specs, inbox_spec
@@ -118,21 +118,6 @@ async def shorten(exchange: WholeExchange) -> None:
 
 
 @asynccontextmanager
-async def relaying(exchange: WholeExchange) -> AsyncGenerator[None]:
-    """A relay worker."""
-    operator = Operator(exchange.home, connect, connect_admin)
-    transport = operator.transport("relay")
-    worker = operator.relay(transport, "relay-1")
-    running = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        worker.stop()
-        await running
-        await transport.close()
-
-
-@asynccontextmanager
 async def following(exchange: WholeExchange, agency: str) -> AsyncGenerator[None]:
     """An agency that is online: its register is followed, and answers recalls by itself."""
     member = Member(exchange.home, agency, connect)
@@ -170,7 +155,7 @@ async def story(home: Path, report: Report) -> None:
     """From the alert to five of five."""
     agencies: Mapping[str, str] = dict.fromkeys((OWNER, *ONLINE, OFFLINE, STRANGER), "customs")
     report.title("1. An alert for five customs services; one of them is offline")
-    async with whole_exchange(home / "home", agencies, shards=2, quotas={}) as exchange, relaying(exchange):
+    async with whole_exchange(home / "home", agencies, shards=2, quotas={}) as exchange, exchange.relaying():
         await shorten(exchange)
         folder = home / "program"
         folder.mkdir()

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 from broker.exchange.receive import Received, receive
 from broker.service.subscriber import Delivery, Outcome
+from broker.testing.exchange import Attempt, Fault
 from tests.unit.service.world import World
 
 RECIPIENTS = ("MY-CUSTOMS", "AE-CUSTOMS")
+
+
+def half_in_doubt(world: World) -> list[Fault]:
+    """From now on half of all commits are lost, or kept without an answer, in an order that is the same in every run; the fates so far."""
+    chance, fates = random.Random(7), list[Fault]()
+
+    def faults(attempt: Attempt) -> Fault:
+        fates.append(chance.choice([Fault.APPLY, Fault.APPLY, Fault.LOSE, Fault.KEEP]) if attempt.kind == "commit" else Fault.APPLY)
+        return fates[-1]
+
+    world.memory.faults = faults
+    return fates
 
 
 def received(world: World, agency: str) -> list[Received]:

@@ -25,9 +25,8 @@ from broker.storage.subscriber_store import SqliteSubscriberStore
 from broker.testing.exchange import Attempt, Fault
 from tests.faults.checks import Ledger, check_inboxes
 from tests.faults.matrix import PROPERTY
-from tests.faults.test_publisher_crash import abandon
 from tests.support.eventually import eventually
-from tests.unit.service.world import World, left_behind
+from tests.unit.service.world import World, abandon, left_behind
 
 SUBJECT: Final = "SG-CUSTOMS/2026/000001"
 REVISIONS: Final = 4

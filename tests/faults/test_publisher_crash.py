@@ -15,7 +15,7 @@ from broker.storage.publisher_store import SqlitePublisherStore
 from broker.testing.exchange import Attempt, Fault
 from tests.faults.checks import check_inboxes, received
 from tests.support.eventually import eventually
-from tests.unit.service.world import World, left_behind
+from tests.unit.service.world import World, abandon, left_behind
 
 
 class Kill:
@@ -37,15 +37,6 @@ class Kill:
             return Fault.HANG
         self.left = left_behind(self._world.agency().member.files.publisher_store)
         return self._fault
-
-
-async def abandon(publisher: Publisher) -> None:
-    """The process is gone: no loop runs any more, nothing is closed."""
-    tasks = publisher._tasks  # pyright: ignore[reportPrivateUsage]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    tasks.clear()
 
 
 @pytest.mark.parametrize("number", [1, 3, 4])

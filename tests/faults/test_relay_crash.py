@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import pytest
 
@@ -11,7 +10,7 @@ from broker.exchange.topology import STATE
 from broker.service.relay import RelayWorker
 from broker.testing.exchange import Attempt, Fault, Faults
 from broker.testing.memory import MemoryTransport
-from tests.faults.checks import check_inboxes
+from tests.faults.checks import check_inboxes, half_in_doubt
 from tests.support.eventually import eventually
 from tests.unit.service.world import World
 
@@ -64,15 +63,7 @@ async def test_commit_with_unknown_end(world: World, fault: Fault, number: int) 
 
 async def test_every_commit_in_turn(world: World) -> None:
     """Half of all commits end in doubt, in every order: the outcome is the same as without any."""
-    chance = random.Random(7)
-    fates: list[Fault] = []
-
-    def faults(attempt: Attempt) -> Fault:
-        fate = chance.choice([Fault.APPLY, Fault.APPLY, Fault.LOSE, Fault.KEEP]) if attempt.kind == "commit" else Fault.APPLY
-        fates.append(fate)
-        return fate
-
-    world.memory.faults = faults
+    fates = half_in_doubt(world)
     expected: list[tuple[str, int]] = []
     publisher = await world.agency().publisher()
     for revision in range(1, 13):

@@ -8,11 +8,10 @@ import pytest
 
 from broker.service.publisher import Publisher
 from tests.faults.test_matrix import Blow, FailingPublisherStore, Fate
-from tests.faults.test_publisher_crash import abandon
 from tests.support.eventually import eventually
 from tests.unit.service.rings import Ring, deliveries, publisher_of, store_at
 from tests.unit.service.test_streams import UNKNOWN, bad_then_good, parked
-from tests.unit.service.world import World
+from tests.unit.service.world import World, abandon
 
 
 async def dying(world: World, blow: Blow, store: FailingPublisherStore) -> tuple[Publisher, list[bytes]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from broker.exchange import catch_up
@@ -11,6 +9,7 @@ from broker.exchange.receive import Received, receive
 from broker.exchange.topology import CURRENT
 from broker.service import current
 from broker.testing.exchange import Attempt, Fault, Faults
+from tests.faults.checks import half_in_doubt
 from tests.unit.service.test_latecomers import COMMUNITY, NEWCOMER, send, settled
 from tests.unit.service.world import World
 
@@ -85,15 +84,7 @@ async def test_half_of_all_commits_in_doubt_under_traffic(world: World) -> None:
     """Half of all commits end in doubt while a newcomer is served and revisions are published: the newcomer has each subject's last
     revision in the end, none twice, none after a newer one."""
     await send(world, *SUBJECTS)
-    chance = random.Random(7)
-    fates: list[Fault] = []
-
-    def faults(attempt: Attempt) -> Fault:
-        fate = chance.choice([Fault.APPLY, Fault.APPLY, Fault.LOSE, Fault.KEEP]) if attempt.kind == "commit" else Fault.APPLY
-        fates.append(fate)
-        return fate
-
-    world.memory.faults = faults
+    fates = half_in_doubt(world)
     await world.exchange.join(NEWCOMER, "customs", [COMMUNITY])
     for number in (12, 3, 7, 1, 5, 9):
         await send(world, number, revision=2)

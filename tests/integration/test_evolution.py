@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from broker.app.connect import connect, connect_admin
-from broker.app.parties import Member, Operator
+from broker.app.connect import connect
+from broker.app.parties import Member
 from broker.families.message import Message
 from broker.service.subscriber import DONE, Delivery, Outcome
 from broker.storage.clock import SystemClock
 from broker.testing.samples import sample_alert
 from tests.support.whole_exchange import WholeExchange, whole_exchange
-from tests.support.yesterday import ADDED, TODAY, YESTERDAY, Texts, of_today, of_yesterday
+from tests.support.yesterday import ADDED, TODAY, YESTERDAY, of_today, of_yesterday
 
 pytestmark = pytest.mark.kafka
 
@@ -29,47 +27,24 @@ def alert(owner: str, number: int) -> Message:
     return sample_alert(subject, now_ms=SystemClock().now_ms(), agencies=READERS)
 
 
-@asynccontextmanager
-async def relaying(exchange: WholeExchange, schemas: Texts) -> AsyncGenerator[None]:
-    """A relay worker whose program has these schemas."""
-    operator = Operator(exchange.home, connect, connect_admin, schemas=schemas)
-    transport = operator.transport("relay")
-    worker = operator.relay(transport, "relay-1")
-    running = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        worker.stop()
-        await running
-        await transport.close()
-
-
 async def publish(exchange: WholeExchange, agency: str, message: Message) -> str:
     """What the exchange answered: outcome and code."""
-    member = Member(exchange.home, agency, connect, schemas=PARTIES[agency])
-    transport = member.transport()
-    try:
-        async with member.publisher(transport) as publisher:
-            receipt = await (await publisher.publish(message)).receipt(30)
-            return f"{receipt.outcome} {receipt.code}".strip()
-    finally:
-        await transport.close()
+    async with Member(exchange.home, agency, connect, schemas=PARTIES[agency]).publishing() as publisher:
+        receipt = await (await publisher.publish(message)).receipt(30)
+        return f"{receipt.outcome} {receipt.code}".strip()
 
 
 async def deliveries(exchange: WholeExchange, agency: str, count: int) -> list[Delivery]:
     """The next deliveries of an agency."""
-    member = Member(exchange.home, agency, connect, schemas=PARTIES[agency])
-    transport, taken = member.transport(), list[Delivery]()
+    taken = list[Delivery]()
 
     async def keep(delivery: Delivery) -> Outcome:
         taken.append(delivery)
         return DONE
 
     handler: Callable[[Delivery], Awaitable[Outcome | None]] = keep
-    try:
-        counts = await member.subscriber(transport).run(handler, limit=count, idle_timeout=20)
-    finally:
-        await transport.close()
+    async with Member(exchange.home, agency, connect, schemas=PARTIES[agency]).subscribing() as subscriber:
+        counts = await subscriber.run(handler, limit=count, idle_timeout=20)
     assert (counts.refused, counts.gaps) == (0, 0)
     return taken
 
@@ -80,7 +55,7 @@ async def test_yesterday_and_today_exchange_alerts(tmp_path: Path) -> None:
     async with whole_exchange(tmp_path, dict.fromkeys(PARTIES, "customs"), shards=2, quotas={}) as exchange:
         for number, relay in enumerate((YESTERDAY, TODAY), start=1):
             older, newer = of_yesterday(alert("SG-CUSTOMS", number)), of_today(alert("TH-CUSTOMS", number))
-            async with relaying(exchange, relay):
+            async with exchange.relaying(relay):
                 assert await publish(exchange, "SG-CUSTOMS", older) == "ACCEPTED"
                 assert await publish(exchange, "TH-CUSTOMS", newer) == "ACCEPTED"
                 found = {agency: await deliveries(exchange, agency, 2) for agency in READERS}

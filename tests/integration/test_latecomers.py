@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,6 @@ from broker.exchange.receive import Received, receive
 from broker.exchange.topology import CURRENT, DAY_MS, Quota, TopicSpec, exchange_specs, inbox_spec
 from broker.families.message import Audience, Message
 from broker.families.recall import recall
-from broker.ports import Record
 from broker.service.publisher import Publisher
 from broker.service.subscriber import Counts
 from broker.storage.clock import SystemClock
@@ -68,32 +66,6 @@ def taken_back(number: int, revision: int) -> Message:
     return recall(subject=subject(number), revision=revision, audience=Audience(countries=COUNTRIES), core=core)
 
 
-@asynccontextmanager
-async def relaying(exchange: WholeExchange) -> AsyncGenerator[None]:
-    """A relay worker."""
-    transport = exchange.operator.transport("relay")
-    worker = exchange.operator.relay(transport, "relay-1")
-    running = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        worker.stop()
-        await running
-        await transport.close()
-
-
-@asynccontextmanager
-async def publishing(exchange: WholeExchange) -> AsyncGenerator[Publisher]:
-    """The owner's publisher."""
-    member = exchange.member(OWNER)
-    transport = member.transport()
-    try:
-        async with member.publisher(transport) as publisher:
-            yield publisher
-    finally:
-        await transport.close()
-
-
 async def send(publisher: Publisher, *messages: Message) -> None:
     handles = [await publisher.publish(message) for message in messages]
     assert {(await handle.receipt(30)).outcome for handle in handles} == {"ACCEPTED"}
@@ -118,21 +90,6 @@ def owed(rows: Rows) -> set[tuple[str, str, str]]:
     return {(row[0], row[2], row[5]) for row in rows.pop("duty") if row[1] == last[row[0]]}
 
 
-async def contents(exchange: WholeExchange, topic: str) -> list[Record]:
-    """All that a topic holds now."""
-    transport = exchange.operator.transport("registrar")
-    try:
-        inlet, source, found = await transport.inlet(), (topic, 0), list[Record]()
-        await inlet.assign({source: "beginning"})
-        end = (await inlet.ends())[source]
-        while inlet.position(source) < end:
-            found += await inlet.poll(max_records=1000, timeout=1.0)
-        await inlet.close()
-        return found
-    finally:
-        await transport.close()
-
-
 async def shortened(exchange: WholeExchange, agencies: Sequence[str]) -> None:
     """From now on these inboxes and ``exchange.current`` are compacted at once."""
     await hurry_cleaner(exchange)
@@ -150,7 +107,7 @@ async def compacted(exchange: WholeExchange, topic: str, names: Sequence[str]) -
     """Wait until Kafka's cleaner has left one record of each of these subjects."""
 
     async def cleaned() -> bool:
-        keys = Counter((record.key or b"").decode().removeprefix("s/") for record in await contents(exchange, topic))
+        keys = Counter((record.key or b"").decode().removeprefix("s/") for record in await exchange.records(topic))
         return all(keys[name] == 1 for name in names)
 
     await eventually(cleaned, CLEANED_S, what=f"compaction of {topic}")
@@ -163,7 +120,7 @@ async def test_late_and_away_know_what_the_others_know(tmp_path: Path) -> None:
     members: dict[str, str] = dict.fromkeys((OWNER, THERE, AWAY), "customs")
     async with whole_exchange(tmp_path, members, shards=2, quotas={}) as exchange:
         await shortened(exchange, [AWAY])
-        async with relaying(exchange), publishing(exchange) as publisher:
+        async with exchange.relaying(), exchange.member(OWNER).publishing() as publisher:
             for revision in range(1, REVISIONS + 1):
                 await send(publisher, *(alert(number, revision) for number in SUBJECTS))
                 await follow(exchange, THERE)
@@ -201,7 +158,7 @@ async def test_late_and_away_know_what_the_others_know(tmp_path: Path) -> None:
 
 async def _filled(exchange: WholeExchange, topic: str, count: int) -> None:
     async def filled() -> bool:
-        return len(await contents(exchange, topic)) >= count
+        return len(await exchange.records(topic)) >= count
 
     await eventually(filled, 30, what=f"{count} records in {topic}")
 
@@ -212,9 +169,9 @@ async def _check_raw(exchange: WholeExchange) -> None:
     await knowledge.load()
     await knowledge.close()
     for agency in (AWAY, LATE):
-        for record in await contents(exchange, ids.inbox(agency)):
+        for record in await exchange.records(ids.inbox(agency)):
             received = receive(record.value or b"", knowledge.rules, recipient=agency)
             assert isinstance(received, Received), received
             assert received.header.subject != subject(RECALLED) or (agency, received.header.family) == (AWAY, "recall")
-    (kept,) = [record for record in await contents(exchange, CURRENT) if record.key == subject(RECALLED).encode()]
+    (kept,) = [record for record in await exchange.records(CURRENT) if record.key == subject(RECALLED).encode()]
     assert b"press" not in (kept.value or b"")

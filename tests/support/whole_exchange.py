@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -55,6 +56,20 @@ class WholeExchange:
     def member(self, agency: str) -> Member:
         """An agency's side."""
         return Member(self.home, agency, connect)
+
+    @asynccontextmanager
+    async def relaying(self, schemas: Mapping[tuple[str, str, int], str] | None = None) -> AsyncGenerator[None]:
+        """A relay worker at work for the length of the block; ``schemas``: its program's, by default those shipped."""
+        operator = Operator(self.home, connect, connect_admin, schemas=schemas)
+        transport = operator.transport("relay")
+        worker = operator.relay(transport, "relay-1")
+        running = asyncio.create_task(worker.run())
+        try:
+            yield
+        finally:
+            worker.stop()
+            await running
+            await transport.close()
 
     @asynccontextmanager
     async def caller(self, tls: TlsFiles) -> AsyncGenerator[Caller]:

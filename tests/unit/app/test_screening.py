@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -19,14 +18,6 @@ from tests.support.deliveries import Kept
 from tests.unit.register.scene import DAY, NOW, changed, citing, decision, put
 
 ALERT = "SG-CUSTOMS/2026/000001"
-
-
-@pytest.fixture
-def kept() -> Generator[Kept]:
-    """A register in memory."""
-    made = Kept()
-    yield made
-    made.close()
 
 
 def shipment(**fields: Any) -> Shipment:

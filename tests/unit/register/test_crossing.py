@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,14 +18,6 @@ from tests.support.deliveries import Kept
 from tests.unit.register.scene import DAY, NOW, changed, citing, codes, decision, put, recalled, used, with_container, zone_event
 
 ALERT = "SG-CUSTOMS/2026/000001"
-
-
-@pytest.fixture
-def kept() -> Generator[Kept]:
-    """A register in memory."""
-    made = Kept()
-    yield made
-    made.close()
 
 
 def take(kept: Kept, messages: Sequence[Message], order: Sequence[int]) -> None:

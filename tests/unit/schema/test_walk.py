@@ -11,17 +11,8 @@ from broker.schema.avsc import JsonValue, read_schema
 from broker.schema.codec import Codec
 from broker.schema.limits import BODY_LIMIT, ITEM_LIMIT
 from broker.schema.walk import Walk, WalkError, compile_walk
+from tests.hostile.record_batches import varint
 from tests.unit.schema.samples import CODES, EVERYTHING, TIMESTAMP, field, notice, one, record
-
-
-def varint(value: int) -> bytes:
-    """Zigzag varint of any size, written independently of the code under test."""
-    raw = value << 1 if value >= 0 else (-value << 1) - 1
-    out = bytearray()
-    while raw >> 7:
-        out.append(raw & 0x7F | 0x80)
-        raw >>= 7
-    return bytes([*out, raw])
 
 
 def refusal(avsc: JsonValue, body: bytes, limit: int = BODY_LIMIT) -> WalkError:

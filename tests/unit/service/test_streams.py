@@ -22,18 +22,9 @@ from tests.support.eventually import eventually
 from tests.support.parcels import key
 from tests.support.standing import reinstate, suspend
 from tests.unit.service.rings import Ring, as_stored, deliveries, enter_key, outbox, publisher_of, store_at, stream_of
-from tests.unit.service.world import World, left_behind
+from tests.unit.service.world import World, abandon, left_behind
 
 UNKNOWN = key("a key that nobody registered")
-
-
-async def abandon(publisher: Publisher) -> None:
-    """The process is gone: no loop runs any more."""
-    tasks = publisher._tasks  # pyright: ignore[reportPrivateUsage]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    tasks.clear()
 
 
 async def parked(world: World, count: int = 1) -> None:

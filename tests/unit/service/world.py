@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from broker.exchange.rules import Rules
 from broker.exchange.topology import QUARANTINE
 from broker.families.message import Message
 from broker.ports import Outgoing
+from broker.service.publisher import Publisher
 from broker.service.subscriber import Counts, Delivery, Handler, Outcome
 from broker.storage.keys import FileSigner
 from broker.storage.subscriber_store import SqliteSubscriberStore
@@ -119,6 +121,15 @@ def left_behind(path: Path) -> Path:
         if part.exists():
             copy.with_name(copy.name + suffix).write_bytes(part.read_bytes())
     return copy
+
+
+async def abandon(publisher: Publisher) -> None:
+    """The publisher's process is gone: no loop of it runs any more, nothing is closed."""
+    tasks = publisher._tasks  # pyright: ignore[reportPrivateUsage]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
 
 
 class Taker:

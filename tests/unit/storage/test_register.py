@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +22,6 @@ from tests.support.deliveries import ME, Kept, bytes_of
 from tests.unit.register.scene import DAY, NOW, changed, citing, codes, decision, put, recalled, used, with_container
 
 ALERT = "SG-CUSTOMS/2026/000001"
-
-
-@pytest.fixture
-def kept() -> Generator[Kept]:
-    """A register in memory."""
-    made = Kept()
-    yield made
-    made.close()
 
 
 def rich_alert() -> Message:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from broker.families.clocks.dates import DAY_MS, HOUR_MS, MINUTE_MS
 from broker.families.clocks.duty import Contact
@@ -26,14 +23,6 @@ from tests.unit.register.scene import NOW, acknowledged, changed, decision, put,
 ALERT, OWN = "SG-CUSTOMS/2026/000001", f"{ME}/2026/000007"
 HOLDERS = (ME, "MY-CUSTOMS", "SG-CUSTOMS")
 CHAIN = (Contact("DUTY_OFFICER"), Contact("HEAD", HOUR_MS))
-
-
-@pytest.fixture
-def kept() -> Generator[Kept]:
-    """A register in memory."""
-    made = Kept()
-    yield made
-    made.close()
 
 
 def opened(kept: Kept) -> list[tuple[str, str, int, str]]:

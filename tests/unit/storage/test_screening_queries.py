@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
-import pytest
-
 from broker.register import keys
 from broker.register.rows import Key
 from broker.storage import register_reader
@@ -16,14 +12,6 @@ from tests.unit.register.scene import DAY, NOW, changed, put, recalled
 
 ALERT = "SG-CUSTOMS/2026/000001"
 ASKED = [(keys.CONTAINER, "CSQU3054383"), (keys.DOCUMENT, "HLCUHAM2611004711"), (keys.CONTAINER, "NONE0000000")]
-
-
-@pytest.fixture
-def kept() -> Generator[Kept]:
-    """A register in memory."""
-    made = Kept()
-    yield made
-    made.close()
 
 
 def test_candidates_come_with_their_keys(kept: Kept) -> None:
