@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
@@ -23,6 +23,7 @@ from broker.node.answers import AnyRequest
 from broker.node.messages import node_of
 from broker.node.problems import NotDone
 from broker.node.streaming import produced
+from broker.node.streams import at_end
 from broker.values import iso
 
 View = Literal["alerts", "licences", "inbox", "trace"]
@@ -73,8 +74,9 @@ async def export(
     def end() -> None:
         counts["open"] -= 1
 
+    at_end(request, end)
     name = f'attachment; filename="{view}.{"avro" if form == "cloudevents-avro" else "json" if form in ("stix", "cloudevents") else form}"'
-    made = _inbox(asked, end) if view == "inbox" else produced(lambda: _records(asked), end)
+    made = _inbox(asked) if view == "inbox" else produced(lambda: _records(asked))
     return Stream(made, media_type=FORMATS[form], headers={"content-disposition": name})
 
 
@@ -93,22 +95,19 @@ def _records(asked: Asked) -> Generator[bytes]:
     yield taken(out)
 
 
-async def _inbox(asked: Asked, end: Callable[[], None]) -> AsyncGenerator[bytes]:
+async def _inbox(asked: Asked) -> AsyncGenerator[bytes]:
     """The inbox, page by page; its store is read in the loop's thread."""
     node, out, number = asked.node, io.BytesIO(), 0
-    try:
-        written = asked.begun(out)
-        while arrivals := node.inbox.after(number, PAGE):
-            number = arrivals[-1].number
-            for item in node.inbox.shown(arrivals, asked.purpose):
-                if item["kind"] == "delivery":
-                    written.add({name: value for name, value in item.items() if name not in ("cursor", "kind")})
-            yield taken(out)
-            await asyncio.sleep(0)
-        written.finish()
+    written = asked.begun(out)
+    while arrivals := node.inbox.after(number, PAGE):
+        number = arrivals[-1].number
+        for item in node.inbox.shown(arrivals, asked.purpose):
+            if item["kind"] == "delivery":
+                written.add({name: value for name, value in item.items() if name not in ("cursor", "kind")})
         yield taken(out)
-    finally:
-        end()
+        await asyncio.sleep(0)
+    written.finish()
+    yield taken(out)
 
 
 def taken(out: io.BytesIO) -> bytes:

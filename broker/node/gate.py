@@ -91,6 +91,8 @@ class Gate:
                 await exchange.problem(problem("TOO_SLOW", "the request, or taking its answer, took too long"), {"connection": "close"})
         except Exception as error:
             if exchange.begun:
+                if isinstance(error.__cause__, TimeoutError):  # a client that takes no more, as the framework wraps it
+                    return
                 raise
             _log.error("a request failed", id=request_id, exc_info=error)  # outside of the routes, whose bugs have a handler
             await exchange.problem(problem("INTERNAL", "this is a bug"), {"connection": "close"})
@@ -172,7 +174,8 @@ def _timed(receive: Receive) -> Receive:
 
 def _asked_for(scope: dict[str, Any], user: User | None) -> dict[str, str]:
     """Unit and purpose of a request, where it names good ones: for those who look afterwards who asked, for whom and what for."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    # of a header that came twice the first one counts, as for the guards: the log says what it was really read for
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(scope["headers"])}
     purpose, unit = headers.get(PURPOSE, ""), headers.get(UNIT, user.units[0] if user else "")
     found = {"purpose": purpose if purpose in PURPOSES else "", "unit": unit if user and unit in user.units else ""}
     return {name: value for name, value in found.items() if value}

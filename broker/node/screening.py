@@ -33,6 +33,7 @@ from broker.node.messages import node_of
 from broker.node.problems import NotDone
 from broker.node.register import withheld_of
 from broker.node.streaming import Arriving, WorkedAnswer, worked
+from broker.node.streams import at_end
 from broker.screening.hits import THRESHOLD, Screened
 from broker.screening.mapping import ColumnMapping
 from broker.screening.reading import read_rows
@@ -182,7 +183,8 @@ async def screen_stream(
     def end() -> None:
         shared.streams -= 1
 
-    return worked(request, lambda arriving: _lines(asked, arriving, beside), end)
+    at_end(request, end)
+    return worked(request, lambda arriving: _lines(asked, arriving, beside))
 
 
 def _lines(asked: Asked, arriving: Arriving, beside: dict[str, Any]) -> Generator[bytes]:

@@ -64,10 +64,10 @@ Work = Callable[[Arriving], Generator[bytes]]
 """Makes the pieces of an answer from those of a body. It is begun, driven and closed in one thread."""
 
 
-async def _worked(body: AsyncIterator[bytes], work: Work, end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
+async def _worked(body: AsyncIterator[bytes], work: Work) -> AsyncGenerator[bytes, None]:
     arriving = Arriving(body, asyncio.get_running_loop())
     try:
-        async with aclosing(produced(lambda: work(arriving), end)) as pieces:
+        async with aclosing(produced(lambda: work(arriving))) as pieces:
             async for piece in pieces:
                 yield piece
     except ClientGone:
@@ -78,8 +78,8 @@ async def _worked(body: AsyncIterator[bytes], work: Work, end: Callable[[], None
         yield failed_line(error.code, str(error), error.advice)
 
 
-async def produced(work: Callable[[], Generator[bytes]], end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
-    """The pieces of an answer that a thread makes, only as far as they are taken; ``end`` as for :func:`worked`."""
+async def produced(work: Callable[[], Generator[bytes]]) -> AsyncGenerator[bytes, None]:
+    """The pieces of an answer that a thread makes, only as far as they are taken."""
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, "stream")
     pieces = work()
@@ -89,7 +89,6 @@ async def produced(work: Callable[[], Generator[bytes]], end: Callable[[], None]
     finally:
         thread.submit(pieces.close)
         thread.shutdown(wait=False)
-        end()
 
 
 def failed_line(code: str, reason: str, advice: str) -> bytes:
@@ -119,6 +118,6 @@ class WorkedAnswer(Stream):
         )  # fmt: skip
 
 
-def worked(request: AnyRequest, work: Work, end: Callable[[], None]) -> WorkedAnswer:
-    """The answer that ``work`` makes of the request's body, line by line; ``end`` is called when nobody works on it any more."""
-    return WorkedAnswer(_worked(request.stream(), work, end), media_type=JSONL)
+def worked(request: AnyRequest, work: Work) -> WorkedAnswer:
+    """The answer that ``work`` makes of the request's body, line by line."""
+    return WorkedAnswer(_worked(request.stream(), work), media_type=JSONL)

@@ -4,7 +4,8 @@ ended: a client that vanished before its stream began has none."""
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Final, cast
 
 from broker.node.access import user_of
 from broker.node.problems import NotDone
@@ -34,13 +35,17 @@ class Streams:
         if len(self) >= STREAMS or self._of[name] >= OF_ONE:
             raise NotDone("TOO_MANY", "too many streams are open", {"Retry-After": "30"})
         self._of[name] += 1
-        ends = cast("list[Any]", scope_of(connection)[AT_END])
-        ends.append(lambda: self._close(name))
+        at_end(connection, lambda: self._close(name))
 
     def _close(self, name: str) -> None:
         self._of[name] -= 1
         if not self._of[name]:
             del self._of[name]
+
+
+def at_end(connection: Connection, end: Callable[[], None]) -> None:
+    """Call ``end`` when the request has ended, whether its answer was begun or not."""
+    cast("list[Callable[[], None]]", scope_of(connection)[AT_END]).append(end)
 
 
 def still(connection: Connection) -> bool:

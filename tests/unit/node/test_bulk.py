@@ -6,15 +6,17 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
+from typing import Any
 
 import openpyxl
 import pytest
 
 from broker.app import table_imports
 from broker.app.table_imports import TableImports
+from broker.node import exports, screening
 from broker.node.imports import imports_of
 from tests.support.eventually import eventually
-from tests.support.node_clients import InProcess, Json
+from tests.support.node_clients import PURPOSE, InProcess, Json
 
 MAPPING = """
 family = "alert"
@@ -202,3 +204,32 @@ async def test_views_are_exported(exporting: InProcess, view: str, form: str) ->
         reports = [each for each in answer.json()["objects"] if each["type"] == "report"]
         assert reports
         assert all(each["object_marking_refs"] for each in reports)
+
+
+async def _never_begun(my: InProcess, method: str, path: str) -> None:
+    """A request whose client takes no byte of the answer, not even its head: what the gate makes of that is a TimeoutError."""
+    scope: dict[str, Any] = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "https", "path": path,
+        "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1), "server": ("node", 443),
+        "headers": [(b"host", b"node"), (b"broker-purpose", PURPOSE.encode())],
+    }  # fmt: skip
+
+    async def receive() -> Json:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_message: Json) -> None:
+        raise TimeoutError
+
+    await my.app("officer")(scope, receive, send)
+
+
+async def test_answers_that_never_begin_keep_no_place(exporting: InProcess) -> None:
+    """Clients that ask for an export, or begin a screening, and take nothing of it: their places are given back each time."""
+    for _ in range(max(exports.AT_ONCE, screening.STREAMS) + 1):
+        await _never_begun(exporting, "GET", "/exports/alerts")
+        await _never_begun(exporting, "GET", "/exports/inbox")
+        await _never_begun(exporting, "POST", "/screen/stream")
+    async with exporting.client("officer") as client:
+        for view in ("alerts", "inbox"):
+            assert (await client.get(f"/exports/{view}")).status_code == 200
+        assert (await client.post("/screen/stream", content=b"{}")).status_code == 200
