@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broker.errors import UsageError
-from broker.storage.sqlite import transaction, unopened
+from broker.errors import StoreError, UsageError
+from broker.storage.sqlite import StoreConnection, transaction, unopened
 
 KEPT_MS: Final = 31 * 86_400_000
 """How long the answer to an idempotency key is kept: longer than any outage that a client would sit out with retries."""
@@ -94,7 +94,7 @@ class SqliteIntake:
         try:
             self._write = _connection(path)
             self._read = _connection(path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
             raise unopened(path, error) from error
 
     def accept(self, requests: Sequence[tuple[Sequence[Waiting], Answered | None]], now_ms: int) -> list[bool]:
@@ -169,7 +169,7 @@ class SqliteIntake:
 
 
 def _connection(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=StoreConnection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA busy_timeout = 5000")

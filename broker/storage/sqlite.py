@@ -5,10 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from broker.errors import StoreError, StoreInUse
 
@@ -65,6 +65,24 @@ class SqliteFile:
             self._lock = None
 
 
+class StoreConnection(sqlite3.Connection):
+    """Raises StoreError where SQLite says that the file cannot be used, so that a full disk is told as one and not as a bug."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """See sqlite3."""
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise _unusable("used", error) from error
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """See sqlite3."""
+        try:
+            return super().executemany(sql, parameters)
+        except sqlite3.Error as error:
+            raise _unusable("used", error) from error
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
     """All that is written inside, or none of it. Raises StoreError where the file cannot be written (a full disk, say)."""
@@ -78,12 +96,11 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
                 connection.execute("ROLLBACK")
             raise
     except sqlite3.Error as error:
-        raise unwritten(error) from error
+        raise _unusable("written", error) from error
 
 
-def unwritten(error: sqlite3.Error) -> StoreError:
-    """What is said where a store cannot be written."""
-    return StoreError(f"the store cannot be written: {error}", advice="check free space and the file's rights")
+def _unusable(what: str, error: sqlite3.Error) -> StoreError:
+    return StoreError(f"the store cannot be {what}: {error}", advice="check free space and the file's rights")
 
 
 def unopened(path: Path | None, error: Exception) -> StoreError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 import structlog
 from structlog.testing import capture_logs
@@ -51,3 +54,26 @@ async def test_the_log_has_no_content(my: InProcess) -> None:
     assert "Secret" not in str(lines)
     assert "evil" not in str(lines)
     assert "made up" not in str(lines)
+
+
+async def test_the_log_names_the_purpose_that_counted(my: InProcess) -> None:
+    """Purpose and unit given twice: the guards take the first ones, and so does the log; the second ones are of no use to hide them."""
+    structlog.reset_defaults()
+    twice = [("Broker-Purpose", "LICENSING"), ("Broker-Purpose", "STATISTICS"), ("Broker-Unit", "TUAS"), ("Broker-Unit", "made up")]
+    with capture_logs() as lines:
+        async with my.client("officer", purpose=None) as client:
+            assert (await client.get("/alerts", params={"hs": "84"}, headers=twice)).status_code == 200
+    (line,) = (line for line in lines if line["event"] == "request")
+    assert (line["purpose"], line["unit"]) == ("LICENSING", "TUAS")
+
+
+async def test_health_of_a_store_that_cannot_be_read(my: InProcess) -> None:
+    """The file of the outbox is damaged: 503 with our code, as it is written, and no bug."""
+    async with my.client(None) as client:
+        with closing(sqlite3.connect(my.node.member.files.publisher_store)) as other:
+            other.execute("ALTER TABLE intake RENAME TO damaged")
+        told = await client.get("/health")
+        assert (told.status_code, told.json()["code"]) == (503, "STORE")
+        with closing(sqlite3.connect(my.node.member.files.publisher_store)) as other:
+            other.execute("ALTER TABLE damaged RENAME TO intake")
+        assert (await client.get("/health")).status_code == 200
