@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -30,6 +30,8 @@ from broker.storage.node_folder import User
 KEY_TOLD: Final = "A key of your own for this request: the same bytes again under it cause nothing, and get the same answer."
 MANY: Final = 1000
 """Most messages of one request."""
+_TURN: Final = 20
+"""Messages that are judged between two chances for others."""
 BODY: Final = 8 << 20
 """Longest body of many messages, in bytes; one message is under 1 MiB anyway."""
 ONE: Final = 2 << 20
@@ -63,22 +65,23 @@ async def publish(
     return await keep(request, node, user, [parsed(body)], body, idempotency_key)
 
 
-def _lines(body: bytes) -> list[object]:
-    """The values of JSON Lines; a line that is none is kept as its problem, and stops no other."""
+def _lines(body: bytes) -> Iterator[object]:
+    """The values of JSON Lines, read as they are asked for; a line that is none is kept as its problem, and stops no other."""
     lines = [line for line in body.split(b"\n") if line.strip()]
     if not lines or len(lines) > MANY:
         raise NotDone("BAD_REQUEST", f"give 1 to {MANY:,} messages, one on each line")
-    values: list[object] = []
-    for line in lines:
-        try:
-            values.append(parsed(line))
-        except NotDone as error:
-            values.append(Refusal("BAD_FIELD", error.detail))
-    return values
+    return map(_line, lines)
+
+
+def _line(line: bytes) -> object:
+    try:
+        return parsed(line)
+    except NotDone as error:
+        return Refusal("BAD_FIELD", error.detail)
 
 
 async def keep(
-    request: AnyRequest, node: AgencyNode, user: User, values: Sequence[object], body: bytes, key: str | None, *, many: bool = False
+    request: AnyRequest, node: AgencyNode, user: User, values: Iterable[object], body: bytes, key: str | None, *, many: bool = False
 ) -> Response[bytes]:
     """Judge messages, keep those that are right with the answer, and answer. Raises NotDone."""
     digest = hashlib.sha256(request.url.path.encode() + b"\0" + body).digest()
@@ -88,7 +91,11 @@ async def keep(
         before = node.outbox.answered(user.name, key)
         if before is not None:
             return _again(before, digest, many=many)
-    read = [_read(node, user, value) for value in values]
+    read = list[Accepted | Refusal]()
+    for value in values:
+        if len(read) % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        read.append(_read(node, user, value))
     accepted = [each for each in read if isinstance(each, Accepted)]
     if not many and isinstance(read[0], Refusal):
         return answer(request, refused(read[0]))

@@ -6,7 +6,7 @@ is answered in the same way, under the same Idempotency-Key.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -144,7 +144,10 @@ def _recall(node: AgencyNode, form: Recall) -> object:
     revision = form.revision or (None if last is None else last + 1)
     if form.due is not None and form.due.tzinfo is None:
         return Refusal("BAD_FIELD", "give the time with its zone, such as 2026-12-20T00:00:00Z", "core.due")
-    due = None if form.due is None else form.due.replace(microsecond=form.due.microsecond // 1000 * 1000)
+    try:
+        due = None if form.due is None else form.due.astimezone(UTC).replace(microsecond=form.due.microsecond // 1000 * 1000)
+    except OverflowError:
+        return Refusal("BAD_FIELD", "this is no time in UTC that can be written", "core.due")
     message = node.recalls.recall(
         form.subject, form.reason, action=form.action, due=due, replaced_by=form.replaced_by, revision=revision
     )  # fmt: skip

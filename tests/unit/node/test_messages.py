@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from litestar import Request
 
 from broker.errors import REFUSALS
+from broker.node.answers import AnyRequest
+from broker.node.messages import keep
 from broker.node.problems import CODES
 from tests.support.node_clients import InProcess, posted
 from tests.unit.service.world import World
@@ -133,3 +139,30 @@ async def test_script_is_text(sg: InProcess, world: World) -> None:
         wrong = await client.get("/messages/<script>")
         assert (wrong.status_code, wrong.headers["content-type"]) == (404, "application/problem+json")
         assert wrong.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_others_have_their_turn_while_many_are_judged(sg: InProcess, world: World) -> None:
+    """Hundreds of messages of one request: whoever else asks meanwhile waits until some of them are judged, not until all are."""
+    turns, at = 0, list[int]()
+    message = {**posted(world.alert(1)), "revision": 0}
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    def coming() -> Iterator[object]:
+        for _ in range(200):
+            at.append(turns)
+            yield message
+
+    asking = asyncio.create_task(others())
+    scope: Any = {"type": "http", "path": "/messages", "query_string": b"", "headers": [], "server": ("node", 443)}
+    request: AnyRequest = Request(scope)
+    user = sg.folder.user_of(sg.certificates["officer"])
+    assert user is not None
+    answer = await keep(request, sg.node, user, coming(), b"", None, many=True)
+    asking.cancel()
+    assert json.loads(answer.content)["refused"] == 200
+    assert at[-1] - at[0] >= 8

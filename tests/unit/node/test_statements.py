@@ -86,5 +86,8 @@ async def test_bad_forms(sg: InProcess) -> None:
             assert word in answer.json()["detail"], answer.text
         none = await client.post("/acks", json={"target": "nobody", "target_revision": 1, "core": {"level": "L3"}})
         assert (none.status_code, none.json()["path"]) == (422, "header.correlation.target")
+        for due in ("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"):
+            far = await client.post("/recalls", json={"subject": "SG-CUSTOMS/1", "reason": "ERROR", "revision": 2, "due": due})
+            assert (far.status_code, far.json()["path"]) == (422, "core.due"), due
         never = await client.post("/recalls", json={"subject": "SG-CUSTOMS/2026/never", "reason": "ERROR"})
         assert (never.status_code, never.json()["code"]) == (400, "USAGE")
