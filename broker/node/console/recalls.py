@@ -14,6 +14,7 @@ from broker.app.agency_node import AgencyNode
 from broker.app.statements import json_of
 from broker.errors import Refusal, StoreError, UsageError
 from broker.exchange.recall_status import RecallStatus
+from broker.exchange.trace import RECALL_REPLY
 from broker.families.recall import RecallAction, RecallReason
 from broker.families.recall_reply import RecallAnswer
 from broker.node import access
@@ -40,7 +41,16 @@ class Received:
     key: str
 
 
-def _board(node: AgencyNode) -> tuple[list[RecallStatus], list[Received]]:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A subject of this agency's that was taken back; ``told``: the agencies what they answered may be told of for the purpose. That they
+    have answered is nobody's content."""
+
+    status: RecallStatus
+    told: frozenset[str]
+
+
+def _board(node: AgencyNode, purpose: str) -> tuple[list[Own], list[Received]]:
     try:
         reader = node.reader()
     except StoreError:
@@ -56,14 +66,19 @@ def _board(node: AgencyNode) -> tuple[list[RecallStatus], list[Received]]:
         row = None if subject in rows else reader.row(subject)
         if row is not None:
             rows[subject] = row
-    own = [each for row in rows.values() if row.originator == node.agency and (each := node.recalls.status(reader, row.subject))]
+    use = node.purposed(purpose)
+    own = [
+        Own(status, frozenset(each.agency for each in reader.answers(row.subject) if each.kind == RECALL_REPLY and use.says(each.subject)))
+        for row in rows.values()
+        if row.originator == node.agency and (status := node.recalls.status(reader, row.subject))
+    ]
     others = [Received(row, due.get(row.subject), new_key()) for row in rows.values() if row.originator != node.agency]
     return own, sorted(others, key=lambda each: (each.due is None, each.due or 0, each.row.subject))
 
 
 def _page(request: AnyRequest, state: State, refusal: Refusal | None = None, subject: str = "") -> Response[str]:
     node = node_of(state)
-    own, received = _board(node)
+    own, received = _board(node, access.purpose_of(request))
     return page(
         request, state, "recalls.html", status=200 if refusal is None else 422, own=own, received=received, refusal=refusal, key=new_key(),
         reasons=REASONS, actions=ACTIONS, answers=ANSWERS, subject=subject, may_recall=access.user_of(request).role in access.DECIDING,

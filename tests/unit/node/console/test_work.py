@@ -239,4 +239,10 @@ async def test_the_recall_board(sg: InProcess, my: InProcess, world: World) -> N
         return re.search(r"<strong>1 of \d confirmed", await carol.get("/console/recalls")) is not None
 
     await eventually(counted, what="the answer on the owner's board")
+    assert '<td class="yes">Deleted' in await carol.get("/console/recalls")
+    await carol.choose("STATISTICS")  # for another purpose than the answer's: that it was given, and not what it says
+    page = await carol.get("/console/recalls")
+    assert re.search(r"<strong>1 of \d confirmed", page)
+    assert '<td class="yes">answered' in page
+    assert '<td class="yes">Deleted' not in page
     assert "Its content is erased here" in await alice.get(f"/console/subjects/{message.subject.replace('/', '%2F')}")
