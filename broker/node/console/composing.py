@@ -176,7 +176,8 @@ def licence(node: AgencyNode, fields: Fields) -> Json | Refusal:
     header, at = _header(fields), one(fields, "effective_at")
     if isinstance(header, Refusal):
         return header
-    begun = int(one(fields, "begun")) if one(fields, "begun").isascii() and one(fields, "begun").isdigit() else node.now_ms()
+    told = one(fields, "begun")
+    begun = int(told) if told.isascii() and told.isdigit() and len(told) < 16 else node.now_ms()
     published = time_of(_minute(begun)) or ""
     known = _known(node, one(fields, "licence_no"))
     subject = known.subject if known else one(fields, "subject")

@@ -207,7 +207,7 @@ async def test_an_answer_is_kept_with_its_message_or_not_at_all(world: World) ->
         with closing(SqliteIntake(world.agency().member.files.publisher_store)) as other:
             other._write.execute("BEGIN IMMEDIATE")  # pyright: ignore[reportPrivateUsage]
             outbox._store._write.execute("PRAGMA busy_timeout = 10")  # pyright: ignore[reportPrivateUsage]
-            with pytest.raises(StoreError, match="cannot be written"):
+            with pytest.raises(StoreError, match="database is locked"):
                 await outbox.keep([accepted], Answered("officer", "k", bytes(32), "{}"))
             other._write.execute("ROLLBACK")  # pyright: ignore[reportPrivateUsage]
         assert outbox.answered("officer", "k") is None

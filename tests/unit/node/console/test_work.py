@@ -90,6 +90,16 @@ async def test_a_wrong_form_is_told_by_its_field(sg: InProcess) -> None:
     assert "<script>1" not in answer.text
 
 
+async def test_a_hidden_time_of_any_length_is_no_bug(sg: InProcess) -> None:
+    """When the form of a licence was begun, made up by hand: digits without end are as if nothing stood there."""
+    carol = officer(sg, "supervisor")
+    await carol.choose()
+    fields = await carol.form("/console/compose/licence", "/console/compose/licence#seen")
+    for begun in ("9" * 5000, "-1", "x"):
+        answer = await carol.post("/console/compose/licence", {**fields, "licence_no": "1", "begun": begun, "do": "preview"})
+        assert answer.status_code in (200, 422), answer.text
+
+
 async def test_script_in_every_field_is_text(sg: InProcess) -> None:
     """Whatever is typed into whichever field of every form comes back as text: of forms to write, to search, to look up, to take back."""
     carol = officer(sg, "supervisor")
