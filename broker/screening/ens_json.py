@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from broker.screening.carriage import MODES, border_conveyance, loading_place
+from broker.screening.ens_json_rules import ITEMS, ens_json_findings
 from broker.screening.shipment import HS_EDITION, BadRow, Row, Shipment, distinct, party, present
 
 ROLES: Final[Mapping[str, str]] = {
     "consignor": "CONSIGNOR", "consignee": "CONSIGNEE", "notifyParty": "NOTIFY", "declarant": "DECLARANT", "representative": "AGENT",
     "carrier": "CARRIER",
 }  # fmt: skip
-ITEMS: Final = 20_000
-"""Most items of goods that are read."""
 
 
 def is_entry_summary(value: Mapping[str, Any]) -> bool:
@@ -21,8 +20,8 @@ def is_entry_summary(value: Mapping[str, Any]) -> bool:
     return "metadata" in value and "itinerary" in value
 
 
-def of_entry_summary(value: Mapping[str, Any], line: int) -> Row:
-    """The shipment of an entry summary declaration."""
+def of_entry_summary(value: Mapping[str, Any], line: int, at: str = "") -> Row:
+    """The shipment of an entry summary declaration; ``at``: the JSON pointer of ``value``, under which the findings of rules point."""
     goods = _part(value, "goods")
     items = _list(goods, "goodsItems")[:ITEMS]
     declaration, route = _part(value, "declaration"), _part(value, "itinerary")
@@ -35,7 +34,7 @@ def of_entry_summary(value: Mapping[str, Any], line: int) -> Row:
         line,
         f"line {line}",
         reference=_text(declaration, "localReferenceNumber") or "",
-        mrn=_text(declaration, "movementReferenceNumber"),
+        mrn=_text(declaration, "movementReferenceNumber") or _text(_part(value, "amendment"), "movementReferenceNumber"),
         ucr=_text(route, "commercialReferenceNumber"),
         units=distinct(units),
         documents=distinct(_document(each) for item in items for each in _list(item, "documents")),
@@ -48,6 +47,7 @@ def of_entry_summary(value: Mapping[str, Any], line: int) -> Row:
             present(country=code, role="TRANSIT") for code in _texts(route, "countriesOfRouting")
         ),
         places=distinct(place for holder in (route, *items) for place in _places(_part(holder, "loading"))),
+        remarks=tuple(ens_json_findings(value, at)),
     )  # fmt: skip
     return BadRow(line, "NOTHING_TO_SCREEN", "the declaration names nothing that could be looked for") if shipment.empty else shipment
 

@@ -90,14 +90,18 @@ def _line(number: int, line: bytes | None) -> Iterator[Row]:
         return
     if value == []:
         yield BadRow(number, "EMPTY", "the list is empty")
-    for each in cast("list[object]", value if isinstance(value, list) else [value]):
-        yield from _rows(each, number)
+    if not isinstance(value, list):
+        yield from _rows(value, number)
+        return
+    for place, each in enumerate(cast("list[object]", value)):
+        yield from _rows(each, number, f"/{place}")
 
 
-def _rows(value: Any, number: int) -> Iterator[Row]:
+def _rows(value: Any, number: int, at: str = "") -> Iterator[Row]:
+    """The shipments of one value; ``at`` is its JSON pointer in the line or document."""
     given = cast("dict[str, Any]", value) if isinstance(value, dict) else None
     if given is not None and is_entry_summary(given):
-        yield of_entry_summary(given, number)
+        yield of_entry_summary(given, number, at)
     elif given is not None and is_trade_document(given):
         yield from of_trade_document(given, number)
     else:

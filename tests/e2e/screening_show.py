@@ -8,7 +8,6 @@ shorter file.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from tests.e2e.names_show import show_names
 from tests.e2e.report import Report
 from tests.e2e.screening_bad import bad_files, said_of
 from tests.e2e.screening_ground import SAMPLES, filled
+from tests.support.entry_summaries import RuleCase, json_cases, xml_cases
 from tests.support.records import DECLARATIONS, data_folder
 from tests.support.records import read_rows as records
 from tests.unit.register.scene import NOW
@@ -128,32 +128,41 @@ def show_samples(report: Report, screening: Screening, folder: Path) -> None:
 
 
 def show_rules(report: Report, folder: Path) -> None:
-    """The published rule cases of entry summaries."""
+    """The published rule cases of entry summaries, in XML as they are published, and in JSON."""
     report.title("2. Rule cases of entry summary declarations")
+    counted = {"XML": _counted(report, xml_cases(folder), "XML"), "JSON": _counted(report, json_cases(folder), "JSON")}
+    names = list(counted["XML"])
+    report.table(("", *counted), [(name, *(counts[name] for counts in counted.values())) for name in names])
+    report.say("the cases are published in XML; in JSON each is the same declaration, and an expected place the pointer of the same value")
+    report.say("the rules were written with these cases at hand: the figures say that they are understood, not how others would fare")
+    for form, counts in counted.items():
+        if counts["located"] == counts["with errors"]:
+            report.say(f"{form}: cases of which no finding points at an expected place: none")
+        report.check(
+            f"{form}: a finding points at an expected place in every case that has one", holds=counts["located"] == counts["with errors"]
+        )
+        report.check(f"{form}: valid cases stay free of findings", holds=counts["valid"] == counts["valid and free of findings"] == 37)
+
+
+def _counted(report: Report, cases: Iterable[RuleCase], form: str) -> Counter[str]:
+    """What came of the cases of one form."""
     counts: Counter[str] = Counter()
-    for line in (folder / "shipments/ens/ens-rule-cases.jsonl").read_text(encoding="utf-8").splitlines():
-        case = json.loads(line)
-        (row,) = read_rows([case["xml"].encode()])
+    for case in cases:
+        (row,) = read_rows([case.declaration])
         found = (
             {(each.code.removeprefix("ENS_"), each.path) for each in row.remarks} if isinstance(row, Shipment) else set[tuple[str, str]]()
         )
-        expected = {(each["number"], each["location"]) for each in case["expected_errors"]}
-        places = {place for _, place in expected} & {place for _, place in found}
-        if expected and not places:
-            report.say(f"not located: {case['case']}: expected {sorted(expected)}, found {sorted(found) or 'nothing'}")
-        elif expected - found:
-            report.say(f"in part: {case['case']}: not found {sorted(expected - found)}")
+        located = case.located(found)
+        if case.errors and not located:
+            report.say(f"{form}, not located: {case.name}: expected {sorted(case.expected)}, found {sorted(found) or 'nothing'}")
+        elif len(located) < case.errors:
+            report.say(f"{form}, in part: {case.name}: not found {sorted(case.expected - found)}")
         counts.update({
-            "cases": 1, "with errors": bool(expected), "located": bool(places), "errors": len(expected),
-            "errors found with number and place": len(expected & found), "other findings": len(found - expected),
-            "valid": not expected, "valid and free of findings": not expected and not found,
+            "cases": 1, "with errors": bool(case.errors), "located": bool(located), "errors": case.errors,
+            "errors found with number and place": len(located), "other findings": len(found - located),
+            "valid": not case.errors, "valid and free of findings": not case.errors and not found,
         })  # fmt: skip
-    report.table(("", "number"), [(name, count) for name, count in counts.items()])
-    if counts["located"] == counts["with errors"]:
-        report.say("cases of which no finding points at an expected place: none")
-    report.say("the rules were written with these cases at hand: the figures say that they are understood, not how others would fare")
-    report.check("a finding points at an expected place in every case that has one", holds=counts["located"] == counts["with errors"])
-    report.check("valid cases stay free of findings", holds=counts["valid"] == counts["valid and free of findings"] == 37)
+    return counts
 
 
 def large_csv(rows: int) -> Iterator[bytes]:
