@@ -52,6 +52,24 @@ def statement(
     }  # fmt: skip
 
 
+def feedback_on(
+    agency: str,
+    target: str,
+    target_revision: int,
+    core: Mapping[str, Any],
+    detail: Mapping[str, Any] | None = None,
+    *,
+    header: Mapping[str, Any] | None = None,
+    subject: str | None = None,
+    revision: int = 1,
+) -> Json:
+    """What came of one revision of another agency's message; the sections have the family's own fields."""
+    return statement(
+        agency, "feedback", target=target, target_revision=target_revision, sections={"core": dict(core), "detail": detail},
+        header=header, subject=subject, revision=revision,
+    )  # fmt: skip
+
+
 def audience_of(agency: str, target: str | None, header: Mapping[str, Any] | None) -> Json:
     """Whom it goes to where nobody is named: the owner of the target."""
     named = (header or {}).get("audience")

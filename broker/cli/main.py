@@ -31,7 +31,7 @@ _COMMANDS: Final = {
     "publish": "messages:publish", "subscribe": "messages:subscribe", "recall": "recall:app", "trace": "recall:trace",
     "licence": "register:licence", "alert": "register:alert", "register": "register:app", "duties": "duties:duties",
     "policy": "policy:app", "operation": "operation:app", "emergency": "emergency:app", "quarantine": "quarantine:app",
-    "inspect": "inspect:inspect", "schema": "schema:app", "screen": "screening:screen_files", "import": "importing:import_table",
+    "inspect": "inspect:inspect", "schema": "schema:app", "screen": "screening:app", "import": "importing:import_table",
     "export": "exporting:export", "node": "node:app",
     "attachment": "attachments:app",
     "operator": "operator:app",

@@ -9,7 +9,7 @@ from pathlib import Path
 from select import select
 from typing import Annotated, Any, Final
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 from rich.markup import escape
 
 from broker.app.register import WAIT_S
@@ -19,6 +19,7 @@ from broker.app.screening_json import Tally, bad_row_json, finding_json, hit_jso
 from broker.cli.named_files import read_text, unreadable
 from broker.cli.register import As, looked_up, note_age
 from broker.cli.screen import COMMON, STDIN, Common, Screen, printable
+from broker.cli.screen_feedback import feedback
 from broker.cli.withholding import Purpose, note_withheld
 from broker.errors import UsageError
 from broker.families.codelists import NO_LISTS
@@ -32,6 +33,11 @@ PIECE: Final = 1 << 16
 """Bytes that are read at a time."""
 
 
+app = App(name="screen")
+app.command(feedback)
+
+
+@app.default
 async def screen_files(
     *files: str,
     as_: As,

@@ -15,7 +15,7 @@ from litestar.datastructures import State
 from litestar.params import HeaderParameter
 
 from broker.app.agency_node import AgencyNode
-from broker.app.statements import acknowledgement, json_of, statement
+from broker.app.statements import acknowledgement, feedback_on, json_of, statement
 from broker.errors import Refusal
 from broker.families.recall import RecallAction, RecallReason
 from broker.node import access
@@ -112,7 +112,11 @@ async def acks(request: AnyRequest, state: State, idempotency_key: Key = None) -
 async def feedback(request: AnyRequest, state: State, idempotency_key: Key = None) -> Response[bytes]:
     """Say what came of another agency's message."""
     node, form = node_of(state), await form_of(request, Feedback)
-    return await _keep(request, node, _of(node, "feedback", form, {"core": form.core, "detail": form.detail}), idempotency_key)
+    value = feedback_on(
+        node.agency, form.target, form.target_revision, form.core, form.detail, header=form.header, subject=form.subject,
+        revision=form.revision,
+    )  # fmt: skip
+    return await _keep(request, node, value, idempotency_key)
 
 
 @post("/rfis", status_code=202, opt={"roles": access.STAFF}, tags=["publish"], operation_id="askForInformation")
@@ -154,7 +158,7 @@ def _recall(node: AgencyNode, form: Recall) -> object:
     return json_of(message, node.outbox.catalogue)
 
 
-def _of(node: AgencyNode, family: str, form: Feedback | Rfi | Consent, sections: Object) -> Object:
+def _of(node: AgencyNode, family: str, form: Rfi | Consent, sections: Object) -> Object:
     return statement(
         node.agency, family, target=form.target, target_revision=form.target_revision, sections=sections, header=form.header,
         subject=form.subject, revision=form.revision,

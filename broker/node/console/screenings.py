@@ -22,7 +22,7 @@ from broker import ids
 from broker.app.agency_node import AgencyNode
 from broker.app.purpose import Purposed
 from broker.app.screening_json import Tally, records_of
-from broker.app.statements import statement
+from broker.app.statements import feedback_on
 from broker.errors import Refusal, StoreError
 from broker.node import access
 from broker.node.answers import AnyRequest, media_of
@@ -221,9 +221,7 @@ async def give_feedback(request: AnyRequest, state: State, screening: FromPath[s
     if hit is None or hit.number != number or hit.body["type"] != "hit" or said not in CLICKS:
         raise NotDone("BAD_REQUEST", "choose a result of a hit that is here")
     node, target = node_of(state), ids.subject_id(hit.body["subject"])
-    value = statement(
-        node.agency, "feedback", target=target, target_revision=hit.body["revision"], sections={"core": {"result": said}, "detail": None}
-    )
+    value = feedback_on(node.agency, target, hit.body["revision"], {"result": said})
     done = await sent(request, state, value, fields)
     if isinstance(done, Refusal):
         return _page(request, state, found, max(number - 1, 0), done)

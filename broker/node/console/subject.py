@@ -17,7 +17,7 @@ from litestar.params import FromPath
 from broker.app.agency_node import AgencyNode
 from broker.app.attachments import AttachedFile
 from broker.app.purpose import Purposed
-from broker.app.statements import acknowledgement, statement
+from broker.app.statements import acknowledgement, feedback_on
 from broker.errors import Refusal, StoreError
 from broker.exchange.use import labels_kept
 from broker.families.attachment import SECTION as ATTACHMENTS
@@ -214,10 +214,7 @@ async def feedback(request: AnyRequest, state: State, subject: FromPath[str]) ->
     if isinstance(core, Refusal):
         return _page(request, state, named, fields, core)
     remark = one(fields, "remark")
-    value = statement(
-        node.agency, "feedback", target=named, target_revision=_revision(fields),
-        sections={"core": core, "detail": {"narrative": remark} if remark else None},
-    )  # fmt: skip
+    value = feedback_on(node.agency, named, _revision(fields), core, {"narrative": remark} if remark else None)
     refused = await sent(request, state, value, fields)
     return refused if isinstance(refused, Response) else _page(request, state, named, fields, refused)
 
