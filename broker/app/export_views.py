@@ -27,8 +27,9 @@ def held(
     if view == "alerts":
         for subject in _pages(lambda last: reader.subjects_after(last, "alert", PAGE)):
             answer = reader.subject(subject, now_ms)
-            shown = None if answer is None else use.subject(answer)
-            if shown is not None and (shown.live or ended):
+            # What would not be in it anyway is not asked for: it would count among what is left out.
+            shown = use.subject(answer) if answer is not None and (answer.live or ended) else None
+            if shown is not None:
                 yield subject_json(shown)
     elif view == "licences":
         for number in _pages(lambda last: reader.licences_after(last, PAGE)):

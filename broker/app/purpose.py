@@ -32,13 +32,15 @@ section says of the same kind is hidden with it."""
 
 class Purposed:
     """What may be shown of one agency's register for ``purpose`` at ``now_ms`` (Unix ms); ``decider`` None: the rules are not known, so
-    nothing where there is a purpose. ``withheld`` holds what was asked for and not shown, by subject, each once."""
+    nothing where there is a purpose. ``withheld`` holds what was asked for and not shown, by subject, each once; ``shut`` the sections that
+    were taken out of what is shown, with the rule."""
 
     def __init__(self, reader: RegisterReader, agency: str, decider: Decider | None, purpose: str | None, now_ms: int) -> None:
         self._reader, self._agency, self._decider = reader, agency, decider
         self._purpose, self._now_ms = purpose, now_ms
         self._usable: dict[str, bool] = {}
         self.withheld: dict[str, Withheld] = {}
+        self.shut: dict[tuple[str, str], str] = {}
 
     @property
     def looked_at(self) -> int:
@@ -71,9 +73,11 @@ class Purposed:
         if not self.may(answer.subject):
             return None
         row = answer.licence
-        counted = self._may_all(self._reader.write_offs(row.number, row.authority)) and "items" not in self._shut(
-            answer.subject, ("items",)
-        )
+        counted = self._may_all(self._reader.write_offs(row.number, row.authority))
+        if answer.items is not None:
+            shut = self._shut(answer.subject, ("items",))
+            self._remember(answer.subject, shut)
+            counted = counted and "items" not in shut
         return answer._replace(items=answer.items if counted else None, flags=self.flags(answer.flags))
 
     def _shut(self, subject: str, sections: Iterable[str]) -> dict[str, str]:
@@ -82,6 +86,9 @@ class Purposed:
         if row is None:
             return {}
         return closed(self._decider, self._agency, labels_kept(row, self._agency), sections, self._now_ms, self._purpose, bound_kept(row))
+
+    def _remember(self, subject: str, shut: Mapping[str, str]) -> None:
+        self.shut.update({(subject, section): rule for section, rule in shut.items()})
 
     def subject(self, answer: SubjectAnswer, *, found_by: Set[str] = frozenset()) -> SubjectAnswer | None:
         """A subject with the flags, links and sections that may be shown: what the rules of now withhold is withheld, and what it could be
@@ -98,6 +105,7 @@ class Purposed:
             rule = next(shut[section] for section in sorted(shut) if not KEYS_OF.get(section, frozenset[str]()).isdisjoint(found_by))
             self.withheld[row.subject] = Withheld.of_row(row, Verdict(False, (rule,), (), "what was looked for in it is withheld"))
             return None
+        self._remember(row.subject, shut)
         links = tuple(link for link in answer.links if self.may(link[1]))
         return replace(
             answer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Callable, Generator
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from broker.app import Member, process
 from broker.app.connect import connect
 from broker.app.export_views import Record, held
 from broker.app.exporting import About, export_to
+from broker.app.left_out import LeftOut
 from broker.app.message_forms import delivery_json, withheld_json
 from broker.app.register import WAIT_S
 from broker.cli.register import looked_up
-from broker.cli.screen import COMMON, STDIN, Common, Screen, iso
+from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
 from broker.cli.withholding import Purpose, checked_purpose
 from broker.errors import UsageError
 from broker.exchange.use import Withheld, closed, labels_held, usable
@@ -70,11 +73,11 @@ async def export(
     about = About(view, settings.exchange_id, as_, iso(member.clock.now_ms()) or "")
     process.settle()
     withheld: list[Withheld] = []
-    count = 0
+    left_out, count = LeftOut(), 0
     with _opened(output) as out, screen.counting("exporting", None) as bar:
         written = export_to(out, format_, about, catalogue)
         if view == "inbox":
-            count = await _inbox(screen, member, written.add, purpose, withheld)
+            count = await _inbox(screen, member, written.add, purpose, withheld, left_out)
         else:
             async with looked_up(common, as_, wait, purpose) as looked:
                 records = held(view, looked.reader, looked.use, member.recalls(), member.files.publisher_store, looked.now_ms, ended=ended)
@@ -83,12 +86,15 @@ async def export(
                     count += 1
                     bar.advance(bar.task_ids[0])
                 withheld += looked.use.withheld.values()
+                left_out = LeftOut.of_register(looked.use)
         written.finish()
-    _tell(screen, about, count, withheld, purpose, output)
+    _tell(screen, about, count, withheld, left_out, purpose, output)
     return 0
 
 
-async def _inbox(screen: Screen, member: Member, add: Callable[[Record], None], purpose: str | None, withheld: list[Withheld]) -> int:
+async def _inbox(
+    screen: Screen, member: Member, add: Callable[[Record], None], purpose: str | None, withheld: list[Withheld], left_out: LeftOut
+) -> int:
     """What lies in the inbox, read without moving the agency's own position; how many."""
     agency, catalogue, now_ms, count = member.files.agency, load_catalogue(), member.clock.now_ms(), 0
     transport = member.transport()
@@ -102,12 +108,14 @@ async def _inbox(screen: Screen, member: Member, add: Callable[[Record], None], 
             verdict = usable(decider, agency, "replay", labels, now_ms, purpose, bound)
             if not verdict.allowed:
                 withheld.append(Withheld.of_header(delivery.header, delivery.slip.admitted_at, verdict))
+                left_out.add_message(withheld[-1].rule)
                 return DONE
             shut = closed(decider, agency, labels, delivery.sections, now_ms, purpose, bound)
             record = delivery_json(delivery, catalogue)
             record["sections"] = {name: each for name, each in record["sections"].items() if name not in shut}
             record["withheld"] = sorted({*record["withheld"], *shut})
             record["withheld_by"] = record["withheld_by"] | shut
+            left_out.add_sections(shut.values())
             add(record)
             count += 1
             return DONE
@@ -141,13 +149,21 @@ def _opened(output: Path | None) -> Generator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def _tell(screen: Screen, about: About, count: int, withheld: list[Withheld], purpose: str | None, output: Path | None) -> None:
-    """How many are in it, and what is not, on standard error; with --json and a file also as a line on standard output."""
+def _tell(
+    screen: Screen, about: About, count: int, withheld: list[Withheld], left_out: LeftOut, purpose: str | None, output: Path | None
+) -> None:
+    """How many are in it, and what is not and by which rule, at the end: for people on standard error; with --json as a line on standard
+    output, and on standard error where the export itself goes to standard output."""
     place = str(output) if output is not None else "standard output"
-    if output is not None and screen.as_json:
-        told = [withheld_json(each, purpose) for each in withheld]
-        screen.result({"view": about.view, "records": count, "output": place, "withheld_here": told, "at": about.at})
-    screen.note(f"[dim]{count:,} records of {about.view} to {place}[/]")
-    if withheld:
-        why = f"the rules do not open them for the purpose {purpose}" if purpose else "the owner consented to them for some purposes alone"
-        screen.note(f"[yellow]{len(withheld):,} messages are not in it[/]: {why}")
+    if screen.as_json:
+        record = {"view": about.view, "records": count, "output": place, "at": about.at, "left_out": left_out.json()}
+        if output is None or str(output) == STDIN:
+            sys.stderr.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+            return
+        screen.result(record | {"withheld_here": [withheld_json(each, purpose) for each in withheld]})
+    screen.note(f"[dim]{count:,} records of {about.view} to {escape(printable(place))}[/]")
+    why = f"the rules do not open them for the purpose {purpose}" if purpose else "the owner consented to them for some purposes alone"
+    for kind, counts in (("messages", left_out.messages), ("sections", left_out.sections)):
+        if counts:
+            rules = ", ".join(f"{rule} {number:,}" for rule, number in sorted(counts.items()))
+            screen.note(f"[yellow]{counts.total():,} {kind} are not in it[/]: {why} ({escape(printable(rules))})")

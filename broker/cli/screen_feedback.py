@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, cast
 
@@ -28,19 +29,50 @@ MOST: Final = 1000
 """Most subjects of one call."""
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found beside the result."""
+
+    exam_type: str | None = None
+    """How the goods were examined, such as SCAN or FULL; needed with EXAMINED_NEGATIVE and EXAMINED_POSITIVE."""
+    examined_at: datetime | None = None
+    """When, in UTC; needed with these two."""
+    departed_to: str | None = None
+    """The country that the goods went on to; needed with DEPARTED."""
+    linked_seizure: str | None = None
+    """The subject of the report of a seizure that came of it."""
+    false_positive_reason: str | None = None
+    """Why the hit was none."""
+    usefulness: int | None = None
+    """1 (not at all) to 5 (decisive)."""
+    remark: str | None = None
+    """What the codes do not say, for the owner alone."""
+
+    def core(self) -> dict[str, Any]:
+        """The fields of the section that were given."""
+        given = {
+            "exam_type": self.exam_type, "examined_at": None if self.examined_at is None else _utc(self.examined_at),
+            "departed_to": None if self.departed_to is None else {"country": self.departed_to.upper()},
+            "linked_seizure": self.linked_seizure, "false_positive_reason": self.false_positive_reason, "usefulness": self.usefulness,
+        }  # fmt: skip
+        return {name: value for name, value in given.items() if value is not None}
+
+    def detail(self) -> dict[str, str] | None:
+        """The section with the remark."""
+        return {"narrative": self.remark} if self.remark else None
+
+
+NOTHING_MORE: Final = Found()
+
+
 async def feedback(
     hit: str,
     *,
     as_: As,
     outcome: FeedbackResult,
     revision: int | None = None,
-    exam_type: str | None = None,
-    examined_at: datetime | None = None,
-    departed_to: str | None = None,
-    linked_seizure: str | None = None,
-    false_positive_reason: str | None = None,
-    usefulness: int | None = None,
-    remark: str | None = None,
+    found: Found = NOTHING_MORE,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     wait: float = WAIT_S,
     timeout: float = 60.0,
@@ -64,20 +96,6 @@ async def feedback(
         NO_OBJECTION.
     revision
         The revision that was hit; by default the one that the hit's line names, or the one that the register holds.
-    exam_type
-        How the goods were examined, such as SCAN or FULL; needed with EXAMINED_NEGATIVE and EXAMINED_POSITIVE.
-    examined_at
-        When, in UTC; needed with these two.
-    departed_to
-        The country that the goods went on to; needed with DEPARTED.
-    linked_seizure
-        The subject of the report of a seizure that came of it.
-    false_positive_reason
-        Why the hit was none.
-    usefulness
-        1 (not at all) to 5 (decisive).
-    remark
-        What the codes do not say, for the owner alone.
     dry_run
         Send nothing: say whom it would reach.
     wait
@@ -86,12 +104,7 @@ async def feedback(
         Seconds to wait for each receipt.
     """
     screen = Screen(as_json=common.json)
-    core: dict[str, Any] = {
-        "result": outcome, "exam_type": exam_type, "examined_at": None if examined_at is None else _utc(examined_at),
-        "departed_to": None if departed_to is None else {"country": departed_to.upper()}, "linked_seizure": linked_seizure,
-        "false_positive_reason": false_positive_reason, "usefulness": usefulness,
-    }  # fmt: skip
-    core = {name: value for name, value in core.items() if value is not None}
+    core = {"result": outcome} | found.core()
     hits = _hits() if hit == STDIN else {(_subject(hit), revision): None}
     targets = [(subject, revision or told) for subject, told in hits]
     if any(told is None for _, told in targets):
@@ -102,7 +115,7 @@ async def feedback(
     good = 0
     async with publisher_of(common, as_) as publisher:
         for subject, told in targets:
-            value = feedback_on(as_, subject, cast("int", told), core, {"narrative": remark} if remark else None)
+            value = feedback_on(as_, subject, cast("int", told), core, found.detail())
             record = await _said(publisher, value, dry_run=dry_run, timeout=timeout) | {"target": subject, "target_revision": told}
             screen.result(record, outcome_told(record))
             good += record["outcome"] in ("accepted", "would be accepted")

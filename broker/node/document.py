@@ -57,6 +57,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "keepMapping": Operation("MappingKept", "MappingText", (400, 404, 408, 413, 415, 503)),
     "removeMapping": Operation("MappingRemoved", None, (400, 404)),
     "export": Operation("Mappings", None, (400, 404, 503)),
+    "exportSummary": Operation("ExportSummary", None, (400, 404)),
     "import": Operation("Import", "Table", (400, 404, 408, 413, 422, 503)),
     "imports": Operation("Imports", None, ()),
     "importStatus": Operation("Import", None, (404,)),
@@ -152,7 +153,8 @@ def _header(name: str, description: str, schema: Json, *, required: bool = False
 def _answer(name: str, known: Operation) -> Json:
     if name == "export":
         schema: Json = {"description": "As `format` says; it is sent as it is made."}
-        return {"description": "Done.", "content": {media.partition(";")[0]: {"schema": schema} for media in FORMATS.values()}}
+        content = {media.partition(";")[0]: {"schema": schema} for media in FORMATS.values()}
+        return {"description": "Done.", "content": content, "headers": {"Broker-Export": {"schema": {"type": "string"}}}}
     if name in EVENTS:
         text = EVENTS[name]
         return {"description": text, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
@@ -161,7 +163,7 @@ def _answer(name: str, known: Operation) -> Json:
     if known.answer == BYTES:
         return {"description": "The file.", "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}
     schema = {"anyOf": [ref("Kept"), ref("KeptMany")]} if name == "publish" else ref(known.answer)
-    content: Json = {"schema": schema}
+    content = {"schema": schema}
     example = EXAMPLES.get(f"{name} answer")
     if example is not None:
         content["example"] = example

@@ -131,6 +131,15 @@ SHAPES: Final[dict[str, Schema]] = {
         findings=OPEN, error=MAYBE_TEXT, made_at=TIME, results=many(OPEN), **_WHERE,
         who={"type": ["object", "null"], "description": "by agency: messages, and of each section how often it is given (`gets`) or not"},
     ),
+    "ExportSummary": shape(
+        "export view format purpose at state records left_out", export=TEXT, view=TEXT, format=TEXT, purpose=TEXT, at=TIME,
+        state={"enum": ["under_way", "whole", "broken"]}, records=WHOLE,
+        left_out={
+            "type": ["object", "null"], "required": ["messages", "messages_by_rule", "sections", "sections_by_rule"],
+            "properties": {"messages": WHOLE, "sections": WHOLE, "messages_by_rule": OPEN, "sections_by_rule": OPEN},
+            "description": "what the agency holds and is not in it for the purpose, by rule; null before it is whole",
+        }, **_WHERE,
+    ),
     "Imports": shape("imports", imports=many(ref("Import")), **_WHERE),
     "ImportRemoved": shape("id removed", id=TEXT, removed=FLAG, **_WHERE),
     "Trace": shape(

@@ -15,6 +15,7 @@ import pytest
 
 from broker.app import process
 from broker.app.parties import shipped_bundle
+from broker.app.left_out import LeftOut
 from broker.app.purpose import Purposed
 from broker.app.register import Register
 from broker.cli import messages, recall, register
@@ -333,12 +334,14 @@ def test_what_is_bound_is_in_no_answer_of_a_register() -> None:
         assert shown.items is None
         alert = kept.reader.subject("SG-CUSTOMS/2026/000001", NOW)
         assert alert is not None
-        told = without.subject(alert)
-        assert told is not None
-        assert "equipment" not in told.content
-        assert not [key for key in told.keys if key.kind == "CONTAINER"]
+        seen = without.subject(alert)
+        assert seen is not None
+        assert "equipment" not in seen.content
+        assert not [key for key in seen.keys if key.kind == "CONTAINER"]
         assert without.subject(alert, found_by={"CONTAINER"}) is None
         assert list(without.withheld) == ["SG-CUSTOMS/2026/000001"]
+        told = LeftOut.of_register(without).json()
+        assert (told["messages_by_rule"], told["sections_by_rule"]) == ({BOUND: 1}, {BOUND: 2})
         flags = [flag for flag in kept.reader.flags(NOW) if flag.code == "SAME_CONTAINER"]
         assert (len(flags) > 0, without.flags(flags)) == (True, ())
 

@@ -14,7 +14,7 @@ import pytest
 from broker.app import process
 from broker.cli import main, messages, register
 from broker.cli.screen import STDIN, Common
-from broker.cli.screen_feedback import feedback
+from broker.cli.screen_feedback import Found, feedback
 from broker.cli.screening import screen_files
 from broker.errors import UsageError
 from broker.ports import Transport
@@ -66,7 +66,7 @@ async def told(world: World) -> list[dict[str, Any]]:
 
 async def test_the_owner_learns_what_came_of_a_hit(world: World, said: Said) -> None:
     """One call: the revision is that which the register holds; result and remark arrive at the owner, who is the only recipient."""
-    code, (record,) = await said(HIT, remark="empty box")
+    code, (record,) = await said(HIT, found=Found(remark="empty box"))
     assert (code, record["outcome"], record["target"], record["target_revision"]) == (0, "accepted", HIT, 1)
     assert [each["agency"] for each in record["recipients"]] == [SG]
     (got,) = await told(world)
@@ -85,10 +85,10 @@ async def test_the_lines_of_a_screening_are_taken_as_they_are(world: World, said
 
 async def test_an_examination_is_told_whole(world: World, said: Said) -> None:
     """The fields of an examination go with it; where one that the result needs is missing, the refusal names it, and nothing is sent."""
-    code, (record,) = await said(HIT, outcome="EXAMINED_NEGATIVE", exam_type="SCAN")
+    code, (record,) = await said(HIT, outcome="EXAMINED_NEGATIVE", found=Found(exam_type="SCAN"))
     assert (code, record["outcome"], record["path"]) == (1, "refused", "core.examined_at")
     at = datetime.fromtimestamp(world.now / 1000 - 3600, UTC).replace(tzinfo=None)  # as a shell's argument is read
-    code, (record,) = await said(HIT, outcome="EXAMINED_NEGATIVE", exam_type="SCAN", examined_at=at, usefulness=4)
+    code, (record,) = await said(HIT, outcome="EXAMINED_NEGATIVE", found=Found(exam_type="SCAN", examined_at=at, usefulness=4))
     assert (code, record["outcome"]) == (0, "accepted")
     (got,) = await told(world)
     assert (got["core"]["exam_type"], got["core"]["usefulness"]) == ("SCAN", 4)
@@ -104,7 +104,7 @@ async def test_a_dry_run_sends_nothing(world: World, said: Said) -> None:
 @pytest.mark.parametrize(
     ("hit", "lines"),
     [("no subject", None), (f"{SG}/2026/999999", None), (STDIN, "not json\n"), (STDIN, "[1]\n"), (STDIN, '{"subject": "x"}\n'),
-     (STDIN, '{"type": "hit", "subject": "../x", "revision": 1}\n'), (STDIN, '{"type": "hit", "subject": "SG-CUSTOMS/1", "revision": true}'),
+     (STDIN, '{"type": "hit", "subject": "../x", "revision": 1}\n'), (STDIN, '{"type": "hit", "subject": "SG-CUSTOMS/1"}'),
      (STDIN, "[" * 100_000 + "\n"), (STDIN, "x" * 1_100_000)],
     ids=range(9),
 )  # fmt: skip

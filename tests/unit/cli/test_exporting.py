@@ -112,6 +112,35 @@ async def test_what_consent_gave_leaves_for_its_purposes_alone(world: World, exp
         assert f"{SG}/2026/000001".encode() not in await exported(view, form, agency="DE-BAFA", purpose=purpose)
 
 
+@pytest.mark.parametrize("view", ["alerts", "inbox"])
+async def test_what_is_left_out_is_told_at_the_end(world: World, exported: Exported, capsys: pytest.CaptureFixture[str], view: str) -> None:
+    """Counts of messages and sections that the agency holds and the purpose does not open, by rule: with --json as a line beside the file,
+    which holds none of it; on standard error where the data goes to standard output."""
+    await two_alerts(world)
+    await consented(world)
+    content = await exported(view, "jsonl", agency="DE-BAFA", purpose="STC_ENFORCEMENT")
+    (told,) = lines(capsys.readouterr().out.encode())
+    assert told["left_out"]["messages"] == len(told["withheld_here"]) >= 1
+    assert sum(told["left_out"]["messages_by_rule"].values()) == told["left_out"]["messages"]
+    assert told["records"] == len(lines(content))
+    given: Any = {"as_": "DE-BAFA", "view": view, "format_": "jsonl", "purpose": "STC_ENFORCEMENT"}
+    assert await exporting.export(**given, common=Common(home=world.exchange.home, json=True)) == 0
+    beside = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert beside["left_out"] == told["left_out"]
+
+
+async def test_nothing_is_left_out_of_what_is_open(world: World, exported: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    """Zeros, and an alert past its time that was not asked for is no message left out; what the exchange withheld neither."""
+    await two_alerts(world)
+    await exported("alerts", "jsonl", purpose="STC_ENFORCEMENT")
+    (told,) = lines(capsys.readouterr().out.encode())
+    assert told["left_out"] == {"messages": 0, "messages_by_rule": {}, "sections": 0, "sections_by_rule": {}}
+    world.clock.advance(400 * 86_400_000)
+    await exported("alerts", "jsonl", purpose="LICENSING")
+    (told,) = lines(capsys.readouterr().out.encode())
+    assert (told["records"], told["left_out"]["messages"]) == (0, 0)
+
+
 async def test_json_lines_are_what_the_other_commands_show(world: World, exported: Exported) -> None:
     """The alerts as `alert find` shows them, the inbox as `subscribe` does, the trace as `trace` does."""
     await two_alerts(world)

@@ -28,6 +28,7 @@ ALLOWED = {
     ("GET", "/exports/{view}"): STAFF, ("POST", "/imports"): STAFF, ("GET", "/imports"): STAFF, ("GET", "/imports/{import_id}"): STAFF,
     ("GET", "/imports/{import_id}/events"): STAFF, ("POST", "/imports/{import_id}/run"): DECIDING,
     ("DELETE", "/imports/{import_id}"): STAFF,
+    ("GET", "/exports/{view}/summary"): STAFF,
     ("PUT", "/mappings/{kind}/{name}"): DECIDING, ("DELETE", "/mappings/{kind}/{name}"): DECIDING,
     ("GET", "/openapi.json"): EVERYBODY, ("GET", "/docs"): EVERYBODY, ("GET", "/docs/reference.css"): EVERYBODY,
 }  # fmt: skip
@@ -133,6 +134,7 @@ CONTENT = {
     "/screen",
     "/screen/stream",
     "/exports/{view:str}",
+    "/exports/{view:str}/summary",
 }
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import openpyxl
@@ -14,6 +15,7 @@ import pytest
 from broker.app import table_imports
 from broker.app.table_imports import TableImports
 from broker.node import exports, screening
+from broker.node.exports import REMEMBERED, Exports, Told
 from broker.node.imports import imports_of
 from tests.support.eventually import eventually
 from tests.support.node_clients import PURPOSE, InProcess, Json
@@ -233,3 +235,38 @@ async def test_answers_that_never_begin_keep_no_place(exporting: InProcess) -> N
         for view in ("alerts", "inbox"):
             assert (await client.get(f"/exports/{view}")).status_code == 200
         assert (await client.post("/screen/stream", content=b"{}")).status_code == 200
+
+
+@pytest.mark.parametrize("view", ["alerts", "licences", "inbox", "trace"])
+async def test_what_an_export_left_out_is_told(exporting: InProcess, view: str) -> None:
+    """Under the id in its header: whole, so many records, so many messages not opened for the purpose, by rule; to who made it for that
+    purpose and to nobody else."""
+    async with exporting.client("officer") as client:
+        mine = await client.get(f"/exports/{view}")
+        other = await client.get(f"/exports/{view}", headers={"Broker-Purpose": "STATISTICS"})
+        path = f"/exports/{view}/summary?export="
+        told = (await client.get(path + mine.headers["broker-export"])).json()
+        for_other = (await client.get(path + other.headers["broker-export"], headers={"Broker-Purpose": "STATISTICS"})).json()
+        assert (await client.get(path + other.headers["broker-export"])).json()["code"] == "NOT_FOUND"
+        assert (await client.get(path + "0" * 32)).status_code == 404
+        assert (await client.get(f"/exports/{view}/summary")).status_code == 400
+    async with exporting.client("supervisor") as client:
+        assert (await client.get(path + mine.headers["broker-export"])).status_code == 404
+    assert (told["state"], told["records"]) == ("whole", len(mine.content.splitlines()))
+    assert for_other["records"] == len(other.content.splitlines())
+    left = for_other["left_out"]
+    assert sum(left["messages_by_rule"].values()) == left["messages"]
+    assert view == "trace" or (left["messages"] >= 1 and told["left_out"]["messages"] == 0)
+
+
+async def test_an_export_that_was_given_up_is_told_so() -> None:
+    """A client that vanishes before the end leaves an export that is broken, of which nothing is counted; the oldest are forgotten."""
+    kept = Exports()
+    told = Told("1", "anna", "alerts", "jsonl", "STC_ENFORCEMENT", "2026-11-29T00:00:00.000Z")
+    kept.begin(told)
+    kept.end(told)
+    assert (kept.open, told.json()["state"], told.json()["left_out"]) == (0, "broken", None)
+    for number in range(REMEMBERED):
+        kept.begin(replace(told, id=f"n{number}"))
+    assert (kept.of("1", "anna"), kept.of("n0", "bert")) == (None, None)
+    assert kept.of("n0", "anna") is not None
