@@ -16,6 +16,7 @@ from broker.node.answers import JSON
 from broker.node.examples import EXAMPLES
 from broker.node.problems import MEDIA
 from broker.node.shapes import PURPOSE, SHAPES, ref
+from broker.node.table_parts import MULTIPART
 
 Json = dict[str, Any]
 JSONL: Final = "application/jsonl"
@@ -181,7 +182,8 @@ def _body(name: str, body: str) -> Json:
     examples = {title.partition(" ")[2] or "example": {"value": value} for title, value in EXAMPLES.items() if title.split(" ")[0] == name}
     examples.pop("answer", None)
     if name == "import":
-        return {media: {"schema": ref(body)} for media in ("text/csv", WORKBOOK)}
+        parts: Json = {"type": "object", "required": ["file"], "properties": {"mapping": ref("MappingText"), "file": ref(body)}}
+        return {**{media: {"schema": ref(body)} for media in ("text/csv", WORKBOOK)}, MULTIPART: {"schema": parts}}
     if name == "keepMapping":
         return {TOML: {"schema": ref(body), "examples": examples}}
     content: Json = {JSON: {"schema": ref(body), "examples": examples}}

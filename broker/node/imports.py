@@ -20,19 +20,31 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from broker.app.agency_node import AgencyNode
 from broker.app.table_imports import LIMIT, TableImport, TableImports
+from broker.bulk.mapping import read_mapping
 from broker.node import access
 from broker.node.answers import JSON, AnyRequest, tagged
 from broker.node.inbox import BEAT_S
-from broker.node.mappings import import_mapping, text_of
+from broker.node.mappings import text_of
 from broker.node.messages import KEY_TOLD, node_of
 from broker.node.problems import NotDone
 from broker.node.streams import NOT_KEPT, Streams, still
+from broker.node.table_parts import TableParts, is_multipart
+from broker.storage.mappings import check_size
 from broker.values import iso
 
+PARTS_MORE: Final = 1 << 20
+"""How much longer a body in parts may be than the longest table, in bytes."""
 LOOK_S: Final = 0.2
 """How often a stream looks how far an import is."""
 Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", description=KEY_TOLD)]
-Name = Annotated[str, QueryParameter(name="mapping", min_length=1, max_length=63, description="The kept mapping of the table's columns.")]
+Name = Annotated[
+    str | None,
+    QueryParameter(
+        name="mapping", min_length=1, max_length=63, description="The kept mapping of the table's columns, where none comes with it."
+    ),
+]
+SENT_ALONG: Final = "(sent along)"
+"""Instead of the name of a kept mapping."""
 
 
 def imports_of(state: State) -> TableImports:
@@ -61,16 +73,26 @@ def _answer(state: State, found: TableImport, status: int) -> Response[bytes]:
     return Response(body, status_code=status, media_type=JSON, headers={"Location": f"/imports/{found.id}"})
 
 
-@post("/imports", status_code=202, opt={"roles": access.STAFF}, request_max_body_size=LIMIT, tags=["bulk"], operation_id="import")
-async def take(request: AnyRequest, state: State, mapping: Name, idempotency_key: Key = None) -> Response[bytes]:
-    """Take in a table (CSV or a workbook, up to 256 MiB) and check it by a kept mapping: what is wrong with each row, and who would see
-    its messages. Nothing is published yet."""
+@post(
+    "/imports", status_code=202, opt={"roles": access.STAFF}, request_max_body_size=LIMIT + PARTS_MORE, tags=["bulk"], operation_id="import"
+)
+async def take(request: AnyRequest, state: State, mapping: Name = None, idempotency_key: Key = None) -> Response[bytes]:
+    """Take in a table (CSV or a workbook, up to 256 MiB) and check it by a mapping: what is wrong with each row, and who would see its
+    messages. Nothing is published yet. The mapping is a kept one that is named, or comes along: `multipart/form-data` with the part
+    `mapping` (TOML, used for this import alone) and after it the part `file`."""
     node, user = node_of(state), access.user_of(request)
     key = secrets.token_hex(16) if idempotency_key is None else idempotency_key
     if not 1 <= len(key) <= 128 or not key.isascii() or not key.isprintable():
         raise NotDone("BAD_KEY", "this is no Idempotency-Key")
-    access.check_family(user, import_mapping(node, mapping).family)
-    found = await imports_of(state).take(user.name, key, mapping, text_of(node, "import", mapping), _pieces(request))
+    parts = TableParts(request) if is_multipart(request) else None
+    along = None if parts is None else await parts.mapping()
+    if (along is None) == (mapping is None):
+        raise NotDone("BAD_REQUEST", "name a kept mapping, or send one along as the part `mapping` before the part `file`: one of the two")
+    text = text_of(node, "import", mapping) if along is None and mapping is not None else along or ""
+    check_size(text)
+    access.check_family(user, read_mapping(text).family)
+    pieces = _pieces(request) if parts is None else parts.file()
+    found = await imports_of(state).take(user.name, key, mapping or SENT_ALONG, text, pieces)
     return _answer(state, found, 202)
 
 

@@ -17,6 +17,7 @@ MEDIA: Final = "application/problem+json"
 CODES: Final[dict[str, tuple[int, str]]] = {
     "BAD_REQUEST": (400, "correct what `detail` and `errors` name, as the OpenAPI document says"),
     "BAD_JSON": (400, "send one JSON value in UTF-8, each key once"),
+    "BAD_MULTIPART": (400, "send the part `mapping` and after it the part `file`, as a library or `curl --form` writes them"),
     "PURPOSE_NEEDED": (400, "say what it is read for: the header Broker-Purpose, such as STC_ENFORCEMENT"),
     "BAD_PURPOSE": (400, "use one of the purposes that the OpenAPI document lists"),
     "BAD_KEY": (400, "give an Idempotency-Key of 1 to 128 printable ASCII characters"),

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from broker.app import process
-from broker.app.parties import shipped_bundle
 from broker.app.left_out import LeftOut
+from broker.app.parties import shipped_bundle
 from broker.app.purpose import Purposed
 from broker.app.register import Register
 from broker.cli import messages, recall, register
