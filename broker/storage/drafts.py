@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from broker.storage import draft_versions
 from broker.storage.console_file import opened
+from broker.storage.draft_versions import DraftVersion
 from broker.storage.sqlite import transaction
 
 _SCHEMA: Final = """
@@ -56,7 +58,7 @@ class Drafts:
     """The drafts of one node. Raises StoreError where the file cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        self._sql = opened(path, _SCHEMA)
+        self._sql = opened(path, _SCHEMA + draft_versions.SCHEMA)
 
     def _tell(self, draft_id: str, at: int, who: str, what: str, reason: str = "") -> None:
         row = (draft_id, at, who, what, reason)
@@ -72,6 +74,7 @@ class Drafts:
             if self._sql.execute(query, values).rowcount:
                 self._sql.execute("INSERT OR REPLACE INTO draft_form VALUES (?, ?)", (draft.id, fields))
                 self._tell(draft.id, draft.made_at, draft.author, "HANDED")
+                draft_versions.add(self._sql, draft.id, draft.made_at, draft.author, draft.body)
 
     def get(self, draft_id: str) -> Draft | None:
         """A draft by its id."""
@@ -87,6 +90,19 @@ class Drafts:
         """What was done with a draft, the oldest first."""
         query = "SELECT at, who, what, reason FROM draft_event WHERE draft = ? ORDER BY number"
         return [DraftEvent(*row) for row in self._sql.execute(query, (draft_id,))]
+
+    def versions(self, draft_id: str) -> list[DraftVersion]:
+        """The versions of a draft that are kept, the oldest first; none of one whose content is gone."""
+        return draft_versions.of(self._sql, draft_id)
+
+    def version(self, draft_id: str, number: int) -> str | None:
+        """What a version says, as JSON text; None where it is not kept."""
+        return draft_versions.body(self._sql, draft_id, number)
+
+    def looked(self, draft_id: str, who: str, number: int) -> int:
+        """Note that somebody looks at a version; the one that they had looked at before it, 0 for none."""
+        with transaction(self._sql):
+            return draft_versions.looked(self._sql, draft_id, who, number)
 
     def waiting(self, limit: int) -> list[Draft]:
         """What waits for a supervisor, the oldest first."""
@@ -104,12 +120,16 @@ class Drafts:
 
     def amend(self, draft_id: str, author: str, *, subject: str, body: str, fields: str, at: int) -> bool:
         """Change a draft that waits or was returned, and hand it over again. False: it is not this author's, or it was decided."""
+        before = self.get(draft_id)
         with transaction(self._sql):
             query = "UPDATE draft SET subject = ?, body = ?, state = ?, decided_by = '' WHERE id = ? AND author = ? AND state IN (?, ?)"
             done = self._sql.execute(query, (subject, body, WAITING, draft_id, author, WAITING, RETURNED)).rowcount > 0
             if done:
                 self._sql.execute("INSERT OR REPLACE INTO draft_form VALUES (?, ?)", (draft_id, fields))
                 self._tell(draft_id, at, author, "EDITED")
+                if before is not None and not draft_versions.known(self._sql, draft_id):
+                    draft_versions.add(self._sql, draft_id, before.made_at, before.author, before.body)
+                draft_versions.add(self._sql, draft_id, at, author, body)
         return done
 
     def give_back(self, draft_id: str, by: str, reason: str, at: int) -> None:
@@ -132,6 +152,7 @@ class Drafts:
             query = "UPDATE draft SET state = ?, decided_by = ?, message_id = ?, body = '' WHERE id = ? AND state IN (?, ?)"
             if self._sql.execute(query, (state, by, message_id, draft_id, before[0], before[-1])).rowcount:
                 self._sql.execute("DELETE FROM draft_form WHERE draft = ?", (draft_id,))
+                draft_versions.erase(self._sql, draft_id)
                 self._tell(draft_id, at, by, state)
 
     def close(self) -> None:

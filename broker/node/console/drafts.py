@@ -4,18 +4,19 @@ it until then, and after it was returned."""
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
 from broker.errors import Refusal
 from broker.node import access
 from broker.node.answers import AnyRequest
 from broker.node.console import file_fields
 from broker.node.console.compose import drafts_of, readable
+from broker.node.console.draft_changes import MOST, Change, changes
 from broker.node.console.pages import page, see
 from broker.node.console.sending import sent
 from broker.node.console.session import KEY, one, posted
@@ -41,11 +42,22 @@ def _page(request: AnyRequest, state: State, draft: Draft, refusal: Refusal | No
     refusal = refusal or (seen if isinstance(seen, Refusal) else None)
     preview = None if isinstance(seen, Refusal) else seen
     own = user.name == draft.author and draft.state in (WAITING, RETURNED)
+    versions = drafts_of(state).versions(draft.id)
+    since = drafts_of(state).looked(draft.id, user.name, versions[-1].number) if may and versions else 0
     return page(
         request, state, "draft.html", status=200 if refusal is None else 422, draft=draft, value=value, preview=preview, may=may, own=own,
         refusal=refusal, history=drafts_of(state).history(draft.id), seen=_digest(draft), changed=changed, longest=REASON,
         files=file_fields.draft_files(node_of(state), draft.body),
+        versions=versions, since=since, found=_between(state, draft.id, since, versions[-1].number) if since else None, most=MOST,
     )  # fmt: skip
+
+
+def _between(state: State, draft_id: str, before: int, after: int) -> list[Change] | None:
+    """What changed between two versions; None where one of them is not kept."""
+    texts = [drafts_of(state).version(draft_id, number) for number in (before, after)]
+    if texts[0] is None or texts[1] is None:
+        return None
+    return changes(msgspec.json.decode(texts[0]), msgspec.json.decode(texts[1]))
 
 
 def _digest(draft: Draft) -> str:
@@ -57,6 +69,25 @@ def _digest(draft: Draft) -> str:
 async def draft(request: AnyRequest, state: State, draft_id: FromPath[str]) -> Response[str]:
     """The draft: what it says, and who would see it by the rules of now."""
     return _page(request, state, _draft(state, draft_id))
+
+
+@get("/drafts/{draft_id:str}/changes", opt={"roles": access.STAFF, "content": True}, operation_id="consoleDraftChanges")
+async def compare(
+    request: AnyRequest,
+    state: State,
+    draft_id: FromPath[str],
+    before: Annotated[int, QueryParameter(name="from", ge=1, le=2**31 - 1)],
+    after: Annotated[int, QueryParameter(name="to", ge=1, le=2**31 - 1)],
+) -> Response[str]:
+    """What changed between two versions of a draft, field by field."""
+    draft = _draft(state, draft_id)
+    found = _between(state, draft.id, before, after)
+    if found is None:
+        raise NotDone("NOT_FOUND", "there are no such versions of this draft: they go with its content, and the oldest before that")
+    return page(
+        request, state, "draft_changes.html", draft=draft, versions=drafts_of(state).versions(draft.id), found=found, before=before,
+        after=after, most=MOST,
+    )  # fmt: skip
 
 
 @post("/drafts/{draft_id:str}", opt={"roles": access.DECIDING, "content": True}, operation_id="consoleDecide")

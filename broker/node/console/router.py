@@ -111,6 +111,7 @@ def console_router(more: Iterable[ControllerRouterHandler] = ()) -> Router:
             *screenings.ROUTES,
             attachments.file, attachments.thumbnail,
             attachments.form_thumbnail, attachments.draft_file, attachments.draft_thumbnail,
+            drafts.compare,
         ],
         middleware=[purpose_as_header],
         opt={"certificate": True},

@@ -120,6 +120,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "HANDED": "handed over", "EDITED": "changed and handed over again", "RETURNED": "returned", "SENT": "approved and sent",
         "DROPPED": "let go of",
     },
+    "draft_change": {"ADDED": "Put in", "REMOVED": "Taken out", "CHANGED": "Changed"},
     "alert_type": {
         "SHIPMENT": "Shipment", "ROUTE": "Route", "COMMODITY": "Commodity", "CONVEYANCE": "Means of transport",
         "ENTITY_PATTERN": "Pattern of a party",
