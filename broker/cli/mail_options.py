@@ -24,7 +24,8 @@ class MailOptions:
     mail_from: str | None = None
     """The address that mail comes from."""
     mail_to: Annotated[list[str] | None, Parameter(negative="")] = None
-    """An address that is told; may be given several times."""
+    """An address that is told, or ADDRESS=LANGUAGE (`en`, `fr`, `ar`) for who reads another language than English; may be given several
+    times."""
     mail_security: str = "starttls"
     """`starttls`, `tls` from the first byte, or `none`."""
     mail_credentials: Path | None = None

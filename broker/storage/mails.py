@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS mail (
     duty TEXT NOT NULL, due INTEGER, at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL DEFAULT 0,
     state TEXT NOT NULL DEFAULT 'WAITING', done_at INTEGER);
 CREATE INDEX IF NOT EXISTS mail_waiting ON mail (next_at, at) WHERE state = 'WAITING';
+CREATE TABLE IF NOT EXISTS mail_told (mail TEXT NOT NULL, language TEXT NOT NULL, PRIMARY KEY (mail, language)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mail_place (cursor TEXT NOT NULL, since INTEGER NOT NULL);
 """
 _COLUMNS: Final = "id, kind, subject, family, urgency, originator, duty, due, at, tries"
@@ -83,8 +84,16 @@ class MailQueue:
         query = f"SELECT {_COLUMNS} FROM mail WHERE state = 'WAITING' AND next_at <= ? ORDER BY at, id LIMIT ?"  # noqa: S608 - as above
         return [MailEvent(*row) for row in self._sql.execute(query, (now_ms, limit))]
 
+    def told_in(self, event_id: str) -> frozenset[str]:
+        """The languages in which the mail server has it already, where it does not have all."""
+        return frozenset(language for (language,) in self._sql.execute("SELECT language FROM mail_told WHERE mail = ?", (event_id,)))
+
+    def tell_in(self, event_id: str, language: str) -> None:
+        """The mail server has it in a language."""
+        self._sql.execute("INSERT OR IGNORE INTO mail_told VALUES (?, ?)", (event_id, language))
+
     def told(self, event_id: str, at: int) -> None:
-        """The mail server has it."""
+        """The mail server has it, in every language."""
         self._end(event_id, "TOLD", at)
 
     def give_up(self, event_id: str, at: int) -> None:
@@ -93,6 +102,7 @@ class MailQueue:
 
     def _end(self, event_id: str, state: str, at: int) -> None:
         self._sql.execute("UPDATE mail SET state = ?, done_at = ? WHERE id = ?", (state, at, event_id))
+        self._sql.execute("DELETE FROM mail_told WHERE mail = ?", (event_id,))
 
     def again(self, event_id: str, next_at: int) -> None:
         """It was refused: try it again then."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -22,9 +23,13 @@ from aiosmtplib import SMTP, SMTPException, SMTPRecipientsRefused, SMTPResponseE
 
 from broker.app.agency_node import AgencyNode
 from broker.errors import StoreError, UsageError
+from broker.node.console.languages import BY_CODE, translations
+from broker.node.console.words import WORDS
 from broker.storage.mails import MailEvent, MailQueue
 from broker.values import iso
 
+ENGLISH: Final = "en"
+"""What mail is written in where nothing else was said; the codes of families, urgencies and duties are told in it as they are."""
 SECURITY: Final = ("starttls", "tls", "none")
 LOOK_S: Final = 0.5
 """How often it is looked whether there is something to send."""
@@ -45,7 +50,8 @@ _log = structlog.get_logger("mail")
 @dataclass(frozen=True, slots=True)
 class MailSettings:
     """Where mail goes and how. ``security``: one of :data:`SECURITY`; ``ca``: what the server's certificate is verified against where that
-    is not an authority of the machine; ``link``: where officers reach the console, without a slash at the end."""
+    is not an authority of the machine; ``link``: where officers reach the console, without a slash at the end; ``languages``: of
+    recipients who do not read English, by address."""
 
     host: str
     port: int
@@ -56,6 +62,15 @@ class MailSettings:
     password: str = field(default="", repr=False)
     ca: Path | None = None
     link: str = ""
+    languages: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """The recipients by language."""
+        found: dict[str, tuple[str, ...]] = {}
+        for address in self.recipients:
+            language = self.languages.get(address, ENGLISH)
+            found[language] = (*found.get(language, ()), address)
+        return found
 
     def at(self, url: str) -> MailSettings:
         """The same, with the console at this address where none was given."""
@@ -66,14 +81,16 @@ def settings_of(
     server: str, sender: str, recipients: tuple[str, ...], *, security: str = "starttls", credentials: Path | None = None,
     ca: Path | None = None, link: str = "",
 ) -> MailSettings:  # fmt: skip
-    """Settings as they are given on the command line: ``server`` is HOST or HOST:PORT. Raises UsageError."""
+    """Settings as they are given on the command line: ``server`` is HOST or HOST:PORT; a recipient is an address, or ADDRESS=LANGUAGE.
+    Raises UsageError."""
     if security not in SECURITY:
         raise UsageError(f"there is no mail security `{ascii(security)[1:-1]}`", advice=f"use one of {', '.join(SECURITY)}")
     host, _, digits = server.rpartition(":") if ":" in server else (server, "", "")
     usual = {"starttls": 587, "tls": 465, "none": 25}[security]
     if not host or (digits and not (digits.isascii() and digits.isdigit() and 0 < int(digits) < 65_536)):
         raise UsageError("--mail-server is no HOST or HOST:PORT", advice="give it as mail.example.org:587")
-    for address in (sender, *recipients):
+    languages = dict(_recipient(each) for each in recipients)
+    for address in (sender, *languages):
         if not _is_address(address):
             raise UsageError(f"`{ascii(address)[1:-1]}` is no mail address", advice="give --mail-from and --mail-to as name@host")
     if not recipients:
@@ -81,7 +98,19 @@ def settings_of(
     user, password = ("", "") if credentials is None else _credentials(credentials)
     if user and security == "none":
         raise UsageError("a password is not sent in the clear", advice="use --mail-security starttls or tls")
-    return MailSettings(host, int(digits) if digits else usual, sender, recipients, security, user, password, ca, link.rstrip("/"))
+    port = int(digits) if digits else usual
+    return MailSettings(host, port, sender, tuple(languages), security, user, password, ca, link.rstrip("/"), languages)
+
+
+def _recipient(text: str) -> tuple[str, str]:
+    """An address and its language. No address has an equals sign behind its @."""
+    name, at, rest = text.rpartition("@")
+    host, equals, language = rest.partition("=")
+    if equals and language not in BY_CODE:
+        raise UsageError(
+            f"mail is not written in `{ascii(language)[1:-1]}`", advice=f"give --mail-to ADDRESS=LANGUAGE, one of {', '.join(BY_CODE)}"
+        )
+    return f"{name}{at}{host}", language or ENGLISH
 
 
 def _is_address(text: str) -> bool:
@@ -107,25 +136,35 @@ def _credentials(path: Path) -> tuple[str, str]:
     return lines[0], lines[1]
 
 
-def message_of(event: MailEvent, settings: MailSettings, agency: str, environment: str) -> EmailMessage:
-    """The mail about an event: which subject, of which family and urgency, from whom, due when, and where to look. No content."""
-    what = "LATE" if event.kind == "LATE" else event.urgency
+def message_of(event: MailEvent, settings: MailSettings, agency: str, environment: str, language: str = ENGLISH) -> EmailMessage:
+    """The mail about an event to those who read a language: which subject, of which family and urgency, from whom, due when, and where to
+    look. No content."""
+    texts = translations(language)
+
+    def said(kind: str, code: str) -> str:
+        return code if language == ENGLISH else texts.gettext(WORDS[kind].get(code, code))
+
+    what = texts.gettext("LATE") if event.kind == "LATE" else event.urgency
     real = "" if environment == "production" else f"[{environment.upper()}] "
     made = EmailMessage()
-    made["Subject"] = f"{real}{what}: {event.family} {event.subject}"
-    made["From"], made["To"] = settings.sender, ", ".join(settings.recipients)
+    made["Subject"] = f"{real}{what}: {said('family', event.family)} {event.subject}"
+    made["From"], made["To"] = settings.sender, ", ".join(settings.readers().get(language, ()))
     made["Date"] = format_datetime(datetime.fromtimestamp(event.at / 1000, UTC))
-    digest = hashlib.sha256(f"{agency} {event.id}".encode()).hexdigest()[:40]
-    made["Message-ID"] = f"<{digest}@{settings.sender.rpartition('@')[2]}>"
+    named = f"{agency} {event.id}" if language == ENGLISH else f"{agency} {event.id} {language}"
+    made["Message-ID"] = f"<{hashlib.sha256(named.encode()).hexdigest()[:40]}@{settings.sender.rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-    lines = [
-        "Something is late." if event.kind == "LATE" else "Something urgent has come.", "",
-        f"Subject:    {event.subject}", f"Family:     {event.family}", f"Urgency:    {event.urgency}", f"From:       {event.originator}",
-        *([f"Due:        {event.duty}, {iso(event.due)}"] if event.due is not None else []), f"For:        {agency}, {environment}",
+    pairs = [
+        (texts.gettext("Subject"), event.subject), (texts.gettext("Family"), said("family", event.family)),
+        (texts.gettext("Urgency"), said("urgency", event.urgency)), (texts.gettext("From"), event.originator),
+        *([(texts.gettext("Due"), f"{said('duty', event.duty)}, {iso(event.due)}")] if event.due is not None else []),
+        (texts.gettext("For"), f"{agency}, {environment}"),
     ]  # fmt: skip
+    first = texts.gettext("Something is late.") if event.kind == "LATE" else texts.gettext("Something urgent has come.")
+    lines = [first, "", *(f"{name + ':':<11} {value}" for name, value in pairs)]
     if settings.link:
         lines += ["", f"{settings.link}/console/subjects/{quote(event.subject, safe='')}"]
-    made.set_content("\n".join([*lines, "", "What it says is shown in the console alone.", ""]))
+    made.set_content("\n".join([*lines, "", texts.gettext("What it says is shown in the console alone."), ""]))
+    made["Content-Language"] = language  # RFC 3282; setting the content drops headers of an earlier one
     return made
 
 
@@ -168,18 +207,27 @@ class Mailer:
                 await self._send(server, event)
 
     async def _send(self, server: SMTP, event: MailEvent) -> None:
-        try:
-            await server.send_message(message_of(event, self._settings, self._node.agency, self._node.settings.environment))
-        except (SMTPRecipientsRefused, SMTPResponseException) as error:
-            codes = [each.code for each in error.recipients] if isinstance(error, SMTPRecipientsRefused) else [error.code]
-            if any(code < 500 for code in codes):  # not now: RFC 5321, section 4.2.1
-                raise
-            now_ms = self._node.now_ms()
-            if event.tries + 1 >= TRIES:
-                self._queue.give_up(event.id, now_ms)
-                _log.error("a mail was refused for good and is given up", codes=codes, subject=event.subject)
-            else:
-                self._queue.again(event.id, now_ms + REFUSED_MS)
-                _log.warning("a mail was refused", codes=codes, subject=event.subject)
-            return
-        self._queue.told(event.id, self._node.now_ms())
+        """Send an event in each language that it was not sent in yet. One that is refused for good does not keep the others back."""
+        refused: list[int] = []
+        told = self._queue.told_in(event.id)
+        for language in self._settings.readers():
+            if language in told:
+                continue
+            made = message_of(event, self._settings, self._node.agency, self._node.settings.environment, language)
+            try:
+                await server.send_message(made)
+                self._queue.tell_in(event.id, language)
+            except (SMTPRecipientsRefused, SMTPResponseException) as error:
+                codes = [each.code for each in error.recipients] if isinstance(error, SMTPRecipientsRefused) else [error.code]
+                if any(code < 500 for code in codes):  # not now: RFC 5321, section 4.2.1
+                    raise
+                refused += codes
+        now_ms = self._node.now_ms()
+        if not refused:
+            self._queue.told(event.id, now_ms)
+        elif event.tries + 1 >= TRIES:
+            self._queue.give_up(event.id, now_ms)
+            _log.error("a mail was refused for good and is given up", codes=refused, subject=event.subject)
+        else:
+            self._queue.again(event.id, now_ms + REFUSED_MS)
+            _log.warning("a mail was refused", codes=refused, subject=event.subject)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.message import Message
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from broker.errors import UsageError
 from broker.node.console import mail
+from broker.node.console.languages import translations
 from broker.node.console.mail import Mailer, MailSettings, message_of, settings_of
 from broker.node.console.router import beside
 from broker.node.console.watch import Watch, watching
@@ -43,12 +45,14 @@ class Post:
     never: str = "no subject"
     refused: int = 0
     signed_in: list[bytes] = field(default_factory=list[bytes])
+    to: tuple[tuple[str, ...], ...] = (TO,)
+    """To whom mails may go, together."""
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the name is aiosmtpd's
         """Take a mail, or say what is to be said next."""
         if self.says:
             return self.says.pop(0)
-        assert envelope.rcpt_tos == list(TO)
+        assert tuple(envelope.rcpt_tos) in self.to
         taken = message_from_bytes(envelope.content)
         if self.never in str(taken["Subject"]):
             self.refused += 1
@@ -212,6 +216,39 @@ async def test_encrypted_and_signed_in(sg: InProcess, my: InProcess, world: Worl
     assert "pass word" not in repr(good)
 
 
+async def test_each_reads_it_in_their_language(sg: InProcess, my: InProcess, world: World, tmp_path: Path) -> None:
+    """Readers of French and Arabic get a mail of their own in it, who is not asked for gets English; the subject line keeps the code of the
+    urgency; where one mail is refused, and the process begins anew, the others are not sent twice."""
+    to = (*TO, "bureau@douane.example=fr", "bureau2@douane.example=fr", "maktab@jamarik.example=ar")
+    post = Post(to=(TO, ("bureau@douane.example", "bureau2@douane.example"), ("maktab@jamarik.example",)))
+    async with serving(post) as port:
+        floor = Floor(my, tmp_path, port)
+        floor.look()
+        subject = await publish(sg, my, world, 1, "FLASH")
+        floor.look()
+        settings = settings_of(f"127.0.0.1:{port}", SENDER, to, security="none", link="https://node:8443")
+        assert settings.recipients[2:] == ("bureau@douane.example", "bureau2@douane.example", "maktab@jamarik.example")
+        post.never = "Alerte"
+        await Mailer(my.node, floor.queue, settings)._send_some()  # pyright: ignore[reportPrivateUsage]
+        assert (post.refused, len(post.taken), floor.queue.waiting()) == (1, 2, 1)
+        post.never = "no subject"
+        world.clock.advance(mail.REFUSED_MS)
+        again = MailQueue(tmp_path / NAME)
+        await Mailer(my.node, again, settings)._send_some()  # pyright: ignore[reportPrivateUsage]
+        assert (len(post.taken), again.waiting()) == (3, 0)
+    read = {str(each["Content-Language"]): each for each in post.taken}
+    heads = {language: str(make_header(decode_header(str(each["Subject"])))) for language, each in read.items()}
+    assert heads == {
+        "en": f"[TEST] FLASH: alert {subject}", "fr": f"[TEST] FLASH: Alerte {subject}",
+        "ar": f"[TEST] FLASH: {translations('ar').gettext('Alert')} {subject}",
+    }  # fmt: skip
+    texts = {language: bytes(each.get_payload(decode=True) or b"").decode() for language, each in read.items()}  # pyright: ignore
+    assert "Quelque chose d'urgent est arrivé." in texts["fr"]
+    assert translations("ar").gettext("Something urgent has come.") in texts["ar"]
+    assert all("https://node:8443/console/subjects/" in each for each in texts.values())
+    assert len({str(each["Message-ID"]) for each in post.taken}) == 3
+
+
 def test_settings_that_are_none(tmp_path: Path) -> None:
     """Each mistake is told with what to do: server, addresses, security, a file that others may read, a password in the clear."""
     open_file = tmp_path / "open"
@@ -226,6 +263,7 @@ def test_settings_that_are_none(tmp_path: Path) -> None:
     wrong: list[tuple[str, str, tuple[str, ...], dict[str, Any], str]] = [
         ("mail:0", SENDER, TO, {}, "--mail-server"), (":25", SENDER, TO, {}, "--mail-server"), ("mail:x", SENDER, TO, {}, "--mail-server"),
         ("mail", "nobody", TO, {}, "no mail address"), ("mail", SENDER, ("a@b\r\nBcc: c@d",), {}, "no mail address"),
+        ("mail", SENDER, ("a@b=de",), {}, "not written in"), ("mail", SENDER, ("a@b=\r\nBcc: c@d",), {}, "no mail address"),
         ("mail", SENDER, (), {}, "nobody is named"), ("mail", SENDER, TO, {"security": "ssl"}, "security"),
         ("mail", SENDER, TO, {"credentials": open_file}, "by others"), ("mail", SENDER, TO, {"credentials": short}, "user and a password"),
         ("mail", SENDER, TO, {"credentials": tmp_path / "none"}, "cannot be read"),
