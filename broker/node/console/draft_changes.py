@@ -14,9 +14,13 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
+from broker.families.attachment import SECTION
+
 Json = dict[str, Any]
 MOST: Final = 300
 """Most changes that are told; who sees so many reads the draft anew."""
+NOT_TOLD: Final = frozenset({"key", "file", "chunk_size", "chunks"})
+"""Of an attached file: what is not shown."""
 LONG: Final = 400
 """From so many entries lists are compared place by place: laying them beside each other costs the square of their length."""
 _ABSENT: Final = object()
@@ -45,7 +49,16 @@ def _all(before: Json, after: Json) -> Iterator[Change]:
     yield from _between("", (), before.get("header", {}), after.get("header", {}))
     old, new = before.get("sections", {}), after.get("sections", {})
     for name in dict.fromkeys((*new, *old)):
-        yield from _between(name, (), old.get(name, _ABSENT), new.get(name, _ABSENT))
+        was, now = old.get(name, _ABSENT), new.get(name, _ABSENT)
+        yield from _between(name, (), *((_told(was), _told(now)) if name == SECTION else (was, now)))
+
+
+def _told(files: Any) -> Any:
+    """Attached files as they may be shown: without their keys, and without what is no reader's business."""
+    if not isinstance(files, dict):
+        return files
+    entries: list[Json] = cast("Json", files).get("files") or []
+    return {"files": [{name: value for name, value in each.items() if name not in NOT_TOLD} for each in entries]}
 
 
 def _between(section: str, path: tuple[str | int, ...], old: Any, new: Any) -> Iterator[Change]:

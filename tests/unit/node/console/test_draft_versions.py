@@ -134,6 +134,16 @@ def test_labels_and_whole_sections_are_told_too() -> None:
     ]  # fmt: skip
 
 
+def test_keys_of_files_are_not_told() -> None:
+    """A file that was put in is told by its name and digest; its key is on no page."""
+    entry = {"file": "aa", "digest": "bb", "name": "scan.png", "size": 7, "chunk_size": 5, "chunks": 2, "key": "c2VjcmV0"}
+    none: dict[str, Any] = {"files": []}
+    (found,) = changes({"sections": {"attachments": none}}, {"sections": {"attachments": {"files": [entry]}}})
+    assert (found.kind, found.after) == ("ADDED", {"digest": "bb", "name": "scan.png", "size": 7})
+    (whole,) = changes({"sections": {}}, {"sections": {"attachments": {"files": [entry]}}})
+    assert "c2VjcmV0" not in repr(whole)
+
+
 VALUE = st.recursive(
     st.booleans() | st.integers(0, 9) | st.text(max_size=2),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
