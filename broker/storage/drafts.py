@@ -23,6 +23,8 @@ CREATE INDEX IF NOT EXISTS draft_event_of ON draft_event (draft, number);
 """
 _COLUMNS: Final = "id, family, subject, body, author, made_at, state, decided_by, message_id"
 WAITING: Final = "WAITING"
+SENDING: Final = "SENDING"
+"""A supervisor has approved it, and the outbox is about to take it: nobody changes it any more."""
 SENT: Final = "SENT"
 RETURNED: Final = "RETURNED"
 DROPPED: Final = "DROPPED"
@@ -30,8 +32,8 @@ DROPPED: Final = "DROPPED"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message as JSON text; who wrote it and when (Unix ms); ``state`` WAITING, SENT, RETURNED or DROPPED, and who decided
-    that. One that is returned keeps its content, to be changed and handed over again."""
+    """A message as JSON text; who wrote it and when (Unix ms); ``state`` WAITING, SENDING, SENT, RETURNED or DROPPED, and who
+    decided that. One that is returned keeps its content, to be changed and handed over again."""
 
     id: str
     family: str
@@ -106,8 +108,8 @@ class Drafts:
 
     def waiting(self, limit: int) -> list[Draft]:
         """What waits for a supervisor, the oldest first."""
-        query = f"SELECT {_COLUMNS} FROM draft WHERE state = ? ORDER BY made_at LIMIT ?"  # noqa: S608
-        return [Draft(*row) for row in self._sql.execute(query, (WAITING, limit))]
+        query = f"SELECT {_COLUMNS} FROM draft WHERE state IN (?, ?) ORDER BY made_at LIMIT ?"  # noqa: S608
+        return [Draft(*row) for row in self._sql.execute(query, (WAITING, SENDING, limit))]
 
     def returned(self, author: str, limit: int) -> list[Draft]:
         """What was returned to an author, the oldest first."""
@@ -115,8 +117,9 @@ class Drafts:
         return [Draft(*row) for row in self._sql.execute(query, (RETURNED, author, limit))]
 
     def bodies(self) -> list[str]:
-        """The messages of all drafts that wait or were returned."""
-        return [body for (body,) in self._sql.execute("SELECT body FROM draft WHERE state IN (?, ?)", (WAITING, RETURNED))]
+        """The messages of all drafts that wait, are being sent, or were returned."""
+        states = (WAITING, SENDING, RETURNED)
+        return [body for (body,) in self._sql.execute("SELECT body FROM draft WHERE state IN (?, ?, ?)", states)]
 
     def amend(self, draft_id: str, author: str, *, subject: str, body: str, fields: str, at: int) -> bool:
         """Change a draft that waits or was returned, and hand it over again. False: it is not this author's, or it was decided."""
@@ -139,9 +142,21 @@ class Drafts:
             if self._sql.execute(query, (RETURNED, by, draft_id, WAITING)).rowcount:
                 self._tell(draft_id, at, by, RETURNED, reason)
 
+    def approve(self, draft_id: str, by: str, body: str) -> bool:
+        """A supervisor sends a draft that waits, as it is: from now on nobody changes it. False: it says something else by now, or waits no
+        more."""
+        with transaction(self._sql):
+            query = "UPDATE draft SET state = ?, decided_by = ? WHERE id = ? AND body = ? AND state = ?"
+            return self._sql.execute(query, (SENDING, by, draft_id, body, WAITING)).rowcount > 0
+
+    def wait(self, draft_id: str) -> None:
+        """What was to be sent was not: it waits again."""
+        with transaction(self._sql):
+            self._sql.execute("UPDATE draft SET state = ?, decided_by = '' WHERE id = ? AND state = ?", (WAITING, draft_id, SENDING))
+
     def sent(self, draft_id: str, by: str, message_id: str, at: int) -> None:
-        """Note that a draft that waits was sent; its content goes."""
-        self._end(draft_id, SENT, by, message_id, at, (WAITING,))
+        """Note that a draft that was approved was sent; its content goes."""
+        self._end(draft_id, SENT, by, message_id, at, (SENDING,))
 
     def drop(self, draft_id: str, author: str, at: int) -> None:
         """Its author lets go of it; its content goes."""

@@ -36,7 +36,7 @@ from broker.node.console.uploads import BODY, FileFinding, Posted, posted_with_f
 from broker.node.console.words import WORDS
 from broker.node.messages import node_of
 from broker.node.problems import NotDone
-from broker.storage.drafts import RETURNED, Draft, Drafts
+from broker.storage.drafts import RETURNED, SENDING, Draft, Drafts
 from broker.storage.drafts import WAITING as WAITS
 from broker.storage.node_folder import User
 
@@ -93,6 +93,32 @@ def drafts_of(state: State) -> Drafts:
     """The drafts of the node."""
     drafts: Drafts = state["drafts"]
     return drafts
+
+
+def sending_of(state: State) -> set[str]:
+    """The drafts that the outbox is about to take."""
+    sending: set[str] = state["sending"]
+    return sending
+
+
+def draft_of(state: State, draft_id: str) -> Draft | None:
+    """A draft by its id."""
+    settled(state, draft_id)
+    return drafts_of(state).get(draft_id)
+
+
+def settled(state: State, draft_id: str) -> None:
+    """Note what became of a draft that was approved: the outbox has it under the draft's id, or it waits again. So it is also where the
+    process ended in between; not while the outbox is about to take it."""
+    drafts, node = drafts_of(state), node_of(state)
+    found = drafts.get(draft_id)
+    if found is None or found.state != SENDING or draft_id in sending_of(state):
+        return
+    answered = node.outbox.answered(found.decided_by, draft_id)
+    if answered is None:
+        drafts.wait(draft_id)
+    else:
+        drafts.sent(draft_id, found.decided_by, msgspec.json.decode(answered.answer)["message_id"], node.now_ms())
 
 
 @get("/compose", opt={"roles": access.STAFF, "content": True}, operation_id="consoleCompose")
@@ -159,7 +185,7 @@ def _handed_over(state: State, user: User, kind: str, value: Json, fields: Mappi
 @get("/drafts/{draft_id:str}/edit", opt={"roles": access.STAFF, "content": True}, operation_id="consoleEditDraft")
 async def edit(request: AnyRequest, state: State, draft_id: FromPath[str]) -> Response[str]:
     """The form of a draft, as its author left it."""
-    found = drafts_of(state).get(draft_id)
+    found = draft_of(state, draft_id)
     if found is None or found.author != access.user_of(request).name or found.state not in (WAITS, RETURNED):
         raise NotDone("ROLE_MAY_NOT", "a draft is changed by its author, until it is sent")
     fields: dict[str, list[str]] = msgspec.json.decode(drafts_of(state).fields(draft_id) or b"{}", type=dict[str, list[str]])

@@ -15,7 +15,7 @@ from broker.errors import Refusal
 from broker.node import access
 from broker.node.answers import AnyRequest
 from broker.node.console import file_fields
-from broker.node.console.compose import drafts_of, readable
+from broker.node.console.compose import draft_of, drafts_of, readable, sending_of, settled
 from broker.node.console.draft_changes import MOST, Change, changes
 from broker.node.console.pages import page, see
 from broker.node.console.sending import sent
@@ -29,7 +29,7 @@ REASON: Final = 500
 
 
 def _draft(state: State, draft_id: str) -> Draft:
-    found = drafts_of(state).get(draft_id)
+    found = draft_of(state, draft_id)
     if found is None:
         raise NotDone("NOT_FOUND", "there is no such draft")
     return found
@@ -110,10 +110,23 @@ async def decide(request: AnyRequest, state: State, draft_id: FromPath[str]) -> 
     gone = file_fields.missing(node_of(state), found.body)
     if gone is not None:
         return _page(request, state, found, gone)
-    done = await sent(request, state, msgspec.json.decode(found.body), {**fields, KEY: [found.id]}, body=found.body.encode())
+    done = await _send(request, state, found, fields)
     if isinstance(done, Refusal):
-        return _page(request, state, found, done)
-    drafts_of(state).sent(found.id, user.name, done.headers["location"].rpartition("/")[2], now_ms)
+        return _page(request, state, _draft(state, found.id), done)
+    return done
+
+
+async def _send(request: AnyRequest, state: State, found: Draft, fields: dict[str, list[str]]) -> Response[None] | Refusal:
+    """Give a draft to the outbox, as it was approved: until that has taken it, nobody changes it, lets go of it or sends it too."""
+    user, drafts = access.user_of(request), drafts_of(state)
+    if not drafts.approve(found.id, user.name, found.body):
+        return see(f"/console/drafts/{found.id}")
+    sending_of(state).add(found.id)
+    try:
+        done = await sent(request, state, msgspec.json.decode(found.body), {**fields, KEY: [found.id]}, body=found.body.encode())
+    finally:
+        sending_of(state).discard(found.id)
+        settled(state, found.id)
     return done
 
 

@@ -128,6 +128,7 @@ def beside(folder: Path, approving: Iterable[str] = (), *, codelists: Path | Non
     kept: dict[str, object] = {
         "tokens": Tokens(), "approving": frozenset(approving), "drafts": Drafts(file), "assets": assets.files(),
         "desk": Desk(file), "filters": SavedFilters(file), "spots": read_spots(codelists), "counting": asyncio.Lock(),
+        "sending": set[str](),
         "screenings": KeptScreenings(folder / "screenings.sqlite"),
     }  # fmt: skip
     return kept | ({"mails": MailQueue(file)} if mailing else {})

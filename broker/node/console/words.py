@@ -113,7 +113,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "recall_action": {"STOP_USE": "Stop using it", "DELETE": "Delete it", "RETURN": "Give it back"},
     "draft": {
-        "WAITING": "Waits for a supervisor", "SENT": "Approved and sent", "RETURNED": "Returned to its author",
+        "WAITING": "Waits for a supervisor", "SENDING": "Is being sent", "SENT": "Approved and sent", "RETURNED": "Returned to its author",
         "DROPPED": "Let go of by its author",
     },
     "draft_event": {

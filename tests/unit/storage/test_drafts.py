@@ -41,6 +41,10 @@ def test_a_draft_is_decided_once(drafts: Drafts) -> None:
     let go of has none. What was decided is not decided again, nor changed; who did what, when and why stays."""
     for name in ("one", "two", "three"):
         drafts.keep(draft(name), "{}")
+    assert not drafts.approve("one", "bob", "another text")
+    assert drafts.approve("one", "bob", draft("one").body)
+    assert not drafts.approve("one", "carol", draft("one").body)
+    drafts.drop("one", "alice", 5)
     drafts.sent("one", "bob", "m-1", 5)
     drafts.give_back("one", "carol", "too late", 6)
     drafts.give_back("two", "bob", "name the licence", 6)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
+import pytest
+
+from broker.storage.drafts import Drafts
 from tests.support.node_clients import InProcess
 from tests.unit.node.console.conftest import Officer, held, officer
 from tests.unit.node.console.test_work import ALERT, written
@@ -56,6 +61,78 @@ async def test_returned_changed_and_sent(sg: InProcess, my: InProcess) -> None:
         assert told in page, told
     assert "MSKU0000007" not in page
     assert (await bob.client.get(f"{path}/edit")).status_code == 403
+
+
+class Held:
+    """The outbox of a node that takes messages when it is told to."""
+
+    def __init__(self, node: InProcess) -> None:
+        self._keep, self.asked, self.go_on = node.node.outbox.keep, asyncio.Event(), asyncio.Event()
+
+    async def keep(self, *arguments: Any) -> None:
+        """As the outbox's own, when it is time."""
+        self.asked.set()
+        await self.go_on.wait()
+        await self._keep(*arguments)
+
+
+async def test_what_is_being_sent_stays_as_it_was_approved(sg: InProcess, my: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the outbox is about to take a draft, its author can neither change it nor let go of it, and a second supervisor does not
+    send it too: what was approved arrives, once, and the draft says so."""
+    sg.add("dora", "supervisor")
+    bob, carol, dora = officer(sg), officer(sg, "supervisor"), officer(sg, "dora")
+    for each in (bob, carol, dora):
+        await each.choose()
+    path, subject = await handed(bob)
+    hidden, others, own = await carol.form(path, path), await dora.form(path, path), await bob.form(path, f"{path}/drop")
+    held_back = Held(sg)
+    monkeypatch.setattr(sg.node.outbox, "keep", held_back.keep)
+    sending = asyncio.create_task(carol.post(path, {**hidden, "do": "send"}))
+    await held_back.asked.wait()
+    assert "Is being sent" in await bob.get(path)
+    assert (await bob.client.get(f"{path}/edit")).status_code == 403
+    assert (await bob.post(f"{path}/drop", own)).headers["location"] == path
+    for do in ("send", "return"):
+        assert (await dora.post(path, {**others, "do": do, "reason": "no"})).headers["location"] == path
+    assert "Is being sent" in await bob.get(path)
+    held_back.go_on.set()
+    assert (await sending).headers["location"].startswith("/console/outbox/")
+    await held(my, subject)
+    assert "Approved and sent" in await bob.get(path)
+    assert len(my.node.inbox.about(subject)) == 1
+
+
+async def test_a_process_that_ends_while_it_sends(sg: InProcess, my: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends before the outbox has the draft: it waits again, and is sent once. It ends after: the draft is known to be sent, to whoever
+    looks first, and by no hand is it sent again."""
+    bob, carol = officer(sg), officer(sg, "supervisor")
+    await bob.choose()
+    await carol.choose()
+
+    async def dies(*_: Any) -> None:
+        raise RuntimeError("the process ends")
+
+    for after in (False, True):
+        path, subject = await handed(bob)
+        hidden = await carol.form(path, path)
+        with monkeypatch.context() as patched:
+            if after:
+                patched.setattr(Drafts, "sent", dies_now)
+            else:
+                patched.setattr(sg.node.outbox, "keep", dies)
+                patched.setattr(Drafts, "wait", dies_now)
+            assert (await carol.post(path, {**hidden, "do": "send"})).status_code == 500
+        page = await bob.get(path)
+        assert ("Approved and sent" if after else "Waits for a supervisor") in page
+        again = await carol.post(path, {**hidden, "do": "send"})
+        assert again.headers["location"].startswith(path if after else "/console/outbox/")
+        await held(my, subject)
+        assert len(my.node.inbox.about(subject)) == 1
+
+
+def dies_now(*_: object) -> None:
+    """The process ends."""
+    raise RuntimeError("the process ends")
 
 
 async def test_what_changed_meanwhile_is_shown_again(sg: InProcess) -> None:
