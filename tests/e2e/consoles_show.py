@@ -60,9 +60,8 @@ async def show_pages(report: Report, running: dict[str, Console], browser: Brows
         folder.mkdir(parents=True, exist_ok=True)
         purpose = "LICENSING" if agency == AUTHORITY else "STC_ENFORCEMENT"
         found: list[str] = []
-        for sight in SEEN:
-            async with window(browser, console.url, console.users["supervisor"], sight=sight, purpose=purpose) as visited:
-                found += await look_at(visited, paths, console.url, folder)
+        async with window(browser, console.url, console.users["supervisor"], purpose=purpose) as visited:
+            found += await look_at(visited, paths, console.url, SEEN, pictures=folder)
         report.check(f"{agency}: {len(paths)} pages in {len(SEEN)} sights, {len(found)} flaws (axe included)", holds=not found)
         report.say(*(f"      {flaw}" for flaw in found))
 

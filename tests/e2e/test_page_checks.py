@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.support.browser import PAPER, SIGHTS, header_flaws, look_over, visit
+from tests.support.browser import PAPER, SIGHTS, Visit, header_flaws, look_over, visit
 
 PAGE: Final = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>A page</title><style>body { color: #222; background: #fff; }</style></head>
@@ -50,28 +52,37 @@ HEADERS: Final = {
 }  # fmt: skip
 
 
-async def flaws(browser: Browser, text: str, folder: Path) -> list[str]:
-    """What the checks say of this page at a desk."""
-    page = folder / "page.html"
-    page.write_text(text, encoding="utf-8")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[tuple[Visit, Path]]:
+    """A window at a desk, and the file that it shows."""
+    page = tmp_path_factory.mktemp("desk") / "page.html"
+    page.write_text(PAGE, encoding="utf-8")
     async with visit(browser, page.as_uri()) as visited:
-        return await visited.flaws()
+        yield visited, page
+
+
+async def flaws(desk: tuple[Visit, Path], text: str) -> list[str]:
+    """What the checks say of this page at a desk."""
+    visited, page = desk
+    page.write_text(text, encoding="utf-8")
+    await visited.go(page.as_uri())
+    return await visited.flaws()
 
 
 async def test_a_page_without_faults(browser: Browser, tmp_path: Path) -> None:
     """Nothing is said of it in any sight, and each sight leaves a picture."""
     page = tmp_path / "page.html"
     page.write_text(PAGE, encoding="utf-8")
-    assert await look_over(browser, page.as_uri(), tmp_path) == []
+    assert await look_over(browser, page.as_uri(), pictures=tmp_path) == []
     assert all((tmp_path / f"{sight.name}.png").read_bytes().startswith(b"\x89PNG") for sight in SIGHTS)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_each_fault_is_told(fault: str, browser: Browser, tmp_path: Path) -> None:
+async def test_each_fault_is_told(fault: str, desk: tuple[Visit, Path]) -> None:
     """One fault in a good page gives at least one sentence, and all that are given are of it."""
     old, new, told = FAULTS[fault]
     assert old in PAGE
-    found = await flaws(browser, PAGE.replace(old, new), tmp_path)
+    found = await flaws(desk, PAGE.replace(old, new))
     assert found
     assert any(told in each for each in found), found
 
@@ -82,7 +93,7 @@ async def test_a_dark_screen_has_a_dark_floor(browser: Browser, tmp_path: Path) 
     page.write_text(
         PAGE.replace("body { color: #222; background: #fff; }", ":root { color-scheme: light dark; color: #222; }"), encoding="utf-8"
     )
-    seen = {flaw.partition(":")[0] for flaw in await look_over(browser, page.as_uri(), tmp_path)}
+    seen = {flaw.partition(":")[0] for flaw in await look_over(browser, page.as_uri())}
     assert seen == {"desk-dark", "phone-dark"}
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
 from broker.cli.main import run
-from tests.support.browser import PAPER, axe_flaws, axe_source, look_over, visit
+from tests.support.browser import PAPER, Visit, axe_flaws, axe_source, look_over, visit
 from tests.support.example_policies import write_folder
 from tests.unit.cli.test_policy_explain import MESSAGE
 
@@ -48,32 +49,40 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     return made
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def desk(pages: Mapping[str, Path], browser: Browser) -> AsyncGenerator[Visit]:
+    """A window at a desk that may show each of the pages."""
+    urls = [page.as_uri() for page in pages.values()]
+    async with visit(browser, urls[0], allowed=urls) as visited:
+        yield visited
+
+
 @pytest.mark.parametrize("name", PAGES)
-async def test_everybody_can_read_it(name: str, pages: Mapping[str, Path], browser: Browser, tmp_path: Path) -> None:
+async def test_everybody_can_read_it(name: str, pages: Mapping[str, Path], browser: Browser) -> None:
     """Headings in order, heads of tables, contrast, nothing cut on a phone, at 200 %, on a dark screen or on paper; nothing is fetched,
     and nothing is said on the console."""
-    assert await look_over(browser, pages[name].as_uri(), tmp_path) == []
+    assert await look_over(browser, pages[name].as_uri()) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
-async def test_axe_finds_nothing(name: str, pages: Mapping[str, Path], browser: Browser) -> None:
+async def test_axe_finds_nothing(name: str, pages: Mapping[str, Path], desk: Visit) -> None:
     """What axe-core knows of WCAG 2.2 and of good practice holds, where axe-core is installed."""
     source = axe_source()
-    async with visit(browser, pages[name].as_uri()) as visited:
-        assert await axe_flaws(visited, source) == []
+    await desk.go(pages[name].as_uri())
+    assert await axe_flaws(desk, source) == []
 
 
 @pytest.mark.parametrize("name", ["agency", "members", "change"])
-async def test_rules_are_text(name: str, pages: Mapping[str, Path], browser: Browser) -> None:
+async def test_rules_are_text(name: str, pages: Mapping[str, Path], desk: Visit) -> None:
     """What a rule says is read letter by letter: no element comes of it, nothing runs, and an override of direction is shown as such."""
-    async with visit(browser, pages[name].as_uri()) as visited:
-        seen = await visited.page.inner_text("main")
-        assert HOSTILE.replace("\u202e", "\\u202e") in seen
-        assert "\u202e" not in seen
-        assert await visited.page.evaluate("window.ran") is None
-        assert await visited.page.locator("script, img, main style").count() == 0
-        assert not visited.said
-        assert not visited.asked
+    await desk.go(pages[name].as_uri())
+    seen = await desk.page.inner_text("main")
+    assert HOSTILE.replace("\u202e", "\\u202e") in seen
+    assert "\u202e" not in seen
+    assert await desk.page.evaluate("window.ran") is None
+    assert await desk.page.locator("script, img, main style").count() == 0
+    assert not desk.said
+    assert not desk.asked
 
 
 async def test_a_page_that_holds_a_script_all_the_same_does_not_run_it(pages: Mapping[str, Path], browser: Browser, tmp_path: Path) -> None:

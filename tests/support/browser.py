@@ -1,8 +1,9 @@
 """Pages as people meet them: a real Chromium, and what can be checked of any page in it.
 
 Take the fixture ``browser`` and open a page with :func:`visit`; it may fetch nothing but what it is told, and everything that it fetches,
-says on the console or runs into is kept. :func:`look_over` gives what is wrong with a page for its readers on every screen and on paper,
-:func:`header_flaws` what is wrong with the headers that a server sends along. What is wrong is told in sentences; an empty list is good.
+says on the console or runs into is kept. :meth:`Visit.turn` gives it another sight: a window for each would cost more than all that is
+looked at in it. :func:`look_over` gives what is wrong with a page for its readers on every screen and on paper, :func:`header_flaws` what
+is wrong with the headers that a server sends along. What is wrong is told in sentences; an empty list is good.
 
 The browser is Debian's (package ``chromium``), never one that playwright fetches. Where there is none the tests skip and say so.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, Route, async_playwright
+from playwright.async_api import Browser, CDPSession, ConsoleMessage, Dialog, Page, Route, async_playwright
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 CONTRAST: Final = 4.5
@@ -26,9 +27,18 @@ CONTRAST: Final = 4.5
 A4_PX: Final = 657
 """Width of an A4 sheet between margins of 18 mm, in CSS pixels."""
 
+AXE_COLOURS: Final = ["color-contrast", "link-in-text-block"]
+"""The rules of axe-core that look at colours."""
+
 _CHECKS: Final = (Path(__file__).parent / "page_checks.js").read_text(encoding="utf-8")
+_FEATURES: Final = (
+    "DestroyProfileOnBrowserClose", "HttpsUpgrades", "HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding",
+    "OptimizationHints", "NetworkTimeServiceQuerying", "PreconnectToSearch", "SpareRendererForSitePerProcess",
+)  # fmt: skip
+"""What the browser does without: nothing is asked of anybody, and no process is started for a page that may come next."""
 _FLAGS: Final = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    f"--disable-features={','.join(_FEATURES)}",
 )  # fmt: skip
 """A browser that is started for a page asks nothing of anybody else."""
 
@@ -67,6 +77,29 @@ class Visit:
     """Errors and warnings of the console, and errors that a script did not catch."""
     asked: list[str] = field(default_factory=list[str])
     """Addresses that it tried to fetch and was not allowed."""
+    _glass: CDPSession | None = None
+
+    async def go(self, url: str) -> None:
+        """Another page, or the same anew; what was said and asked before is forgotten."""
+        self.said.clear()
+        self.asked.clear()
+        await self.page.goto(url)
+
+    async def turn(self, sight: Sight) -> None:
+        """The same page in another sight. Colours, size, zoom and medium change as they do when a reader turns a telephone, zooms or
+        prints: without a load of the page."""
+        if self._glass is None:
+            self._glass = await self.page.context.new_cdp_session(self.page)  # what it sets holds for as long as it is there
+        await self.page.set_viewport_size({"width": sight.width, "height": sight.height})
+        how = {"width": sight.width, "height": sight.height, "deviceScaleFactor": sight.zoom, "mobile": False}
+        await self._glass.send("Emulation.setDeviceMetricsOverride", how)
+        await self.page.emulate_media(media=sight.medium, color_scheme=sight.scheme)
+        shown = await self.page.evaluate(
+            "() => [innerWidth, innerHeight, devicePixelRatio, "
+            "matchMedia('(prefers-color-scheme: dark)').matches, matchMedia('print').matches]"
+        )
+        assert shown == [sight.width, sight.height, sight.zoom, sight.scheme == "dark", sight.medium == "print"], (sight, shown)
+        self.sight = sight
 
     async def flaws(self) -> list[str]:
         """What is wrong with the page as it stands now."""
@@ -145,13 +178,17 @@ async def visit(
         await context.close()
 
 
-async def look_over(browser: Browser, url: str, pictures: Path, *, allowed: Sequence[str] = ()) -> list[str]:
-    """What is wrong with a page, looked at in every way of :data:`SIGHTS`; pictures of it go to a folder."""
+async def look_over(browser: Browser, url: str, *, allowed: Sequence[str] = (), pictures: Path | None = None) -> list[str]:
+    """What is wrong with a page, looked at in every way of :data:`SIGHTS`; pictures of it go to a folder, where one is given."""
     found: list[str] = []
-    for sight in SIGHTS:
-        async with visit(browser, url, sight, allowed=allowed) as visited:
+    async with visit(browser, url, allowed=allowed) as visited:
+        for sight in SIGHTS:
+            await visited.turn(sight)
             found += [f"{sight.name}: {flaw}" for flaw in await visited.flaws()]
-            await visited.picture(pictures)
+            visited.said.clear()
+            visited.asked.clear()
+            if pictures is not None:
+                await visited.picture(pictures)
     return found
 
 
@@ -163,11 +200,20 @@ def axe_source() -> str:
     return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
-async def axe_flaws(visited: Visit, source: str) -> list[str]:
-    """What axe-core finds of WCAG 2.2 A and AA and of its best practices."""
-    await visited.page.evaluate(source)
-    found: dict[str, Any] = await visited.page.evaluate("() => axe.run()")
-    return [f"{each['id']}: {each['help']}: {node['html'][:100]}" for each in found["violations"] for node in each["nodes"]]
+async def axe_flaws(visited: Visit, source: str, *, colours_only: bool = False) -> list[str]:
+    """What axe-core finds of WCAG 2.2 A and AA and of its best practices. ``colours_only``: the page was looked at in the same size before,
+    and has other colours now."""
+    if await visited.page.evaluate("() => typeof axe === 'undefined'"):
+        await visited.page.evaluate(source)
+    # Of what holds nothing is told: it is most of what axe would write.
+    found: list[str] = await visited.page.evaluate(
+        """async (rules) => {
+          const found = await axe.run({ resultTypes: ["violations"], ...(rules ? { runOnly: { type: "rule", values: rules } } : {}) });
+          return found.violations.flatMap((each) => each.nodes.map((node) => `${each.id}: ${each.help}: ${node.html.slice(0, 100)}`));
+        }""",
+        AXE_COLOURS if colours_only else None,
+    )
+    return found
 
 
 def header_flaws(headers: Mapping[str, str]) -> list[str]:

@@ -46,16 +46,25 @@ async def operator_window(browser: Browser, url: str, certificate: Path, *, sigh
         yield visited
 
 
-async def look_at(visited: Visit, paths: Sequence[str], base: str, pictures: Path, *, axe: bool = True) -> list[str]:
-    """What is wrong with pages as this window shows them; pictures of them go to a folder."""
+async def look_at(
+    visited: Visit, paths: Sequence[str], base: str, sights: Sequence[Sight] = (), *, pictures: Path | None = None
+) -> list[str]:
+    """What is wrong with pages in each of these sights, by default the one that the window has; pictures go to a folder, where one is
+    given."""
     found: list[str] = []
     for path in paths:
         if not visited.page.url.endswith(path):
             await visited.page.goto(f"{base}{path}")
-        shown = path.partition("?")[0].partition("#")[0].removeprefix("/console/")
-        name = f"{shown.replace('/', '-').replace('%2F', '-')}-{visited.sight.name}"
-        await visited.page.screenshot(path=pictures / f"{name}.png", full_page=True)
-        flaws = [*await visited.flaws(), *(await axe_flaws(visited, axe_source()) if axe else [])]
-        found += [f"{name}: {flaw}" for flaw in flaws]
-        visited.said.clear()
+        shown = path.partition("?")[0].partition("#")[0].removeprefix("/console/").replace("/", "-").replace("%2F", "-")
+        seen = set[tuple[int, int, str]]()
+        for sight in sights or (visited.sight,):
+            if sights:
+                await visited.turn(sight)
+            size = (sight.width, sight.height, sight.medium)
+            flaws = [*await visited.flaws(), *await axe_flaws(visited, axe_source(), colours_only=size in seen)]
+            seen.add(size)
+            found += [f"{shown}-{sight.name}: {flaw}" for flaw in flaws]
+            visited.said.clear()
+            if pictures is not None:
+                await visited.page.screenshot(path=pictures / f"{shown}-{sight.name}.png", full_page=True)
     return found

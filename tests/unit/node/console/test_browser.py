@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.support.browser import SIGHTS, axe_flaws, axe_source, header_flaws
+from tests.support.browser import PAPER, SIGHTS, axe_flaws, axe_source, header_flaws
 from tests.support.console_windows import look_at, window
 from tests.support.node_clients import InProcess, Served, on_a_port, posted
 from tests.unit.node.console.conftest import held
 from tests.unit.service.world import World
 
+DESK, DESK_DARK, ZOOMED, PHONE, PHONE_DARK = SIGHTS[:5]
 HOSTILE: Final = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
 
 
@@ -50,18 +50,16 @@ async def publish(sg: InProcess, my: InProcess, world: World, number: int = 1, d
     return f"/console/subjects/{message['subject'].replace('/', '%2F')}"
 
 
-async def test_every_screen(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+async def test_every_screen(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
     """Feed, alert and choice of purpose on every screen and on paper: structure, contrast, nothing cut, nothing said on the console,
     nothing fetched from elsewhere, axe finds nothing; and what a stranger wrote runs nothing."""
     path = await publish(sg, my, world, description=HOSTILE, urgency="FLASH")
     await publish(sg, my, world, 2)
-    found: list[str] = []
-    for sight in SIGHTS:
-        async with window(browser, url(served), certificate(served), sight=sight) as visited:
-            found += await look_at(visited, ("/console/feed", path, "/console/session"), url(served), tmp_path)
+    async with window(browser, url(served), certificate(served)) as visited:
+        for page in ("/console/feed", path, "/console/session"):
+            assert await look_at(visited, (page,), url(served), SIGHTS) == []
             assert await visited.page.evaluate("window.ran") is None
-            assert visited.asked == []
-    assert found == []
+        assert visited.asked == []
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(served.client())
         client.headers["cookie"] = "__Host-console-purpose=STC_ENFORCEMENT"
@@ -80,14 +78,14 @@ WORK: Final = (
 )  # fmt: skip
 
 
-async def test_pages_of_work(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+async def test_pages_of_work(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
     """Look-up, search, composing with who will see it, recalls and outbox on every screen and on paper, as the pages of reading."""
     await publish(sg, my, world)
-    found: list[str] = []
-    for sight in SIGHTS:
-        async with window(browser, url(served), certificate(served, "supervisor"), sight=replace(sight, medium="screen")) as visited:
-            page = visited.page
+    async with window(browser, url(served), certificate(served, "supervisor")) as visited:
+        page = visited.page
+        for sight, looked_at in ((DESK, (DESK, DESK_DARK)), (ZOOMED, (ZOOMED,)), (PHONE, (PHONE, PHONE_DARK, PAPER))):
             await page.goto(f"{url(served)}/console/compose/alert")
+            await visited.turn(sight)
             for name, value in FILLED.items():
                 await page.fill(f"[name={name}]", value)
             await page.select_option("select[name=risk_category]", "OTHER")
@@ -95,12 +93,12 @@ async def test_pages_of_work(sg: InProcess, my: InProcess, served: Served, world
             await page.check("input[value=ASSESS_ONLY]")
             await page.click("button[value=preview]")
             await page.wait_for_selector("#seen")
-            await page.emulate_media(media=sight.medium, color_scheme=sight.scheme)
-            visited.sight = sight
-            found += await look_at(visited, ("/console/compose/alert#seen", *WORK), url(served), tmp_path)
+            assert await look_at(visited, ("/console/compose/alert#seen",), url(served), looked_at) == []
             assert await page.evaluate("window.ran") is None
-            assert visited.asked == []
-    assert found == []
+        for path in WORK:
+            assert await look_at(visited, (path,), url(served), SIGHTS) == []
+            assert await page.evaluate("window.ran") is None
+        assert visited.asked == []
 
 
 async def test_what_comes_is_shown_at_once(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
@@ -114,7 +112,7 @@ async def test_what_comes_is_shown_at_once(sg: InProcess, my: InProcess, served:
         assert visited.said == []
 
 
-async def test_sound_and_mark(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+async def test_sound_and_mark(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
     """With the sound on, a FLASH alert that comes while the feed is open sounds, is marked, told in a line that is read aloud, and counted
     in the title, until it is looked at; what was there before does nothing. With it off, which is where it begins, nothing sounds."""
     await publish(sg, my, world, urgency="IMMEDIATE")
@@ -135,7 +133,6 @@ async def test_sound_and_mark(sg: InProcess, my: InProcess, served: Served, worl
         assert await page.locator("tr.fresh").count() == 1
         assert (await page.title()).startswith("(1) ")
         assert [*await visited.flaws(), *await axe_flaws(visited, axe_source())] == []
-        await page.screenshot(path=tmp_path / "alarm.png", full_page=True)
         await page.keyboard.press("j")
         await page.wait_for_selector("tr.fresh", state="detached")
         await quiet.page.wait_for_selector("tr.fresh")
@@ -173,16 +170,13 @@ async def test_by_keyboard_alone(sg: InProcess, my: InProcess, served: Served, w
         await page.wait_for_url("**/console/outbox/*")
 
 
-async def test_right_to_left(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser, tmp_path: Path) -> None:
+async def test_right_to_left(sg: InProcess, my: InProcess, served: Served, world: World, browser: Browser) -> None:
     """Feed and alert in Arabic and French, at desk and phone: nothing is cut, and axe finds nothing."""
     path = await publish(sg, my, world)
     found: list[str] = []
     for language in ("ar", "fr"):
-        folder = tmp_path / language
-        folder.mkdir()
-        for sight in (SIGHTS[0], SIGHTS[3]):
-            async with window(browser, url(served), certificate(served), sight=sight, language=language) as visited:
-                found += await look_at(visited, ("/console/feed", path), url(served), folder)
+        async with window(browser, url(served), certificate(served), language=language) as visited:
+            found += await look_at(visited, ("/console/feed", path), url(served), (DESK, PHONE))
     assert found == []
 
 
