@@ -48,13 +48,18 @@ ROUTES: Final[tuple[HTTPRouteHandler, ...]] = (
 )  # fmt: skip
 
 
+def state_of(node: AgencyNode, beside: Mapping[str, object] | None = None) -> State:
+    """What the routes find: the node, and what they keep ``beside`` it. Nothing of a node is in the routes themselves."""
+    return State({"node": node, "streams": Streams(), "described": ROUTES, **(beside or {})})
+
+
 def application(node: AgencyNode, *, more: Sequence[ControllerRouterHandler] = (), beside: Mapping[str, object] | None = None) -> Litestar:
     """The routes over a node; ``more`` are further routers, with what they keep ``beside`` the node in the application's state. Each of
     their routes names its roles in ``opt``, or is open to nobody."""
     return Litestar(
         route_handlers=[*ROUTES, reference.openapi, reference.docs, reference.style, *more],
         guards=[access.guard],
-        state=State({"node": node, "streams": Streams(), "described": ROUTES, **(beside or {})}),
+        state=state_of(node, beside),
         exception_handlers={
             problems.NotDone: problems.on_not_done, HTTPException: problems.on_http, BrokerError: problems.on_broker,
             TimeoutError: problems.on_late, Exception: problems.on_bug,
@@ -75,5 +80,9 @@ def node_application(
     beside: Mapping[str, object] | None = None,
 ) -> Gate:
     """The whole ASGI application of a node; ``tokens``: the bearer tokens that it takes beside client certificates."""
-    inner = application(node, more=more, beside=beside)
+    return gated(application(node, more=more, beside=beside), node, folder, limits=limits, tokens=tokens)
+
+
+def gated(inner: Litestar, node: AgencyNode, folder: NodeFolder, *, limits: Limits | None = None, tokens: Tokens | None = None) -> Gate:
+    """An application behind the gate of a node."""
     return Gate(inner, environment=node.settings.environment, identities=Identities(folder, tokens), limits=limits or Limits())

@@ -40,6 +40,8 @@ class Answer:
 _NOTHING_PERMITS: Final = Answer(allowed=False, rules=(), errors=())
 
 
+# A handle is never altered, and who decides under a bundle parses it anew at each entry of the directory: a few are kept.
+@lru_cache(maxsize=8)
 def read_schema(text: str) -> cedarpy.Schema:
     """Parse a Cedar schema. Raises UsageError."""
     try:
@@ -48,6 +50,7 @@ def read_schema(text: str) -> cedarpy.Schema:
         raise UsageError(f"schema: {error}", advice="correct the Cedar schema at the place named") from error
 
 
+@lru_cache(maxsize=8)
 def read_policies(text: str) -> Policies:
     """Parse Cedar policies. Raises UsageError."""
     try:

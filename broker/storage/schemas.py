@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,16 @@ def schema_texts(directory: Path | None = None) -> dict[tuple[str, str, int], st
 
     Raises UsageError where a file is misplaced or is no UTF-8, and where there is none.
     """
-    root = shipped("schemas") if directory is None else directory
+    return _texts(directory) if directory is not None else dict(_shipped_texts())
+
+
+@cache
+def _shipped_texts() -> dict[tuple[str, str, int], str]:
+    """Those shipped are read once: they are as fixed as the program."""
+    return _texts(shipped("schemas"))
+
+
+def _texts(root: Path) -> dict[tuple[str, str, int], str]:
     texts: dict[tuple[str, str, int], str] = {}
     for path in sorted(root.rglob("*.avsc")):
         parts = path.relative_to(root).parts

@@ -5,6 +5,7 @@ finding."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -109,6 +110,9 @@ async def _asked(client: httpx.AsyncClient, method: str, url: str, how: dict[str
     """Status and headers; of a stream no more is read than these. None where the server closed before all was sent."""
     try:
         async with client.stream(method, url, **how) as response:
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                with contextlib.suppress(httpx.TransportError):
+                    await response.aread()  # so that the connection is kept for the next
             return response.status_code, response.headers
     except (httpx.WriteError, httpx.RemoteProtocolError):
         return None

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import checks as general_checks
@@ -63,12 +64,14 @@ class ApiFuzz:
         """So many requests of one operation, the same ones each time. Nothing is raised: what is wrong is in the answer."""
         told, operation = Fuzzed(method, path), self._schema[path][method]
 
+        session = requests.Session()  # one connection, as a client has it, rather than a handshake for each request
+
         @settings(
             max_examples=examples, deadline=None, suppress_health_check=SLOW, phases=[Phase.generate], database=None, derandomize=True,
         )  # fmt: skip
         @given(case=operation.as_strategy())
         def one(case: Any) -> None:
-            response = case.call(**self._how)
+            response = case.call(session=session, **self._how)
             told.cases += 1
             told.statuses[response.status_code] += 1
             case.validate_response(response, checks=CHECKS, headers=self._how["headers"])
@@ -77,4 +80,6 @@ class ApiFuzz:
             one()
         except Exception as error:  # noqa: BLE001 - whatever a check or the client says of it is a finding
             told.failure = f"{type(error).__name__}: {error}"
+        finally:
+            session.close()
         return told

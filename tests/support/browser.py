@@ -92,7 +92,7 @@ class Visit:
             self._glass = await self.page.context.new_cdp_session(self.page)  # what it sets holds for as long as it is there
         await self.page.set_viewport_size({"width": sight.width, "height": sight.height})
         how = {"width": sight.width, "height": sight.height, "deviceScaleFactor": sight.zoom, "mobile": False}
-        await self._glass.send("Emulation.setDeviceMetricsOverride", how)
+        await self._glass.send("Emulation.setDeviceMetricsOverride", how)  # pyright: ignore[reportUnknownMemberType]
         await self.page.emulate_media(media=sight.medium, color_scheme=sight.scheme)
         shown = await self.page.evaluate(
             "() => [innerWidth, innerHeight, devicePixelRatio, "

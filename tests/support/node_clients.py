@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from litestar import Litestar
+from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
 from broker.app.agency_node import AgencyNode
 from broker.app.statements import json_of
 from broker.families.message import Message
-from broker.node.application import node_application
+from broker.node.application import application, gated, state_of
 from broker.node.console.router import beside, console_router
 from broker.node.gate import Gate, Limits
 from broker.node.issuer_keys import FileKeys
@@ -32,6 +34,9 @@ from tests.support.eventually import eventually
 from tests.support.token_issuer import AUDIENCE, ISSUER, SUBJECT, TokenIssuer
 
 PURPOSE: Final = "STC_ENFORCEMENT"
+PATIENCE_S: Final = 0.2
+"""How often the readers of a node look again where nothing comes: two dozen of them that look fifty times a second are half of what a test
+of a node costs."""
 PIECE: Final = 64 << 10
 Json = dict[str, Any]
 _CATALOGUE = load_catalogue()
@@ -87,20 +92,42 @@ class InProcess:
         await eventually(lambda: self.node.condition().ready and self.node.outbox.publisher is not None, what="a node that is ready")
 
 
+_SPARE: Final[dict[bool, list[Litestar]]] = {False: [], True: []}
+"""Applications whose nodes are gone, without and with a console: to make one costs more than most tests do with it."""
+
+
+@contextmanager
+def _routes(
+    node: AgencyNode, console: bool, more: Sequence[ControllerRouterHandler], beside: Mapping[str, object] | None
+) -> Generator[Litestar]:
+    """The routes over a node, those of an earlier test where there are any: all that they know of a node is in their state."""
+    if more or not _SPARE[console]:
+        routes = application(node, more=[*([console_router()] if console else ()), *more], beside=beside)
+    else:
+        routes = _SPARE[console].pop()
+        routes.state = state_of(node, beside)
+    yield routes
+    if not more:
+        routes.state = State()
+        _SPARE[console].append(routes)
+
+
 @asynccontextmanager
 async def in_process(
     agency: LocalAgency,
     *,
     limits: Limits | None = None,
     tokens: Tokens | None = None,
+    console: bool = False,
     more: Sequence[ControllerRouterHandler] = (),
     beside: Mapping[str, object] | None = None,
 ) -> AsyncGenerator[InProcess]:
-    """A node of this agency, with a user of each role, named as the role."""
+    """A node of this agency, with a user of each role, named as the role. ``console``: with its pages, ``more``: with other routes."""
     async with AsyncExitStack() as opened:
         node = await opened.enter_async_context(AgencyNode(agency.member))
         folder = NodeFolder(agency.member.files.node_folder, agency.agency)
-        gate = node_application(node, folder, limits=limits or Limits(1e6, 10**6), tokens=tokens, more=more, beside=beside)
+        inner = opened.enter_context(_routes(node, console, more, beside))
+        gate = gated(inner, node, folder, limits=limits or Limits(1e6, 10**6), tokens=tokens)
         made = InProcess(node, folder, gate)
         for role in ROLES:
             made.add(role, role)
@@ -153,6 +180,7 @@ async def served_node(*, issuer: TokenIssuer | None = None) -> AsyncGenerator[Se
     and :data:`tests.support.token_issuer.SUBJECT` is an officer."""
     async with AsyncExitStack() as opened:
         exchange = await opened.enter_async_context(LocalExchange(clock=SystemClock()))
+        exchange.memory.patience = PATIENCE_S
         agency = await exchange.join("SG-CUSTOMS", "customs")
         await exchange.join("MY-CUSTOMS", "customs")
         folder, tokens = agency.member.files.node_folder, None
@@ -160,7 +188,7 @@ async def served_node(*, issuer: TokenIssuer | None = None) -> AsyncGenerator[Se
         if issuer is not None:
             (folder / "jwks.json").write_bytes(issuer.jwks())
             tokens = Tokens(ISSUER, AUDIENCE, FileKeys(folder / "jwks.json"))
-        made = await opened.enter_async_context(in_process(agency, tokens=tokens, more=[console_router()], beside=beside(folder)))
+        made = await opened.enter_async_context(in_process(agency, tokens=tokens, console=True, beside=beside(folder)))
         made.folder.add("by-token", "officer", ("TUAS",), made.node.now_ms(), None, (ISSUER, SUBJECT))
         where = listening("127.0.0.1", 0)
         task = await opened.enter_async_context(serving(made.node, made.gate, made.folder, where))

@@ -11,7 +11,7 @@ from broker.testing.local import LocalExchange
 from broker.testing.sample_reports import sample_licence
 from broker.testing.samples import sample_alert
 from tests.support.eventually import eventually
-from tests.support.node_clients import InProcess, Served, in_process, on_a_port, posted
+from tests.support.node_clients import PATIENCE_S, InProcess, Served, in_process, on_a_port, posted
 from tests.unit.service.conftest import _no_pauses as _no_pauses  # pyright: ignore[reportPrivateUsage]
 from tests.unit.service.conftest import world as world
 from tests.unit.service.world import COMMUNITY, NOW, World
@@ -39,8 +39,9 @@ async def shared() -> AsyncGenerator[InProcess]:
 
 
 @pytest_asyncio.fixture
-async def served(my: InProcess) -> AsyncGenerator[Served]:
+async def served(world: World, my: InProcess) -> AsyncGenerator[Served]:
     """The node of MY-CUSTOMS on a port."""
+    world.memory.patience = PATIENCE_S
     async with on_a_port(my, "officer", "integrator") as made:
         yield made
 

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from broker.errors import UsageError
 from broker.node import issuer_keys
-from broker.node.console.router import beside, console_router
+from broker.node.console.router import beside
 from broker.node.gate import Rates
 from broker.node.issuer_keys import ALGORITHMS, DiscoveredKeys, FileKeys, read_keys
 from broker.node.tokens import TokenFault, Tokens, bearer_of
@@ -45,7 +45,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[InPro
     async with LocalExchange(clock=FixedClock(NOW)) as exchange:
         tokens = Tokens(ISSUER, AUDIENCE, FileKeys(keys))
         agency = await exchange.join("SG-CUSTOMS", "customs")
-        async with in_process(agency, tokens=tokens, more=[console_router()], beside=beside(folder)) as made:
+        async with in_process(agency, tokens=tokens, console=True, beside=beside(folder)) as made:
             made.folder.add("by-token", "officer", ("TUAS",), NOW, None, (ISSUER, SUBJECT))
             made.add("both", "supervisor")
             made.folder.bind("both", ISSUER, "both")

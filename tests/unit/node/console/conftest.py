@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 import pytest_asyncio
 
-from broker.node.console.router import beside, console_router
+from broker.node.console.router import beside
 from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess, in_process
 from tests.unit.service.conftest import _no_pauses as _no_pauses  # pyright: ignore[reportPrivateUsage]
@@ -62,7 +62,7 @@ async def sg(world: World) -> AsyncGenerator[InProcess]:
     """The node of SG-CUSTOMS, with its console."""
     agency = world.agency("SG-CUSTOMS")
     kept = beside(agency.member.files.folder, ("alert", "licence"))
-    async with in_process(agency, more=[console_router()], beside=kept) as made:
+    async with in_process(agency, console=True, beside=kept) as made:
         yield made
 
 
@@ -73,7 +73,7 @@ async def my(world: World) -> AsyncGenerator[InProcess]:
     lists = agency.member.files.folder / "lists"
     lists.mkdir(exist_ok=True)
     (lists / "places.csv").write_text(PLACES, encoding="utf-8")
-    async with in_process(agency, more=[console_router()], beside=beside(agency.member.files.folder, ("alert",), codelists=lists)) as made:
+    async with in_process(agency, console=True, beside=beside(agency.member.files.folder, ("alert",), codelists=lists)) as made:
         yield made
 
 
@@ -81,7 +81,7 @@ async def my(world: World) -> AsyncGenerator[InProcess]:
 async def bafa(world: World) -> AsyncGenerator[InProcess]:
     """The node of a licensing authority, with its console."""
     agency = await world.exchange.join("DE-BAFA", "licensing")
-    async with in_process(agency, more=[console_router()], beside=beside(agency.member.files.folder)) as made:
+    async with in_process(agency, console=True, beside=beside(agency.member.files.folder)) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 
 from tests.support.browser import PAPER, SIGHTS, axe_flaws, axe_source, header_flaws
 from tests.support.console_windows import look_at, window
-from tests.support.node_clients import InProcess, Served, on_a_port, posted
+from tests.support.node_clients import PATIENCE_S, InProcess, Served, on_a_port, posted
 from tests.unit.node.console.conftest import held
 from tests.unit.service.world import World
 
@@ -21,8 +21,9 @@ HOSTILE: Final = "<script>window.ran = 1</script><img src=x onerror='window.ran 
 
 
 @pytest_asyncio.fixture
-async def served(my: InProcess) -> AsyncGenerator[Served]:
+async def served(world: World, my: InProcess) -> AsyncGenerator[Served]:
     """The console of MY-CUSTOMS on a port."""
+    world.memory.patience = PATIENCE_S
     async with on_a_port(my, "officer", "supervisor") as made:
         yield made
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from broker.node.console import assets
-from broker.node.console.router import beside, console_router
+from broker.node.console.router import beside
 from tests.support.node_clients import InProcess, in_process, posted
 from tests.unit.node.console.conftest import held, officer
 from tests.unit.node.console.test_work import ALERT
@@ -45,7 +45,7 @@ async def test_without_htmx(world: World) -> None:
     """Where it is not installed no page asks for it, the feed and a message that is on its way load themselves again, and forms work."""
     agency = world.agency("SG-CUSTOMS")
     kept = {**beside(agency.member.files.folder), "assets": assets.own_files()}
-    async with in_process(agency, more=[console_router()], beside=kept) as node:
+    async with in_process(agency, console=True, beside=kept) as node:
         carol = officer(node, "supervisor")
         await carol.choose()
         page = await carol.get("/console/feed")
