@@ -61,7 +61,7 @@ async def show_pages(report: Report, running: dict[str, Console], browser: Brows
         purpose = "LICENSING" if agency == AUTHORITY else "STC_ENFORCEMENT"
         found: list[str] = []
         async with window(browser, console.url, console.users["supervisor"], purpose=purpose) as visited:
-            found += await look_at(visited, paths, console.url, SEEN, pictures=folder)
+            found += await look_at(visited, paths, console.url, folder, sights=SEEN)
         report.check(f"{agency}: {len(paths)} pages in {len(SEEN)} sights, {len(found)} flaws (axe included)", holds=not found)
         report.say(*(f"      {flaw}" for flaw in found))
 

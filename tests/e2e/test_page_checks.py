@@ -73,7 +73,7 @@ async def test_a_page_without_faults(browser: Browser, tmp_path: Path) -> None:
     """Nothing is said of it in any sight, and each sight leaves a picture."""
     page = tmp_path / "page.html"
     page.write_text(PAGE, encoding="utf-8")
-    assert await look_over(browser, page.as_uri(), pictures=tmp_path) == []
+    assert await look_over(browser, page.as_uri(), tmp_path) == []
     assert all((tmp_path / f"{sight.name}.png").read_bytes().startswith(b"\x89PNG") for sight in SIGHTS)
 
 

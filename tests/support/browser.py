@@ -178,7 +178,7 @@ async def visit(
         await context.close()
 
 
-async def look_over(browser: Browser, url: str, *, allowed: Sequence[str] = (), pictures: Path | None = None) -> list[str]:
+async def look_over(browser: Browser, url: str, pictures: Path | None = None, *, allowed: Sequence[str] = ()) -> list[str]:
     """What is wrong with a page, looked at in every way of :data:`SIGHTS`; pictures of it go to a folder, where one is given."""
     found: list[str] = []
     async with visit(browser, url, allowed=allowed) as visited:

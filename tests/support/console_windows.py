@@ -47,7 +47,7 @@ async def operator_window(browser: Browser, url: str, certificate: Path, *, sigh
 
 
 async def look_at(
-    visited: Visit, paths: Sequence[str], base: str, sights: Sequence[Sight] = (), *, pictures: Path | None = None
+    visited: Visit, paths: Sequence[str], base: str, pictures: Path | None = None, *, sights: Sequence[Sight] = ()
 ) -> list[str]:
     """What is wrong with pages in each of these sights, by default the one that the window has; pictures go to a folder, where one is
     given."""

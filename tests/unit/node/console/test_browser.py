@@ -58,7 +58,7 @@ async def test_every_screen(sg: InProcess, my: InProcess, served: Served, world:
     await publish(sg, my, world, 2)
     async with window(browser, url(served), certificate(served)) as visited:
         for page in ("/console/feed", path, "/console/session"):
-            assert await look_at(visited, (page,), url(served), SIGHTS) == []
+            assert await look_at(visited, (page,), url(served), sights=SIGHTS) == []
             assert await visited.page.evaluate("window.ran") is None
         assert visited.asked == []
     async with AsyncExitStack() as stack:
@@ -94,10 +94,10 @@ async def test_pages_of_work(sg: InProcess, my: InProcess, served: Served, world
             await page.check("input[value=ASSESS_ONLY]")
             await page.click("button[value=preview]")
             await page.wait_for_selector("#seen")
-            assert await look_at(visited, ("/console/compose/alert#seen",), url(served), looked_at) == []
+            assert await look_at(visited, ("/console/compose/alert#seen",), url(served), sights=looked_at) == []
             assert await page.evaluate("window.ran") is None
         for path in WORK:
-            assert await look_at(visited, (path,), url(served), SIGHTS) == []
+            assert await look_at(visited, (path,), url(served), sights=SIGHTS) == []
             assert await page.evaluate("window.ran") is None
         assert visited.asked == []
 
@@ -177,7 +177,7 @@ async def test_right_to_left(sg: InProcess, my: InProcess, served: Served, world
     found: list[str] = []
     for language in ("ar", "fr"):
         async with window(browser, url(served), certificate(served), language=language) as visited:
-            found += await look_at(visited, ("/console/feed", path), url(served), (DESK, PHONE))
+            found += await look_at(visited, ("/console/feed", path), url(served), sights=(DESK, PHONE))
     assert found == []
 
 

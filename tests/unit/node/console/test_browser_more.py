@@ -25,7 +25,7 @@ FEW: Final = (SIGHTS[0], SIGHTS[1], SIGHTS[3], SIGHTS[5])
 async def looked(browser: Browser, served: Served, paths: tuple[str, ...], language: str = "en") -> list[str]:
     """What is wrong with pages on each of :data:`FEW`; nothing may be fetched from elsewhere."""
     async with window(browser, url(served), certificate(served, "supervisor"), language=language) as visited:
-        found = await look_at(visited, paths, url(served), FEW)
+        found = await look_at(visited, paths, url(served), sights=FEW)
         assert visited.asked == []
     return found
 

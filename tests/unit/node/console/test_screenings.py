@@ -148,6 +148,6 @@ async def test_its_pages(sg: InProcess, my: InProcess, served: Served, world: Wo
         await page.wait_for_selector("text=Feedback was given")
         path = page.url.removeprefix(url(served)).partition("?")[0].partition("#")[0]
         for each in ("/console/screenings", path):
-            found = await look_at(visited, (each,), url(served), SIGHTS)
+            found = await look_at(visited, (each,), url(served), sights=SIGHTS)
             assert found == [], "\n".join(found)
             assert await page.evaluate("window.ran") is None
