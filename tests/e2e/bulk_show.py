@@ -40,7 +40,7 @@ def lines(folder: Path, rows: int) -> Iterator[dict[str, str]]:
 
 def previewed(table: Path) -> tuple[dict[str, Any], int, float, float]:
     """The last line of a preview, its exit code, how long it took, and the most memory that the program had, in MB."""
-    told = Program(table.parent).run(
+    told = Program(table.parent, alone=True).run(
         "import", table, "--as", "GB-LICENSING", "--mapping", MAPPING, "--preview", "--json", timeout=LONGEST_S
     )  # fmt: skip
     with told.out_file.open(encoding="utf-8") as lines:

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.enrolment import SeparateHomes, separate_homes
+from tests.e2e.program import loaded_once
 from tests.e2e.three_homes import Exchanged, critical_alerts, exchange_messages, licences
 from tests.support.records import need_data
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _program_is_loaded_once() -> Generator[None]:  # pyright: ignore[reportUnusedFunction]
+    """Half a second of each of some three hundred calls is to load the program."""
+    with loaded_once():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,22 +16,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from broker.kafka import start_cache
 from broker.testing.agreements import EVERYWHERE
+from tests.support.forking import Forked, Forks
 from tests.support.processes import runs
 
 BROKER: Final = (sys.executable, "-m", "broker")
 START_S: Final = 90.0
 """How long an exchange may take to be ready, on a machine that does other things too."""
+STOP_S: Final = 180.0
+"""How long it may take to end, the first one of a run, which keeps what its node learned."""
 _LOOK_S: Final = 0.05
 
 Json = dict[str, Any]
 Watch = Callable[[int], None]
 """Told how many lines a process has printed, now and then."""
+_FORKS: Final[list[Forks]] = []
+
+
+@contextmanager
+def loaded_once() -> Generator[None]:
+    """Calls of the program in this block are forks of one process that has it loaded."""
+    forks = Forks()
+    _FORKS.append(forks)
+    try:
+        yield
+    finally:
+        _FORKS.remove(forks)
+        forks.stop()
 
 
 def clean_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of this process without any setting of the program."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+    """The environment of this process without any setting of the program, but where nodes find what earlier ones learned."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_") or name == start_cache.VARIABLE}
     return {**kept, **(changes or {})}
 
 
@@ -93,9 +110,11 @@ def command_line(pid: int) -> list[str]:
 
 @dataclass
 class Program:
-    """Runs the program; output goes to files in ``folder``, which is its working folder too."""
+    """Runs the program; output goes to files in ``folder``, which is its working folder too. ``alone``: each call loads the program for
+    itself, also where a test run has it loaded (:func:`loaded_once`); for who measures memory."""
 
     folder: Path
+    alone: bool = False
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def run(
@@ -117,10 +136,13 @@ class Program:
         out, err, given = (self.folder / f"{number:03}.{end}" for end in ("out", "err", "in"))
         given.write_bytes(stdin)
         with given.open("rb") as source, out.open("wb") as out_file, err.open("wb") as err_file:
-            process = subprocess.Popen(
-                [*BROKER, *map(str, arguments)], stdin=source, stdout=out_file, stderr=err_file, cwd=self.folder,
-                env=clean_environment(environment),
-            )  # fmt: skip
+            given_words, known = [str(each) for each in arguments], clean_environment(environment)
+            if _FORKS and not self.alone:
+                process = _FORKS[-1].start(given_words, stdin=source, stdout=out_file, stderr=err_file, cwd=self.folder, env=known)
+            else:
+                process = subprocess.Popen(
+                    [*BROKER, *given_words], stdin=source, stdout=out_file, stderr=err_file, cwd=self.folder, env=known
+                )  # fmt: skip
         try:
             yield Running(process, out, err)
         finally:
@@ -133,7 +155,7 @@ class Program:
 class Running:
     """A call of the program that was started."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     out: Path
     err: Path
     begun: float = field(default_factory=time.monotonic)
@@ -188,7 +210,7 @@ class Running:
                     raise AssertionError(f"still running after {timeout:g} s, {lines} lines: {self.process.args!r} {said}")
                 time.sleep(_LOOK_S)
         err = self.err.read_text(encoding="utf-8", errors="replace")
-        return Ran(self.process.returncode, self.out, err, time.monotonic() - self.begun, peak, first, last)
+        return Ran(self.process.wait(), self.out, err, time.monotonic() - self.begun, peak, first, last)
 
 
 @dataclass(frozen=True)
@@ -231,7 +253,7 @@ def local_exchange(program: Program, home: Path, *options: str | Path) -> Genera
         left = [*exchange.relays, int(ready["kafka"])]
         yield exchange
         running.process.send_signal(signal.SIGINT)
-        ended = running.wait(60)
+        ended = running.wait(STOP_S)
         assert ended.code in (0, 130), f"`broker up` ended with {ended.code}: {ended.err[-2000:]}"
         assert not [pid for pid in left if runs(pid)], "relay or Kafka outlived `broker up`"
 

@@ -1,0 +1,171 @@
+"""Calls of the program without its loading: one process has every command loaded and forks itself for each call.
+
+A call is still a process of its own, with its own arguments, environment, working folder, files and signals, and it ends as the
+interpreter ends. What it does not do again is to start Python and to load the program, which is half a second of processor time and
+most of a short call; the tests make some three hundred.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+_LIMIT: Final = 1 << 17
+"""Bytes of a request: arguments and environment."""
+
+
+class Forked:
+    """A call that was started: what the tests use of :class:`subprocess.Popen`."""
+
+    def __init__(self, args: Sequence[str], answers: socket.socket) -> None:
+        self.args, self.returncode = args, None if (told := answers.recv(16)) else -signal.SIGKILL
+        self.pid = int(told or 0)
+        self._answers = answers
+        if self.returncode is not None:
+            answers.close()
+
+    returncode: int | None
+    """As Popen has it: None while it runs, less than 0 for a signal."""
+
+    def poll(self) -> int | None:
+        """The exit code, if it has ended."""
+        return self._ended(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it ends; its exit code. Raises subprocess.TimeoutExpired."""
+        code = self._ended(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(list(self.args), timeout or 0.0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def _ended(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            self._answers.settimeout(timeout)
+            try:
+                told = self._answers.recv(16)
+            except (BlockingIOError, TimeoutError):
+                return None
+            self.returncode = int(told) if told else -signal.SIGKILL
+            self._answers.close()
+        return self.returncode
+
+
+class Forks:
+    """The process that forks. ``stop`` ends it; calls that run then go on."""
+
+    def __init__(self) -> None:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._one_at_a_time = threading.Lock()
+        command = (sys.executable, "-m", "tests.support.forking", str(theirs.fileno()))
+        with theirs:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=REPOSITORY, pass_fds=[theirs.fileno()]
+            )
+
+    def start(
+        self, arguments: Sequence[str], *, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], cwd: Path, env: Mapping[str, str]
+    ) -> Forked:
+        """A call of the program with these arguments."""
+        request = json.dumps({"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}).encode()
+        assert len(request) < _LIMIT, "a call as long as that is not made here"
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, self._one_at_a_time:
+            files = [stdin.fileno(), stdout.fileno(), stderr.fileno(), theirs.fileno()]
+            socket.send_fds(self._requests, [request], files)
+        return Forked(arguments, mine)
+
+    def stop(self) -> None:
+        """No further calls."""
+        self._requests.close()
+        self._process.wait()
+
+
+class _Request(NamedTuple):
+    arguments: list[str]
+    cwd: str
+    env: dict[str, str]
+
+
+def _next_call(requests: socket.socket) -> _Request | None:
+    """Fork for each request. Returns in each child what it is to call, and None in the parent when no request can come any more."""
+    running: dict[int, tuple[int, socket.socket]] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(requests, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is not requests:
+                    selector.unregister(key.fd)
+                    pid, answers = running.pop(key.fd)
+                    os.close(key.fd)
+                    with answers:
+                        _tell(answers, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                    continue
+                text, files, _, _ = socket.recv_fds(requests, _LIMIT, 4)
+                if not text:
+                    return None
+                pid = os.fork()
+                if pid == 0:
+                    for number in range(3):
+                        os.dup2(files[number], number)
+                    selector.close()
+                    for each in (requests, *(answers for _, answers in running.values())):
+                        each.detach()  # none of these objects may close a number that means another file by then
+                    os.closerange(3, 1024)
+                    return _Request(**json.loads(text))
+                for number in files[:3]:
+                    os.close(number)
+                answers = socket.socket(fileno=files[3])
+                _tell(answers, pid)
+                ends = os.pidfd_open(pid)
+                running[ends] = (pid, answers)
+                selector.register(ends, selectors.EVENT_READ)
+
+
+def _tell(answers: socket.socket, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who asked may be gone
+        answers.send(str(number).encode())
+
+
+def main(number: int) -> None:
+    """Load the program, and become each of its calls."""
+    from broker.cli import main as program
+
+    program.app.resolved_commands()
+    gc.collect()
+    gc.freeze()  # so that no collection of a child writes to all that it shares with the parent
+    call = _next_call(socket.socket(fileno=number))
+    if call is not None:
+        os.chdir(call.cwd)
+        os.environ.clear()
+        os.environ.update(call.env)
+        sys.argv = ["broker", *call.arguments]
+        program.main()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
