@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import structlog
 from hypothesis import settings
 from playwright.async_api import Browser
 
+from broker.kafka import start_cache
 from tests.support.browser import open_browser
 from tests.support.kafka_node import KafkaNode, chosen_node
 from tests.support.small_disk import disk_of
@@ -21,6 +23,12 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("steady")
 """Examples are the same in every run, so that a result is a result; ``make explore`` draws new ones. None is timed: machines differ."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What the first node of all learns of its start is there for the others, of this run and the next ones."""
+    if config.cache is not None:
+        os.environ.setdefault(start_cache.VARIABLE, str(config.cache.mkdir("kafka")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,8 +4,10 @@ What a start costs, in seconds of processor time until it listens (two cores; th
 1.3 more for the first one, which formats the storage:
 
 - as it is: 8.0, and 290 MB resident at ``-Xmx512m``
-- first compiler only (:data:`BRIEF`): 4.8, and at a lower rate for ever; for a node that lives for minutes, in a test or a demo
-- an AOT cache (JEP 514, ``-XX:AOTCache``): 4.0, but 8 s more at the end of the run that makes it, and 76 MB on disk; not done
+- first compiler only, and no collector beside the work (:data:`BRIEF`): 4.4, and at a lower rate for ever; for a node that lives for
+  minutes, in a test or a demo
+- an AOT cache (:mod:`broker.kafka.start_cache`): 4.0, and 2 where it is brief; 9 s more at the end of the run that makes it, and 75 MB
+  on disk; only where it is asked for
 - a dynamic CDS archive: 5.2, 3 s more and 55 MB; not done
 """
 
@@ -28,6 +30,7 @@ from broker.errors import ExchangeUnreachable, NodeError
 from broker.kafka.admin import KafkaAdmin
 from broker.kafka.jars import Progress, fetch_jars, shipped_lock
 from broker.kafka.node_folder import HOST, NodeFolder, NodeIdentity, check_port_is_free, telling_of_disk
+from broker.kafka.start_cache import PATIENCE_S, StartCache
 from broker.kafka.tls import TlsFiles, ssl_context
 
 _LIFELINE: Final = Path(__file__).with_name("lifeline.py")
@@ -40,8 +43,9 @@ _JVM: Final = (
     "--sun-misc-unsafe-memory-access=allow",
     "--enable-native-access=ALL-UNNAMED",
 )
-BRIEF: Final = ("-XX:TieredStopAtLevel=1",)
-"""For ``jvm_options`` of a node that lives for minutes: code is compiled once and soon, not a second time for a high rate later."""
+BRIEF: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""For ``jvm_options`` of a node that lives for minutes: code is compiled once and soon, not a second time for a high rate later, and
+memory is collected without threads that work beside it (a second of processor time in a minute of tests)."""
 _SAY_DISK: Final = "No space left on device"
 _SAY_PORT: Final = "Address already in use"
 
@@ -49,7 +53,10 @@ _SAY_PORT: Final = "Address already in use"
 class EmbeddedNode:
     """A running node. Made by :meth:`start`; ended by :meth:`stop`, or by the kernel when this process dies (Linux)."""
 
-    def __init__(self, folder: NodeFolder, identity: NodeIdentity, process: asyncio.subprocess.Process, lock: int) -> None:
+    def __init__(
+        self, folder: NodeFolder, identity: NodeIdentity, process: asyncio.subprocess.Process, lock: int, cache: StartCache | None = None
+    ) -> None:
+        self._cache = cache
         self._folder = folder
         self._identity = identity
         self._process = process
@@ -84,12 +91,14 @@ class EmbeddedNode:
                 check_port_is_free(port)
             paths = jars if jars is not None else await asyncio.to_thread(fetch_jars, shipped_lock(), progress=progress)
             command = _java(paths, heap, jvm_options)
+            cache = StartCache.of_environment(command, paths) if tuple(jvm_options) == BRIEF else None
             folder.write_settings(identity, tls)
             end = time.monotonic() + deadline
             if not folder.formatted:
-                await _format(folder, identity, command, lock)
-            process = await _spawn(folder, [*command, "kafka.Kafka", "server.properties"], lock)
-            node = cls(folder, identity, process, lock)
+                await _format(folder, identity, _with(command, cache.reading() if cache else ()), lock)
+            started = _with(command, cache.options() if cache else ())
+            process = await _spawn(folder, [*started, "kafka.Kafka", "server.properties"], lock)
+            node = cls(folder, identity, process, lock, cache)
         except BaseException:
             os.close(lock)
             raise
@@ -137,11 +146,13 @@ class EmbeddedNode:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), grace)
+                await asyncio.wait_for(self._process.wait(), PATIENCE_S if self._cache and self._cache.recording else grace)
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
         await self._process.wait()
+        if self._cache is not None:
+            await self._cache.keep()
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
@@ -198,6 +209,11 @@ class EmbeddedNode:
 
 def _java(jars: Sequence[Path], heap: str, options: Sequence[str]) -> list[str]:
     return [str(JAVA), f"-Xmx{heap}", *_JVM, *options, "-cp", os.pathsep.join(map(str, jars))]
+
+
+def _with(command: Sequence[str], options: Sequence[str]) -> list[str]:
+    java, *rest = command
+    return [java, *options, *rest]
 
 
 async def _spawn(folder: NodeFolder, command: Sequence[str], lock: int) -> asyncio.subprocess.Process:

@@ -1,0 +1,64 @@
+"""What a JVM learned of its start is kept by one node at a time, for the very command that recorded it, and is not worth a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from broker.kafka.start_cache import VARIABLE, StartCache
+
+COMMAND = (sys.executable, "-Xmx512m")
+"""Whatever a node is started with: nothing is started here but what cannot put anything together."""
+
+
+@pytest.fixture
+def jars(tmp_path: Path) -> list[Path]:
+    """A jar."""
+    jar = tmp_path / "a.jar"
+    jar.write_bytes(b"PK")
+    return [jar]
+
+
+def test_only_where_it_is_asked_for(tmp_path: Path, jars: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder named, or one that cannot be: none. Else it is made, and only its owner may write to it."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert StartCache.of_environment(COMMAND, jars) is None
+    monkeypatch.setenv(VARIABLE, str(jars[0] / "below-a-file"))
+    assert StartCache.of_environment(COMMAND, jars) is None
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "kept"))
+    assert StartCache.of_environment(COMMAND, jars) is not None
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+
+
+def test_one_records_and_the_others_use_it(tmp_path: Path, jars: list[Path]) -> None:
+    """The first records, a second one beside it does not; when the first has failed to keep anything another may; what is there is used."""
+    first, second = StartCache(tmp_path, COMMAND, jars), StartCache(tmp_path, COMMAND, jars)
+    recording, recorded = first.options()
+    assert recording == "-XX:AOTMode=record"
+    assert (second.options(), second.recording) == ([], False)
+    recorded_file = Path(recorded.partition("=")[2])
+    recorded_file.write_bytes(b"something")
+    asyncio.run(first.keep())  # what is started to put it together here is no JVM, and says no
+    assert not first.recording
+    assert not recorded_file.exists()
+    assert second.reading() == []
+    assert second.options()[0] == recording
+    asyncio.run(second.keep())
+    recorded_file.with_suffix(".aot").write_bytes(b"as a JVM leaves it")
+    for each in (first, second):
+        assert each.options() == each.reading() == [f"-XX:AOTCache={recorded_file.with_suffix('.aot')}"]
+        assert not each.recording
+
+
+def test_another_command_or_another_jar_has_another(tmp_path: Path, jars: list[Path]) -> None:
+    """Other options, or a jar of another size: what is there is not used."""
+    first = StartCache(tmp_path, COMMAND, jars)
+    recorded = Path(first.options()[1].partition("=")[2])
+    recorded.with_suffix(".aot").write_bytes(b"as a JVM leaves it")
+    assert first.reading()
+    assert StartCache(tmp_path, (*COMMAND, "-XX:+UseG1GC"), jars).reading() == []
+    jars[0].write_bytes(b"PK and more")
+    assert StartCache(tmp_path, COMMAND, jars).reading() == []
