@@ -27,8 +27,8 @@ settings.load_profile("steady")
 
 def pytest_configure(config: pytest.Config) -> None:
     """What the first node of all learns of its start is there for the others, of this run and the next ones."""
-    if config.cache is not None:
-        os.environ.setdefault(start_cache.VARIABLE, str(config.cache.mkdir("kafka")))
+    if (cache := getattr(config, "cache", None)) is not None:
+        os.environ.setdefault(start_cache.VARIABLE, str(cache.mkdir("kafka")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
