@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from broker import cli
 from broker.kafka import start_cache
 from broker.testing.agreements import EVERYWHERE
 from tests.support.forking import Forked, Forks
 from tests.support.processes import runs
 
-BROKER: Final = (sys.executable, "-m", "broker")
+COMMANDS: Final = Path(cli.__file__).parent
 START_S: Final = 90.0
 """How long an exchange may take to be ready, on a machine that does other things too."""
 STOP_S: Final = 180.0
@@ -37,7 +38,7 @@ _FORKS: Final[list[Forks]] = []
 @contextmanager
 def loaded_once() -> Generator[None]:
     """Calls of the program in this block are forks of one process that has it loaded."""
-    forks = Forks()
+    forks = Forks(*(f"broker.cli.{path.stem}" for path in COMMANDS.glob("*.py")))
     _FORKS.append(forks)
     try:
         yield
@@ -136,12 +137,12 @@ class Program:
         out, err, given = (self.folder / f"{number:03}.{end}" for end in ("out", "err", "in"))
         given.write_bytes(stdin)
         with given.open("rb") as source, out.open("wb") as out_file, err.open("wb") as err_file:
-            given_words, known = [str(each) for each in arguments], clean_environment(environment)
+            words, known = ["broker", *map(str, arguments)], clean_environment(environment)
             if _FORKS and not self.alone:
-                process = _FORKS[-1].start(given_words, stdin=source, stdout=out_file, stderr=err_file, cwd=self.folder, env=known)
+                process = _FORKS[-1].start(words, stdin=source, stdout=out_file, stderr=err_file, cwd=self.folder, env=known)
             else:
                 process = subprocess.Popen(
-                    [*BROKER, *given_words], stdin=source, stdout=out_file, stderr=err_file, cwd=self.folder, env=known
+                    [sys.executable, "-m", *words], stdin=source, stdout=out_file, stderr=err_file, cwd=self.folder, env=known
                 )  # fmt: skip
         try:
             yield Running(process, out, err)

@@ -1,6 +1,6 @@
-"""Calls of the program without its loading: one process has every command loaded and forks itself for each call.
+"""Processes of Python without their loading: one process has the modules loaded and forks itself for each that is asked for.
 
-A call is still a process of its own, with its own arguments, environment, working folder, files and signals, and it ends as the
+What is called is still a process of its own, with its own arguments, environment, working folder, files and signals, and it ends as the
 interpreter ends. What it does not do again is to start Python and to load the program, which is half a second of processor time and
 most of a short call; the tests make some three hundred.
 """
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
+import runpy
 import selectors
 import signal
 import socket
@@ -27,7 +29,7 @@ _LIMIT: Final = 1 << 17
 
 
 class Forked:
-    """A call that was started: what the tests use of :class:`subprocess.Popen`."""
+    """A process that was started: what the tests use of :class:`subprocess.Popen`."""
 
     def __init__(self, args: Sequence[str], answers: socket.socket) -> None:
         self.args, self.returncode = args, None if (told := answers.recv(16)) else -signal.SIGKILL
@@ -76,12 +78,12 @@ class Forked:
 
 
 class Forks:
-    """The process that forks. ``stop`` ends it; calls that run then go on."""
+    """The process that forks, with these modules loaded. ``stop`` ends it; processes that run then go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *modules: str) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._one_at_a_time = threading.Lock()
-        command = (sys.executable, "-m", "tests.support.forking", str(theirs.fileno()))
+        command = (sys.executable, "-m", "tests.support.forking", str(theirs.fileno()), *modules)
         with theirs:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=REPOSITORY, pass_fds=[theirs.fileno()]
@@ -90,9 +92,9 @@ class Forks:
     def start(
         self, arguments: Sequence[str], *, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], cwd: Path, env: Mapping[str, str]
     ) -> Forked:
-        """A call of the program with these arguments."""
+        """``python -m`` with these arguments, the first of which is a module."""
         request = json.dumps({"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}).encode()
-        assert len(request) < _LIMIT, "a call as long as that is not made here"
+        assert len(request) < _LIMIT, "arguments as long as that are not given here"
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._one_at_a_time:
             files = [stdin.fileno(), stdout.fileno(), stderr.fileno(), theirs.fileno()]
@@ -100,7 +102,7 @@ class Forks:
         return Forked(arguments, mine)
 
     def stop(self) -> None:
-        """No further calls."""
+        """No further ones."""
         self._requests.close()
         self._process.wait()
 
@@ -151,11 +153,10 @@ def _tell(answers: socket.socket, number: int) -> None:
         answers.send(str(number).encode())
 
 
-def main(number: int) -> None:
-    """Load the program, and become each of its calls."""
-    from broker.cli import main as program
-
-    program.app.resolved_commands()
+def main(number: int, modules: Sequence[str]) -> None:
+    """Load the modules, and become each process that is asked for."""
+    for name in modules:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # so that no collection of a child writes to all that it shares with the parent
     call = _next_call(socket.socket(fileno=number))
@@ -163,9 +164,9 @@ def main(number: int) -> None:
         os.chdir(call.cwd)
         os.environ.clear()
         os.environ.update(call.env)
-        sys.argv = ["broker", *call.arguments]
-        program.main()
+        sys.argv[1:] = call.arguments[1:]
+        runpy.run_module(call.arguments[0], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:])
