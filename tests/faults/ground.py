@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,13 +17,28 @@ from broker.storage.home import AgencyHome
 from broker.testing.agreements import EVERYWHERE
 from tests.faults.plan import PUBLISHERS, RECIPIENTS, SHARDS, busy_shards
 from tests.support.eventually import eventually
+from tests.support.forking import Forks
 from tests.support.supervised import Role
 
 READY_S: Final = 60.0
 SAMPLE_S: Final = 1.0
 
+_FORKS: Final[list[Forks]] = []
 Progress = Callable[[str], None]
 """Told in a line how far it is."""
+
+
+@contextlib.contextmanager
+def loaded_once() -> Generator[None]:
+    """Processes of this block are forks of one that has loaded what a relay worker and an agency load, and no more: memory is looked
+    at."""
+    forks = Forks("broker.cli.main", "broker.cli.exchange", "tests.faults.agency")
+    _FORKS.append(forks)
+    try:
+        yield
+    finally:
+        _FORKS.remove(forks)
+        forks.stop()
 
 
 def silent(_line: str) -> None:
@@ -42,7 +56,7 @@ class Ground:
 
     async def role(self, name: str, *command: str, **environment: str) -> Role:
         """A process of this name, started for the first time."""
-        made = Role(name, (sys.executable, "-m", *command), self.folder, environment)
+        made = Role(name, command, self.folder, environment, _FORKS[-1] if _FORKS else None)
         self.roles[name] = made
         await made.start()
         return made

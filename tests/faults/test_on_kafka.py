@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.faults.flood import flood
+from tests.faults.ground import loaded_once
 from tests.faults.plan import PUBLISHERS
 from tests.faults.stop import Stops, stops
 from tests.faults.storm import KINDS, Storm, storm
 from tests.faults.workers import changes
 
 pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _processes_are_loaded_once() -> Generator[None]:  # pyright: ignore[reportUnusedFunction]
+    """Some forty processes start in these tests."""
+    with loaded_once():
+        yield
+
 
 RESUMED_MS: Final = 30_000
 """Deliveries go on within this, whoever fails. Far more than it takes: nothing is measured here."""

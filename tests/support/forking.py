@@ -7,6 +7,7 @@ most of a short call; the tests make some three hundred.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import importlib
@@ -29,17 +30,21 @@ _LIMIT: Final = 1 << 17
 
 
 class Forked:
-    """A process that was started: what the tests use of :class:`subprocess.Popen`."""
+    """A process that was started: what the tests use of :class:`subprocess.Popen`, and of that of asyncio."""
 
     def __init__(self, args: Sequence[str], answers: socket.socket) -> None:
-        self.args, self.returncode = args, None if (told := answers.recv(16)) else -signal.SIGKILL
-        self.pid = int(told or 0)
-        self._answers = answers
-        if self.returncode is not None:
-            answers.close()
+        self.args, self._answers = args, answers
+        told = answers.recv(16)
+        assert told, "the process that forks has ended"
+        self.pid = int(told)
+        self._code: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[asyncio.Future[int]] = []
 
-    returncode: int | None
-    """As Popen has it: None while it runs, less than 0 for a signal."""
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs, less than 0 for a signal."""
+        return self.poll()
 
     def poll(self) -> int | None:
         """The exit code, if it has ended."""
@@ -65,16 +70,30 @@ class Forked:
         """SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
+    async def ended(self) -> int:
+        """Wait until it ends, beside others in this event loop; its exit code."""
+        if (code := self.poll()) is not None:
+            return code
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._answers, self.poll)
+        self._waiting.append(waiting := self._loop.create_future())
+        return await waiting
+
     def _ended(self, timeout: float | None) -> int | None:
-        if self.returncode is None:
+        if self._code is None:
             self._answers.settimeout(timeout)
             try:
                 told = self._answers.recv(16)
             except (BlockingIOError, TimeoutError):
                 return None
-            self.returncode = int(told) if told else -signal.SIGKILL
+            self._code = int(told) if told else -signal.SIGKILL
+            if self._loop is not None:
+                self._loop.remove_reader(self._answers)
             self._answers.close()
-        return self.returncode
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(self._code)
+        return self._code
 
 
 class Forks:

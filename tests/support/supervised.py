@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.support.forking import Forked, Forks
 from tests.support.processes import resident_kib
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -34,18 +36,21 @@ class Life:
 
 @dataclass
 class Role:
-    """A process that is started again under the same identity. Output goes to files of the role, over all its lives."""
+    """A process that is started again under the same identity. Output goes to files of the role, over all its lives. ``command``: a
+    module and its arguments; ``forks``: which has the module loaded already."""
 
     name: str
     command: Sequence[str]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    forks: Forks | None = None
     lives: list[Life] = field(default_factory=list[Life])
     curve: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     """Unix ms and KiB resident, each time :meth:`sample` was called."""
     peak_kib: int = 0
     asked_to_stop: bool = False
-    _process: asyncio.subprocess.Process | None = None
+    _process: asyncio.subprocess.Process | Forked | None = None
+    _lifeline: int | None = None
 
     @property
     def out(self) -> Path:
@@ -58,7 +63,7 @@ class Role:
         return self.folder / f"{self.name}.err"
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> asyncio.subprocess.Process | Forked:
         """The process of the last start."""
         assert self._process is not None, f"{self.name} was never started"
         return self._process
@@ -73,15 +78,18 @@ class Role:
         assert not self.running, f"{self.name} runs already"
         self.asked_to_stop = False
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
-        with self.out.open("ab") as out, self.err.open("ab") as err:
-            self._process = await asyncio.create_subprocess_exec(
-                *self.command,
-                stdin=asyncio.subprocess.PIPE,  # its end tells the process that we are gone, however we went
-                stdout=out,
-                stderr=err,
-                cwd=REPOSITORY,
-                env={**kept, **self.environment},
-            )
+        environment = {**kept, **self.environment}
+        self._let_go()
+        # The end of its standard input tells the process that we are gone, however we went.
+        given, self._lifeline = os.pipe()
+        with os.fdopen(given, "rb") as stdin, self.out.open("ab") as out, self.err.open("ab") as err:
+            if self.forks is not None:
+                self._process = self.forks.start(self.command, stdin=stdin, stdout=out, stderr=err, cwd=REPOSITORY, env=environment)
+            else:
+                command = (sys.executable, "-m", *self.command)
+                self._process = await asyncio.create_subprocess_exec(
+                    *command, stdin=stdin, stdout=out, stderr=err, cwd=REPOSITORY, env=environment
+                )  # fmt: skip
         self.lives.append(Life(self._process.pid, wall_ms()))
 
     def sample(self) -> None:
@@ -106,9 +114,11 @@ class Role:
 
     async def ended(self, timeout: float) -> int:
         """Wait until it ends by itself; its exit status. Raises TimeoutError."""
+        process = self.process
         async with asyncio.timeout(timeout):
-            code = await self.process.wait()
+            code = await (process.ended() if isinstance(process, Forked) else process.wait())
         self.lives[-1].code = code
+        self._let_go()
         return code
 
     async def stop(self) -> int:
@@ -131,6 +141,11 @@ class Role:
                 if self.running:
                     self.process.kill()
             await self.ended(GRACE_S)
+
+    def _let_go(self) -> None:
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            os.close(lifeline)
 
     def last_words(self) -> str:
         """The end of its standard error."""
