@@ -62,8 +62,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """No setting of whoever runs the tests."""
-    return clean_environment({"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"})
+    """No setting of whoever runs the tests, and a node that lives for minutes."""
+    return clean_environment({"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", "BROKER_BRIEF_NODE": "1"})
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from tests.support.officers import FOLDER, NO_PARTIES
 
 pytestmark = pytest.mark.kafka
 
+TESTS = 12
+"""So many of the shipped tests go with the new bundle: every process that meets it runs them, half a second for all."""
 NO_DOCUMENTS = NO_PARTIES.replace("stop-parties", "stop-grounds").replace("read:parties", "read:grounds")
 
 
@@ -51,7 +53,8 @@ def test_two_officers_change_a_running_exchange(typed: Typed, tmp_path: Path) ->
     officers = ("--officer", "SG-CUSTOMS", "--officer", "MY-CUSTOMS")
     assert refused("policy", "propose", policies, *officers, "--out", tmp_path / "x.json") == "BUNDLE_FAILS_TESTS"
     scenarios = json.loads((policies / "scenarios.json").read_text())
-    scenarios["scenarios"] = [each for each in scenarios["scenarios"] if "grounds" not in json.dumps(each["labels"])]
+    kept = [each for each in scenarios["scenarios"] if "grounds" not in json.dumps(each["labels"])]
+    scenarios["scenarios"] = kept[:TESTS]
     (policies / "scenarios.json").write_text(json.dumps(scenarios))
     assert refused("policy", "propose", policies, *officers, "--out", tmp_path / "x.json") == "BUNDLE_WIDENS"
     (policies / "more.cedar").write_text(NO_DOCUMENTS)
