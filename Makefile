@@ -8,6 +8,9 @@ export PYTHONHASHSEED ?= 0
 # The tests call the program some hundred times: compiled once, not at each call (a fifth of a second each).
 unexport PYTHONDONTWRITEBYTECODE
 
+# The folders with tests over Kafka (tests/conftest.py says so where one is elsewhere).
+OVER_KAFKA := tests/contract tests/e2e tests/faults tests/integration
+
 .DEFAULT_GOAL := help
 .PHONY: help demo consoles test lint unit soak explore faults bench docs wheel lock clean
 
@@ -41,7 +44,7 @@ test: $(STAMP) ## lint and every test, on a real Kafka that the tests start
 	@told=$$(mktemp -d); trap 'kill $$linting $$computing 2>/dev/null; rm -rf "$$told"' EXIT; trap 'exit 130' INT TERM; \
 	nice $(MAKE) --no-print-directory lint >"$$told/lint" 2>&1 & linting=$$!; \
 	nice $(BIN)/python -m pytest -q -m "not kafka and not soak" >"$$told/computing" 2>&1 & computing=$$!; \
-	failed=; $(BIN)/python -m pytest -q -m "kafka and not soak" || failed="tests-over-Kafka"; \
+	failed=; $(BIN)/python -m pytest -q -m "kafka and not soak" $(OVER_KAFKA) || failed="tests-over-Kafka"; \
 	wait $$computing || failed="$$failed tests-without-Kafka"; cat "$$told/computing"; \
 	wait $$linting || failed="$$failed lint"; cat "$$told/lint"; \
 	test -z "$$failed" || { echo "failed:" $$failed >&2; exit 1; }

@@ -18,6 +18,8 @@ from tests.support.kafka_node import KafkaNode, chosen_node
 from tests.support.small_disk import disk_of
 
 ON_THE_NODE = frozenset({"contract", "integration"})
+OVER_KAFKA = ON_THE_NODE | {"e2e", "faults"}
+"""The folders in which ``make test`` looks for tests over Kafka: to collect the nine thousand others takes seconds."""
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
@@ -33,10 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever uses the node needs Kafka: mark it, so that ``-m "not kafka"`` is complete. The folders where it is used come last, one
-    after the other: a node costs while it waits."""
+    after the other: a node costs while it waits. Raises UsageError where a test needs Kafka and ``make test`` would not look for it."""
     for item in items:
         if isinstance(item, pytest.Function) and "kafka_node" in item.fixturenames:
             item.add_marker(pytest.mark.kafka)
+        if item.get_closest_marker("kafka") and OVER_KAFKA.isdisjoint(item.path.parts):
+            raise pytest.UsageError(
+                f"{item.nodeid} needs Kafka: move it to one of {sorted(OVER_KAFKA)}, or name its folder here and in Makefile"
+            )
     items.sort(key=lambda item: not ON_THE_NODE.isdisjoint(item.path.parts))
 
 
