@@ -95,7 +95,7 @@ class EmbeddedNode:
             folder.write_settings(identity, tls)
             end = time.monotonic() + deadline
             if not folder.formatted:
-                await _format(folder, identity, _with(command, cache.reading() if cache else ()), lock)
+                await _prepare(folder, identity, command, lock, cache)
             started = _with(command, cache.options() if cache else ())
             process = await _spawn(folder, [*started, "kafka.Kafka", "server.properties"], lock)
             node = cls(folder, identity, process, lock, cache)
@@ -238,6 +238,18 @@ async def _spawn(folder: NodeFolder, command: Sequence[str], lock: int) -> async
 def _environment() -> dict[str, str]:
     """Nothing of ours but what a JVM needs: JAVA_TOOL_OPTIONS and its kin would change what was checked."""
     return {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TZ", "TMPDIR") if key in os.environ}
+
+
+async def _prepare(folder: NodeFolder, identity: NodeIdentity, command: Sequence[str], lock: int, cache: StartCache | None) -> None:
+    """Prepare the storage, with Kafka's own tool unless the cache has what it leaves."""
+    if cache is None:
+        await _format(folder, identity, command, lock)
+        return
+    with telling_of_disk(folder.path):
+        if cache.prepare(folder.data, identity.cluster_id):
+            return
+    await _format(folder, identity, _with(command, cache.reading()), lock)
+    cache.keep_storage(folder.data)
 
 
 async def _format(folder: NodeFolder, identity: NodeIdentity, command: Sequence[str], lock: int) -> None:

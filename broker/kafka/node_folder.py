@@ -60,7 +60,7 @@ class NodeFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path = path.absolute()  # Kafka runs with it as its working folder
-        self.logs = path / "logs"
+        self.data, self.logs = path / "data", path / "logs"
         self.log = self.logs / "node.log"
         self.output = self.logs / "output.txt"
         self._said_before = self.log.stat().st_size if self.log.is_file() else 0
@@ -68,7 +68,7 @@ class NodeFolder:
     @property
     def formatted(self) -> bool:
         """Kafka's storage tool has finished here."""
-        return (self.path / "data" / "meta.properties").is_file()
+        return (self.data / "meta.properties").is_file()
 
     def identity(self) -> NodeIdentity:
         """The node's identity, made and stored at the first call. Raises NodeError where another Kafka version wrote the folder."""

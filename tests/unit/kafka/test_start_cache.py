@@ -62,3 +62,25 @@ def test_another_command_or_another_jar_has_another(tmp_path: Path, jars: list[P
     assert StartCache(tmp_path, (*COMMAND, "-XX:+UseG1GC"), jars).reading() == []
     jars[0].write_bytes(b"PK and more")
     assert StartCache(tmp_path, COMMAND, jars).reading() == []
+
+
+def test_storage_is_prepared_as_before_but_for_who_it_is(tmp_path: Path, jars: list[Path]) -> None:
+    """Nothing is prepared before the storage tool was at work once; then each node has what it left, and its own two ids."""
+    cache, first = StartCache(tmp_path, COMMAND, jars), tmp_path / "first"
+    assert not cache.prepare(tmp_path / "none", "an-id")
+    assert not (tmp_path / "none").exists()
+    (first / "log").mkdir(parents=True)
+    (first / "log" / "snapshot").write_bytes(b"features")
+    (first / "meta.properties").write_text("cluster.id=first\n")
+    cache.keep_storage(first)
+    cache.keep_storage(first)  # a second node that was at it meanwhile: the first one's stays
+    made: list[dict[str, str]] = []
+    for number in range(2):
+        data = tmp_path / f"node-{number}"
+        assert StartCache(tmp_path, COMMAND, jars).prepare(data, f"id-{number}")
+        assert (data / "log" / "snapshot").read_bytes() == b"features"
+        made.append(dict(line.split("=") for line in (data / "meta.properties").read_text().splitlines()))
+        assert sorted(path.name for path in data.iterdir()) == ["log", "meta.properties"]
+    assert [each.pop("cluster.id") for each in made] == ["id-0", "id-1"]
+    assert made[0].pop("directory.id") != made[1].pop("directory.id")
+    assert made == [{"node.id": "1", "version": "1"}] * 2
