@@ -29,7 +29,7 @@ def _bench(results: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.kafka
 def test_two_rows_end_to_end(tmp_path: Path) -> None:
     """Small and once: a line for each row and peer with all fields and real figures, the same in the file with the machine's facts."""
-    ran = _bench(tmp_path / "results.json", ROWS="publish,relay", ROUNDS="1", SCALE="0.1", BROKER_BRIEF_NODE="1")
+    ran = _bench(tmp_path / "results.json", ROWS="publish,relay", ROUNDS="1", SCALE="0.05", BROKER_BRIEF_NODE="1")
     assert ran.returncode == 0, ran.stderr
     lines: list[dict[str, Any]] = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
     assert sorted((line["row"], line["peer"]) for line in lines) == [
