@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ def test_each_has_its_own_environment_and_end(tmp_path: Path) -> None:
     loud = program.run("agency", "list", "--home", tmp_path, environment={"BROKER_LOG_LEVEL": "debug", "COLUMNS": "20"})
     quiet = program.run("agency", "list", "--home", tmp_path)
     assert len(loud.err.splitlines()) > len(quiet.err.splitlines())
-    with program.started("relay", "--home", tmp_path) as running:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with program.started("inspect", pipe) as running:  # which waits for somebody to write into it
         running.process.kill()
         assert running.wait(30).code == -9
     assert program.run("--version").code == 0
