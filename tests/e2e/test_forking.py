@@ -32,7 +32,7 @@ def test_each_has_its_own_environment_and_end(tmp_path: Path) -> None:
     assert len(loud.err.splitlines()) > len(quiet.err.splitlines())
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with program.started("inspect", pipe) as running:  # which waits for somebody to write into it
+    with program.started("schema", "lint", pipe) as running:  # which waits for somebody to write into it
         running.process.kill()
         assert running.wait(30).code == -9
     assert program.run("--version").code == 0
