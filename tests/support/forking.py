@@ -178,8 +178,10 @@ def main(number: int, modules: Sequence[str]) -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # so that no collection of a child writes to all that it shares with the parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is for who asks; its end is ours
     call = _next_call(socket.socket(fileno=number))
     if call is not None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(call.cwd)
         os.environ.clear()
         os.environ.update(call.env)
