@@ -23,9 +23,13 @@ from broker.trust.keys import fingerprint_of
 LOOK_S: Final = 2.0
 """How often a watch asks where topics end and who holds which shard."""
 TOLD_LOOKS: Final = 5
-"""At every so many looks it asks how far agencies say that they have read: one question an agency."""
+"""After so many times that it asks how far agencies say that they have read: one question an agency."""
+AHEAD_MS: Final = 300_000
+"""How far the clock of an agency may be ahead."""
 ANSWER_S: Final = 10.0
 """How long the answer may take."""
+HEAR_S: Final = 60.0
+"""How long all agencies' words may take: nothing else waits for them."""
 AGAIN_S: Final = 1.0
 """How long reading waits after the exchange did not answer."""
 _BATCH: Final = 2000
@@ -46,14 +50,14 @@ async def read_all(transport: Transport, sources: list[Source]) -> list[Record]:
         await inlet.close()
 
 
-async def read_status(transport: Transport, knowledge: Knowledge, admin: Admin) -> dict[str, Any]:
+async def read_status(transport: Transport, knowledge: Knowledge, admin: Admin, now_ms: int) -> dict[str, Any]:
     """One object with everything an operator asks first. Needs to read the exchange's own topics (the registrar may)."""
     overview, inlet = Overview(), await transport.inlet()
     try:
         await _catch_up(inlet, overview, knowledge.shards)
     finally:
         await inlet.close()
-    return status_of(knowledge, overview, await _ends(transport, knowledge), await _told(admin, knowledge))
+    return status_of(knowledge, overview, await _ends(transport, knowledge), await _told(admin, knowledge, now_ms))
 
 
 async def _catch_up(inlet: Inlet, overview: Overview, shards: int) -> None:
@@ -87,12 +91,16 @@ async def _ends(transport: Transport, knowledge: Knowledge) -> dict[str, int]:
     return {topic: end for (topic, _), end in found.items()}
 
 
-async def _told(admin: Admin, knowledge: Knowledge) -> dict[str, tuple[int, int]]:
-    """How far agencies say that they have read their inboxes, and when they said so."""
+async def _told(admin: Admin, knowledge: Knowledge, now_ms: int) -> dict[str, tuple[int, int]]:
+    """How far agencies say that they have read their inboxes, and when they said so.
+
+    An agency can write what it likes. A time to come would hide that nobody reads any more, or be one that no calendar has: it is as if
+    nothing were said.
+    """
     agencies = knowledge.rules.directory.agencies
     found = await admin.told_read({ids.inbox_group(agency): (ids.inbox(agency), 0) for agency in agencies})
     words = {agency: found.get(ids.inbox_group(agency)) for agency in agencies}
-    return {agency: (word.position, word.at_ms) for agency, word in words.items() if word is not None}
+    return {agency: (word.position, word.at_ms) for agency, word in words.items() if word is not None and word.at_ms <= now_ms + AHEAD_MS}
 
 
 def status_of(knowledge: Knowledge, overview: Overview, ends: Mapping[str, int], told: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
@@ -144,7 +152,6 @@ class Watch:
         self.overview = Overview()
         self.sight = Sight(self.now_ms(), status_of(knowledge, self.overview, {}, {}), (), {})
         self._told: dict[str, tuple[int, int]] = {}
-        self._looks = 0
         self.reachable = False
         self.stopping = asyncio.Event()
         """Set when the process is to stop."""
@@ -156,18 +163,24 @@ class Watch:
         return self._operator.clock.now_ms()
 
     async def catch_up(self, inlet: Inlet) -> None:
-        """Read all that the relay has written of itself, from the beginning."""
-        self.overview = Overview()
-        await _catch_up(inlet, self.overview, self.knowledge.shards)
+        """Read all that the relay has written of itself, from the beginning. What was known before is shown until all of it is read. Raises
+        ExchangeUnreachable."""
+        overview = Overview()
+        await _catch_up(inlet, overview, self.knowledge.shards)
+        self.overview = overview
 
     async def read(self, inlet: Inlet) -> None:
         """Take in what the relay writes, as it writes it, until cancelled."""
+        anew = False
         while True:
             try:
+                if anew:
+                    await self.catch_up(inlet)
+                    anew = False
                 _take(self.overview, await inlet.poll(max_records=_BATCH, timeout=5.0))
             except PositionLost as error:
                 _log.warning("the state of the exchange is read anew", reason=str(error))
-                await self.catch_up(inlet)
+                anew = True
             except ExchangeUnreachable as error:
                 _log.warning("the state of the exchange cannot be read", reason=str(error))
                 await asyncio.sleep(AGAIN_S)
@@ -186,12 +199,24 @@ class Watch:
     async def look(self) -> None:
         """Ask where topics end and who holds which shard. Raises ExchangeUnreachable."""
         ends, workers = await asyncio.gather(_ends(self._transport, self.knowledge), self._admin.workers())
-        if self._looks % TOLD_LOOKS == 0:
-            self._told = await _told(self._admin, self.knowledge)
-        self._looks += 1
         rows = self.overview.agencies(self.knowledge.rules.directory, self.knowledge.shards, ends, self._told)
         self.sight = Sight(self.now_ms(), status_of(self.knowledge, self.overview, ends, self._told), rows, workers)
         self.reachable = True
+
+    async def hear_on(self, every_s: float) -> None:
+        """Hear again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            await self.hear()
+
+    async def hear(self) -> None:
+        """Ask how far agencies say that they have read. Where that is not answered, what they said last stays: with the time at which they
+        said so."""
+        try:
+            async with asyncio.timeout(HEAR_S):
+                self._told = await _told(self._admin, self.knowledge, self.now_ms())
+        except (BrokerError, TimeoutError) as error:
+            _log.warning("how far agencies have read is not known", reason=str(error) or "the answer takes too long")
 
     def ended(self, task: asyncio.Task[None]) -> None:
         """A part of it has ended: by a bug, unless it was cancelled."""
@@ -212,8 +237,10 @@ async def watching(operator: Operator, *, every_s: float = LOOK_S) -> AsyncGener
         await knowledge.load()
         watch, inlet = Watch(operator, transport, admin, knowledge), await transport.inlet()
         await watch.catch_up(inlet)
+        await watch.hear()
         await watch.look()
-        tasks += [asyncio.create_task(part) for part in (knowledge.follow(), watch.read(inlet), watch.look_on(every_s))]
+        parts = (knowledge.follow(), watch.read(inlet), watch.look_on(every_s), watch.hear_on(TOLD_LOOKS * every_s))
+        tasks += [asyncio.create_task(part) for part in parts]
         for task in tasks:
             task.add_done_callback(watch.ended)
         yield watch

@@ -144,7 +144,7 @@ async def status(*, html: Path | None = None, common: Common = COMMON) -> int:
     try:
         await knowledge.load()
         keep_trust(common.home, None, knowledge)
-        record = await read_status(transport, knowledge, admin)
+        record = await read_status(transport, knowledge, admin, operator.clock.now_ms())
         refused = await read_all(transport, [(QUARANTINE, 0)]) if html is not None else []
     finally:
         await knowledge.close()

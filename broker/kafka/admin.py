@@ -40,6 +40,8 @@ _DENIED: Final = frozenset(
 _WRONG: Final = frozenset(
     {KafkaError.INVALID_CONFIG, KafkaError.TOPIC_EXCEPTION, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REPLICATION_FACTOR}
 )
+_GROUPS_AT_ONCE: Final = 50
+"""Most groups that are asked about at a time: librdkafka takes one a question."""
 _TIME: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _Value = TypeVar("_Value")
 _log = logging.getLogger("librdkafka")
@@ -120,14 +122,17 @@ class KafkaAdmin:
 
     async def told_read(self, groups: Mapping[str, Source]) -> Mapping[str, Told]:
         """See :class:`broker.ports.Admin`."""
-        client = await self._connected()
-        found: dict[str, Told] = {}
-        for group, (topic, partition) in groups.items():
-            asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition)])
-            (answer,) = client.list_consumer_group_offsets([asked], request_timeout=self._timeout).values()
-            for at in (await self._settled(answer)).topic_partitions:
-                if at.offset >= 0 and _TIME.fullmatch(at.metadata or ""):
-                    found[group] = Told(at.offset, int(at.metadata))
+        client, found, turn = await self._connected(), dict[str, Told](), asyncio.Semaphore(_GROUPS_AT_ONCE)
+
+        async def ask(group: str, source: Source) -> None:
+            async with turn:
+                asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*source)])
+                (answer,) = client.list_consumer_group_offsets([asked], request_timeout=self._timeout).values()
+                for at in (await self._settled(answer)).topic_partitions:
+                    if at.offset >= 0 and _TIME.fullmatch(at.metadata or ""):
+                        found[group] = Told(at.offset, int(at.metadata))
+
+        await asyncio.gather(*(ask(group, source) for group, source in groups.items()))
         return found
 
     async def workers(self) -> Mapping[int, str]:

@@ -200,7 +200,7 @@ async def test_every_line_of_status_is_explained() -> None:
         transport = exchange.operator.transport("registrar")
         knowledge = exchange.operator.knowledge(transport)
         await knowledge.load()
-        status = await read_status(transport, knowledge, exchange.operator.admin())
+        status = await read_status(transport, knowledge, exchange.operator.admin(), exchange.operator.clock.now_ms())
         await knowledge.close()
     section = text_of("docs/operator.md").partition("## Status")[2].partition("\n## ")[0]
     explained = {name for cell in re.findall(r"^\| (`[^|]+) \|", section, re.M) for name in re.findall(r"`(\w+)`", cell)}
@@ -260,7 +260,8 @@ async def test_the_auditor_verifies_without_the_product(tmp_path: Path) -> None:
         transport = exchange.operator.transport("registrar")
         knowledge = exchange.operator.knowledge(transport)
         await knowledge.load()
-        status, directory = await read_status(transport, knowledge, exchange.operator.admin()), knowledge.rules.directory
+        status = await read_status(transport, knowledge, exchange.operator.admin(), exchange.operator.clock.now_ms())
+        directory = knowledge.rules.directory
         await knowledge.close()
     (tmp_path / "status.json").write_text(json.dumps(status))
     lines = [json.dumps(entry_json(entry, directory)) for entry in directory.agencies.values()]

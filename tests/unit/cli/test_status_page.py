@@ -27,7 +27,7 @@ async def test_the_page(world: World, browser: Browser, tmp_path: Path) -> None:
     transport = operator.transport("registrar")
     knowledge = operator.knowledge(transport)
     await knowledge.load()
-    record = await read_status(transport, knowledge, operator.admin())
+    record = await read_status(transport, knowledge, operator.admin(), operator.clock.now_ms())
     await knowledge.close()
     await transport.close()
     html = status_page(record, world.quarantine(), world.now)

@@ -33,7 +33,7 @@ async def _status(exchange: LocalExchange) -> dict[str, Any]:
     transport = exchange.operator.transport("registrar")
     knowledge = exchange.operator.knowledge(transport)
     await knowledge.load()
-    record = await read_status(transport, knowledge, exchange.operator.admin())
+    record = await read_status(transport, knowledge, exchange.operator.admin(), exchange.operator.clock.now_ms())
     await knowledge.close()
     await transport.close()
     return record

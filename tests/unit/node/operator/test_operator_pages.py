@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -14,17 +15,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from playwright.async_api import Browser
 
+from broker import ids
+from broker.app import watch
 from broker.app.watch import Watch, watching
-from broker.errors import ExchangeUnreachable
+from broker.errors import BrokerError, ExchangeUnreachable, PositionLost
 from broker.exchange.topology import QUARANTINE
 from broker.node.gate import Gate
 from broker.node.operator.application import operator_application
 from broker.node.operator.quarantine import SHOWN
 from broker.node.server import listening, serving
-from broker.ports import Outgoing
+from broker.ports import Outgoing, Record, Told
 from broker.storage.clock import SystemClock
 from broker.storage.node_folder import OPERATOR_ROLES, NodeFolder
-from broker.testing.memory import MemoryTransport
+from broker.testing.memory import MemoryAdmin, MemoryInlet, MemoryTransport
 from tests.support.browser import SIGHTS, axe_flaws, axe_source, header_flaws
 from tests.support.console_windows import look_at, operator_window
 from tests.support.eventually import eventually
@@ -66,9 +69,9 @@ class Pages:
 @pytest_asyncio.fixture
 async def pages(world: World, tmp_path: Path) -> AsyncGenerator[Pages]:
     """The pages over the exchange, with a user of each role."""
-    async with watching(world.exchange.operator, every_s=0.02) as watch:
+    async with watching(world.exchange.operator, every_s=0.02) as looking:
         folder = NodeFolder(tmp_path / "pages", "local", roles=OPERATOR_ROLES, command="broker operator user")
-        made = Pages(watch, folder, operator_application(watch, folder))
+        made = Pages(looking, folder, operator_application(looking, folder))
         for role in OPERATOR_ROLES:
             _, file = folder.add(role, role, ("OPERATIONS",), SystemClock().now_ms())
             assert file is not None
@@ -137,6 +140,75 @@ async def test_how_far_agencies_have_read(pages: Pages, world: World) -> None:
         await eventually(told, what="the word of the node")
     text = await pages.somebody().get("/console/status")
     assert text.count("nothing in the last days") == len(world.rules.directory.agencies) - 1
+
+
+async def test_a_word_from_a_time_to_come_is_none(pages: Pages, world: World) -> None:
+    """An agency says that it has read in a year that no calendar has, another tomorrow: neither counts, and no page or answer fails by it.
+    One whose clock is a minute ahead is believed."""
+    for agency, at_ms in (("SG-CUSTOMS", 999_999_999_999_999), ("MY-CUSTOMS", world.now + 86_400_000), ("AE-CUSTOMS", world.now + 60_000)):
+        await MemoryTransport(world.memory).tell_read(ids.inbox_group(agency), (ids.inbox(agency), 0), 3, at_ms)
+    seen = {"AE-CUSTOMS": 3}
+    await eventually(lambda: {row.agency: row.read for row in pages.watch.sight.agencies if row.read is not None} == seen, what="the words")
+    assert "AE-CUSTOMS" in await pages.somebody().get("/console/status")
+    async with pages.client() as client:
+        assert (await client.get("/status")).status_code == 200
+
+
+async def test_words_that_do_not_come_are_not_waited_for(pages: Pages, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody answers how far agencies have read, what they said last stays, with its time, and all other figures are those of now."""
+    await MemoryTransport(world.memory).tell_read(ids.inbox_group("SG-CUSTOMS"), (ids.inbox("SG-CUSTOMS"), 0), 0, world.now)
+
+    def heard() -> bool:
+        return any(row.read_at == world.now for row in pages.watch.sight.agencies)
+
+    await eventually(heard, what="the word")
+
+    asked = asyncio.Event()
+
+    async def never(*_: object) -> dict[str, Told]:
+        asked.set()
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(MemoryAdmin, "told_read", never)
+    await eventually(asked.is_set, what="the question")
+    await world.put(SECRET)
+    await eventually(lambda: len(pages.watch.overview.refused) == 1, what="the refusal")
+    as_of = pages.watch.sight
+
+    def looked() -> bool:
+        return pages.watch.sight is not as_of and pages.watch.sight.status["quarantine"] == 1
+
+    await eventually(looked, what="the figures of now")
+    assert pages.watch.reachable
+    row = next(row for row in pages.watch.sight.agencies if row.agency == "SG-CUSTOMS")
+    assert (row.read, row.read_at) == (0, world.now)
+
+
+async def test_state_that_was_lost_is_read_anew(pages: Pages, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place of the watch is gone, and the exchange goes away while it reads anew: the process goes on, shows the figures of before
+    until all is read, and then those of now."""
+    await world.agency().publish(world.alert())
+    await eventually(lambda: pages.watch.sight.status["delivered"] > 0, what="the delivery")
+    delivered, gone, read = pages.watch.overview.deliveries, asyncio.Event(), MemoryInlet.poll
+    faults: list[BrokerError] = [PositionLost("it was trimmed away"), ExchangeUnreachable("no answer"), ExchangeUnreachable("no answer")]
+
+    async def poll(inlet: MemoryInlet, **more: Any) -> Sequence[Record]:
+        if faults and (QUARANTINE, 0) in await inlet.ends():
+            assert pages.watch.overview.deliveries == delivered
+            fault = faults.pop(0)
+            if not faults:
+                gone.set()
+            raise fault
+        return await read(inlet, **more)
+
+    monkeypatch.setattr(watch, "AGAIN_S", 0.01)
+    monkeypatch.setattr(MemoryInlet, "poll", poll)
+    await world.put(SECRET)
+    await eventually(gone.is_set, what="the outage")
+    await world.put(SECRET + b"2")
+    await eventually(lambda: pages.watch.overview.refused_count == 2, what="the refusals")
+    assert pages.watch.overview.deliveries == delivered
+    assert not pages.watch.failed.is_set()
 
 
 async def test_many_refusals_are_shown_in_turn(pages: Pages, world: World) -> None:
