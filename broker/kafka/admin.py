@@ -15,14 +15,16 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 import confluent_kafka.admin
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 
 from broker.errors import BrokerError, ExchangeUnreachable, NotAuthorised, UsageError
 from broker.exchange.topology import Grant, Quota, TopicSpec
+from broker.kafka import wire
 from broker.kafka.access import as_filter, binding_of, grant_of, is_plain, naming
 from broker.kafka.claims import RELAY_GROUP
+from broker.kafka.desk import Desk
 from broker.kafka.quota import quota_keys, read_quota, set_quota
-from broker.kafka.tls import TlsFiles, librdkafka_settings
+from broker.kafka.tls import TlsFiles, librdkafka_settings, ssl_context
 from broker.ports import Source, Told
 
 _kafka: Final[Any] = confluent_kafka.admin
@@ -41,7 +43,7 @@ _WRONG: Final = frozenset(
     {KafkaError.INVALID_CONFIG, KafkaError.TOPIC_EXCEPTION, KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REPLICATION_FACTOR}
 )
 _GROUPS_AT_ONCE: Final = 50
-"""Most groups that are asked about at a time: librdkafka takes one a question."""
+"""Most groups that are asked about at a time: each is a question of its own."""
 _TIME: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _Value = TypeVar("_Value")
 _log = logging.getLogger("librdkafka")
@@ -60,6 +62,9 @@ class KafkaAdmin:
         self._replicas = replicas
         self._client: Any = None
         self._opening = asyncio.Lock()
+        # What is asked again and again goes another way: librdkafka ends the process where it asked about a group while the node was away
+        # (an assertion: its issue 4605).
+        self._desk = Desk(wire.Address(bootstrap, lambda: ssl_context(files), "registrar"), patience=timeout)
 
     async def cluster_id(self) -> str:
         """The cluster's id, as soon as a broker answers this certificate. Raises ExchangeUnreachable."""
@@ -122,29 +127,24 @@ class KafkaAdmin:
 
     async def told_read(self, groups: Mapping[str, Source]) -> Mapping[str, Told]:
         """See :class:`broker.ports.Admin`."""
-        client, found, turn = await self._connected(), dict[str, Told](), asyncio.Semaphore(_GROUPS_AT_ONCE)
+        found, turn = dict[str, Told](), asyncio.Semaphore(_GROUPS_AT_ONCE)
 
         async def ask(group: str, source: Source) -> None:
             async with turn:
-                asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*source)])
-                (answer,) = client.list_consumer_group_offsets([asked], request_timeout=self._timeout).values()
-                for at in (await self._settled(answer)).topic_partitions:
-                    if at.offset >= 0 and _TIME.fullmatch(at.metadata or ""):
-                        found[group] = Told(at.offset, int(at.metadata))
+                stored = await self._desk.stored(group, source)
+            if stored is not None and _TIME.fullmatch(stored[1]):
+                found[group] = Told(stored[0], int(stored[1]))
 
         await asyncio.gather(*(ask(group, source) for group, source in groups.items()))
         return found
 
     async def workers(self) -> Mapping[int, str]:
         """See :class:`broker.ports.Admin`. While the group shares out its shards anew nobody holds any."""
-        client = await self._connected()
-        (asked,) = client.describe_consumer_groups([RELAY_GROUP], request_timeout=self._timeout).values()
-        group = await self._settled(asked)
-        named = [(member.group_instance_id or member.client_id, member.assignment.topic_partitions) for member in group.members]
-        return {at.partition: name for name, held in named for at in held}
+        return {partition: name for name, held in await self._desk.members(RELAY_GROUP) for partition in held}
 
     async def close(self) -> None:
         """Release the connection. Safe to call twice."""
+        await self._desk.close()
         client, self._client = self._client, None
         if client is not None:
             # librdkafka joins its threads when the last reference goes: not on the event loop.

@@ -7,13 +7,15 @@ up to half a second.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aiokafka import errors as kafka_errors
-from aiokafka.protocol.admin import DeleteRecordsRequest
-from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.protocol.admin import DeleteRecordsRequest, DescribeGroupsRequest
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
@@ -31,6 +33,9 @@ _GROUP = 0
 """The kind of coordinator that groups have."""
 _NOBODY = -1
 """No generation: the group has no members. No time to keep it: as long as the cluster keeps others."""
+
+_STATIC = re.compile(r"(.+)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+"""The id of a member: the name that it joined under, and a UUID of its coordinator's. The name itself is told to newer clients alone."""
 
 
 class _Retry(Exception):
@@ -95,6 +100,14 @@ class Desk:
     async def commit(self, group: str, source: Source, position: int, word: str) -> None:
         """Store a position with a word of the reader's own for a group without members. Raises NotAuthorised, ExchangeUnreachable."""
         await self._patiently(lambda: self._commit(group, source, position, word), f"whether `{group}` was stored")
+
+    async def stored(self, group: str, source: Source) -> tuple[int, str] | None:
+        """The position that a group stored, with the reader's own word; None: it stored none. Raises NotAuthorised, ExchangeUnreachable."""
+        return await self._patiently(lambda: self._stored(group, source), f"what `{group}` stored")
+
+    async def members(self, group: str) -> list[tuple[str, list[int]]]:
+        """The members of a group by the names under which they joined, each with the partitions that it holds. Raises as :meth:`stored`."""
+        return await self._patiently(lambda: self._members(group), f"who is in `{group}`")
 
     async def close(self) -> None:
         """Release the connection. It is opened again if another question is asked."""
@@ -183,11 +196,37 @@ class Desk:
                     raise UsageError(f"`{source[0]}`/{source[1]} ends before {before}", advice="trim no further than was read")
                 _check(code, f"trimming `{source[0]}`")
 
-    async def _commit(self, group: str, source: Source, position: int, word: str) -> None:
+    async def _coordinator(self, group: str) -> int:
         found = await self._ask(FindCoordinatorRequest(group, _GROUP))
         _check(found.error_code, f"the group `{group}`")
+        return found.coordinator_id
+
+    async def _stored(self, group: str, source: Source) -> tuple[int, str] | None:
+        node, what = await self._coordinator(group), f"reading what `{group}` stored"
+        answer = await self._ask(OffsetFetchRequest(group, [(source[0], [source[1]])]), node)
+        _check(getattr(answer, "error_code", 0), what)
+        for _, partitions in answer.topics:
+            for _, offset, word, code in partitions:
+                _check(code, what)
+                if offset >= 0:
+                    return offset, word or ""
+        return None
+
+    async def _members(self, group: str) -> list[tuple[str, list[int]]]:
+        answer = await self._ask(DescribeGroupsRequest([group]), await self._coordinator(group))
+        found: list[tuple[str, list[int]]] = []
+        for code, _, state, _, _, members, *_ in answer.groups:
+            _check(code, f"reading who is in `{group}`")
+            for member_id, client_id, _, _, held in members if state == "Stable" else ():
+                named = _STATIC.fullmatch(member_id)
+                partitions = ConsumerProtocol.ASSIGNMENT.decode(held).partitions() if held else []
+                found.append((named[1] if named else client_id, [at.partition for at in partitions]))
+        return found
+
+    async def _commit(self, group: str, source: Source, position: int, word: str) -> None:
+        node = await self._coordinator(group)
         request = OffsetCommitRequest(group, _NOBODY, "", _NOBODY, [(source[0], [(source[1], position, word)])])
-        answer = await self._ask(request, found.coordinator_id)
+        answer = await self._ask(request, node)
         for _, partitions in answer.topics:
             for _, code in partitions:
                 _check(code, f"storing a position of `{group}`")

@@ -10,6 +10,7 @@ import confluent_kafka.admin
 import pytest
 from confluent_kafka import Producer
 
+from broker import ids
 from broker.errors import ExchangeUnreachable, NotAuthorised, UsageError
 from broker.exchange.topology import Grant, Quota, TopicSpec, agency_grants, agency_specs, relay_grants
 from broker.kafka.access import naming
@@ -180,6 +181,26 @@ async def test_an_agency_may_administer_nothing(kafka_node: KafkaNode) -> None:
             await admin.ensure_grants(who, [Grant(who, "READ", "TOPIC", "in.", prefixed=True)])
         with pytest.raises(NotAuthorised):
             await admin.ensure_quota(who, Quota(produce_bytes=10**12))
+
+
+async def test_groups_are_asked_about_without_librdkafka(kafka_node: KafkaNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the operator's pages ask every few seconds, also while nobody is there, opens no client of librdkafka, which ends the whole
+    process at the node's return where it was asked about a group meanwhile; and it fails within its time."""
+
+    def opened(*_: object, **__: object) -> None:
+        pytest.fail("a client of librdkafka was opened")
+
+    monkeypatch.setattr(confluent_kafka.admin, "AdminClient", opened)
+    port, _ = find_free_ports()
+    asked = {ids.inbox_group("PL-CUSTOMS"): (ids.inbox("PL-CUSTOMS"), 0)}
+    away = KafkaAdmin(f"{HOST}:{port}", kafka_node.tls_for("registrar"), timeout=0.5)
+    for call in (away.workers(), away.told_read(asked)):
+        with pytest.raises(ExchangeUnreachable):
+            await call
+    await away.close()
+    async with kafka_node.admin("registrar") as there:
+        assert await there.workers() == {}
+        assert await there.told_read(asked) == {}
 
 
 async def test_nobody_there_is_said_as_unreachable(kafka_node: KafkaNode) -> None:

@@ -113,16 +113,23 @@ async def test_a_second_node_in_the_same_folder_is_refused(own_node: KafkaNode) 
 
 
 async def test_a_restart_keeps_address_and_data_even_after_a_kill(tmp_path: Path) -> None:
-    """A killed node is told of; the next start finds the topic under the same address; a stopped one answers nobody and is gone."""
+    """A killed node is told of; the next start finds the topic under the same address; a stopped one answers nobody and is gone. Who asks
+    all the time about the workers is told that nobody answers, and goes on when the node is back."""
     async with embedded_node(tmp_path) as node:
         assert node.embedded is not None
+        asking = KafkaAdmin(node.bootstrap, node.tls_for("registrar"), timeout=5)
+        assert await asking.workers() == {}
         await node.prepare([TopicSpec("kept", 3)], [])
         os.kill(node.embedded.pid, signal.SIGKILL)
         told = await asyncio.wait_for(node.embedded.wait(), 10)
         assert "exit status -9" in str(told)
         assert not node.embedded.alive
+        with pytest.raises(ExchangeUnreachable):
+            await asking.workers()
 
     async with embedded_node(tmp_path) as again:
+        assert await asking.workers() == {}
+        await asking.close()
         assert again.embedded is not None
         assert again.bootstrap == node.bootstrap
         assert again.embedded.cluster_id == node.embedded.cluster_id
