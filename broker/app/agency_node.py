@@ -109,6 +109,7 @@ class AgencyNode:
 
     async def __aenter__(self) -> AgencyNode:
         await self.rules.recall()
+        self.attaching.staged.free_unkept(lambda message_id: self.outbox.standing(message_id) is not None, self.now_ms())
         parts = (
             self.inbox.run(), self._keep_register(), self._chunks.run(), self.outbox.run(), self._look(),
             self.attaching.run(lambda: self.outbox.publisher),
@@ -223,8 +224,9 @@ class AgencyNode:
                     await inlet.assign({source: "end"})
                 while True:
                     await self._ask(inlet, source)
-                    async with asyncio.timeout(ANSWER_S):
-                        await teller.tell(self.inbox.reached(), self.now_ms())
+                    with contextlib.suppress(BrokerError, TimeoutError):  # nothing depends on that word
+                        async with asyncio.timeout(ANSWER_S):
+                            await teller.tell(self.inbox.reached(), self.now_ms())
                     await asyncio.sleep(LOOK_S)
             except (BrokerError, TimeoutError):
                 self._reachable = False

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -188,6 +188,15 @@ class StagedFiles:
                 "WHERE file = ? AND state IN ('STAGED', 'HELD', 'LEFT')"
             )
             self._sql.executemany(query, [(subject, message_id, citing, each["file"]) for each in files])
+
+    def free_unkept(self, kept: Callable[[str], bool], now_ms: int) -> None:
+        """A process begins: files that are bound to a message which was not ``kept``, for the process before was killed just then, may be
+        cited again, for a day from now. What the command line cites has no id, and is left to it."""
+        query = "SELECT file, message_id FROM staged WHERE state = 'CITED' AND message_id != ''"
+        rows = [(now_ms, file) for file, message_id in self._sql.execute(query) if not kept(message_id)]
+        with self._file.transaction():
+            query = "UPDATE staged SET subject = NULL, message_id = NULL, citing = NULL, state = 'STAGED', at = ? WHERE file = ?"
+            self._sql.executemany(query, rows)
 
     def hold(self, files: Iterable[bytes]) -> None:
         """A draft cites these: they stay until it is sent, or they are dropped."""

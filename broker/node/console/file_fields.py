@@ -141,10 +141,12 @@ def hold(state: State, body: str) -> None:
 
 
 def settle(state: State) -> None:
-    """Drafts have changed: files that were held for one and are in none any more go."""
+    """Drafts have changed: files that were held for one and are in none any more go. Those of the others are held, also where a process was
+    killed when it was about to send them."""
     drafts: Drafts = state["drafts"]
     staged = node_of(state).attaching.staged
-    held = staged.held()
-    if held:
-        cited = {bytes.fromhex(each["file"]) for body in drafts.bodies() for each in files_in(body)}
-        staged.drop([file for file in held if file not in cited])
+    cited = {bytes.fromhex(each["file"]) for body in drafts.bodies() for each in files_in(body)}
+    staged.hold(cited)
+    gone = [file for file in staged.held() if file not in cited]
+    if gone:
+        staged.drop(gone)

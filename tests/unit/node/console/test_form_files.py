@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import tracemalloc
@@ -11,16 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.app.outbox import Accepted
 from broker.families.attachment import FILE_LIMIT, FILES_LIMIT
+from broker.node.console.router import beside, console_router
 from broker.node.console.uploads import BODY, TEXT
 from tests.support.eventually import eventually
-from tests.support.node_clients import InProcess
+from tests.support.node_clients import InProcess, in_process
 from tests.unit.node.console.conftest import ORIGIN, Officer, held, officer
 from tests.unit.node.console.test_work import ALERT
 from tests.unit.node.test_attachments import picture
+from tests.unit.service.world import World
 
 FORM = "/console/compose/alert"
 EDGE = "edge-of-a-part"
@@ -148,6 +153,69 @@ async def handed(bob: Officer, files: Sequence[File]) -> tuple[str, str]:
     answer = await filled(bob, page=preview.text, do="send")
     assert answer.status_code == 303, answer.text
     return answer.headers["location"], str(fields_in(preview.text)["subject"])
+
+
+async def test_one_decision_at_a_time(sg: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a supervisor's approval is being kept, another supervisor approves and the author hands over a change: one message goes, the
+    other is led to the draft that was sent, and the author is told that it is too late; the files of the change are not kept."""
+    bob, carol, dora = await somebody_at(sg), await somebody_at(sg, "supervisor"), await somebody_at(sg, "integrator")
+    draft, subject = await handed(bob, [("scan.png", picture(2000))])
+    hidden = [await each.form(draft, draft) for each in (carol, dora)]
+    changed = await filled(bob, [("late.png", picture(1002))], page=await bob.get(f"{draft}/edit"), do="preview")
+    keep, asked, go_on, kept = sg.node.outbox.keep, asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def slow(messages: Sequence[Accepted], *more: Any) -> None:
+        kept.extend(each.message.subject for each in messages)
+        asked.set()
+        await go_on.wait()
+        await keep(messages, *more)
+
+    monkeypatch.setattr(sg.node.outbox, "keep", slow)
+    first = asyncio.create_task(carol.post(draft, {**hidden[0], "do": "send"}))
+    await eventually(asked.is_set, what="the first approval")
+    later = [
+        asyncio.create_task(dora.post(draft, {**hidden[1], "do": "send"})),
+        asyncio.create_task(filled(bob, page=changed.text, do="send")),
+    ]
+    await asyncio.wait(later, timeout=0.3)
+    go_on.set()
+    second, change = await asyncio.gather(*later)
+    assert (await first).headers["location"].startswith("/console/outbox/")
+    assert (second.status_code, second.headers.get("location"), change.status_code) == (303, draft, 403)
+    assert kept == [subject]
+    assert "changed and handed over again" not in await bob.get(draft)
+    assert sg.node.attaching.staged.held() == []
+
+
+async def test_killed_while_an_approval_is_kept(world: World, my: InProcess) -> None:
+    """A process that is killed after a draft's file was bound to a message, and before that message was kept: when the node is up again the
+    file belongs to the draft, outlives what nobody cites, and goes out whole when the draft is approved."""
+    agency, data = world.agency("SG-CUSTOMS"), picture(2000)
+
+    def beside_() -> dict[str, object]:
+        return beside(agency.member.files.folder, ("alert",))
+
+    async with in_process(agency, more=[console_router()], beside=beside_()) as sg:
+        bob = await somebody_at(sg)
+        draft, subject = await handed(bob, [("scan.png", data)])
+        (file,) = sg.node.attaching.staged.held()
+        sg.node.attaching.staged.cite(subject, "01a20ada-2c00-7d67-bb36-32dc9613890c", "{}", [{"file": file}])
+    (agency.member.files.node_folder / "users.json").unlink()
+    async with in_process(agency, more=[console_router()], beside=beside_()) as sg:
+        bob, carol = await somebody_at(sg), await somebody_at(sg, "supervisor")
+        await handed(bob, [("other.png", picture(1000))])
+        sg.node.attaching.staged.drop_uncited(2**60)
+        assert "scan.png" in await carol.get(draft)
+        answer = await carol.post(draft, {**await carol.form(draft, draft), "do": "send"})
+        assert answer.status_code == 303, answer.text
+        await held(my, subject)
+        alice, digest = await somebody_at(my), hashlib.sha256(data).hexdigest()
+        path = f"/console/subjects/{subject.replace('/', '%2F')}/attachments/{digest}"
+
+        async def whole() -> bool:
+            return (await alice.client.get(path)).status_code == 200
+
+        await eventually(whole, what="the whole picture at the other agency")
 
 
 async def test_changing_and_dropping_a_draft_erases_what_it_has_no_more(sg: InProcess) -> None:
