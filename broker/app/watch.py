@@ -57,7 +57,7 @@ async def read_status(transport: Transport, knowledge: Knowledge, admin: Admin, 
         await _catch_up(inlet, overview, knowledge.shards)
     finally:
         await inlet.close()
-    return status_of(knowledge, overview, await _ends(transport, knowledge), await _told(admin, knowledge, now_ms))
+    return status_of(knowledge, overview, await _ends(transport, knowledge), await _told(admin, knowledge, now_ms), now_ms)
 
 
 async def _catch_up(inlet: Inlet, overview: Overview, shards: int) -> None:
@@ -103,7 +103,9 @@ async def _told(admin: Admin, knowledge: Knowledge, now_ms: int) -> dict[str, tu
     return {agency: (word.position, word.at_ms) for agency, word in words.items() if word is not None and word.at_ms <= now_ms + AHEAD_MS}
 
 
-def status_of(knowledge: Knowledge, overview: Overview, ends: Mapping[str, int], told: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+def status_of(
+    knowledge: Knowledge, overview: Overview, ends: Mapping[str, int], told: Mapping[str, tuple[int, int]], now_ms: int
+) -> dict[str, Any]:
     """What ``broker status --json`` shows."""
     directory, rules, health = knowledge.rules.directory, knowledge.rules, overview.health
     rows = overview.agencies(directory, knowledge.shards, ends, told)
@@ -125,7 +127,7 @@ def status_of(knowledge: Knowledge, overview: Overview, ends: Mapping[str, int],
         "memo_checked": health.checked,
         "memo_disagreed": health.disagreed,
         "journal": ends.get(JOURNAL, 0),
-        "quarantine": overview.refused_count,
+        "quarantine": overview.refused_count(now_ms),
         "agencies": [asdict(row) for row in rows],
     }
 
@@ -150,7 +152,7 @@ class Watch:
         self._operator, self._transport, self._admin = operator, transport, admin
         self.knowledge = knowledge
         self.overview = Overview()
-        self.sight = Sight(self.now_ms(), status_of(knowledge, self.overview, {}, {}), (), {})
+        self.sight = Sight(self.now_ms(), status_of(knowledge, self.overview, {}, {}, self.now_ms()), (), {})
         self._told: dict[str, tuple[int, int]] = {}
         self.reachable = False
         self.stopping = asyncio.Event()
@@ -200,7 +202,8 @@ class Watch:
         """Ask where topics end and who holds which shard. Raises ExchangeUnreachable."""
         ends, workers = await asyncio.gather(_ends(self._transport, self.knowledge), self._admin.workers())
         rows = self.overview.agencies(self.knowledge.rules.directory, self.knowledge.shards, ends, self._told)
-        self.sight = Sight(self.now_ms(), status_of(self.knowledge, self.overview, ends, self._told), rows, workers)
+        now_ms = self.now_ms()
+        self.sight = Sight(now_ms, status_of(self.knowledge, self.overview, ends, self._told, now_ms), rows, workers)
         self.reachable = True
 
     async def hear_on(self, every_s: float) -> None:

@@ -86,8 +86,8 @@ class Overview:
     delivered: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     refused: deque[Quarantined] = field(default_factory=lambda: deque[Quarantined](maxlen=REFUSED_KEPT))
     """Without their bytes; oldest first."""
-    refused_count: int = 0
-    """All that were seen, those that are kept no longer too."""
+    _refused_on: dict[int, int] = field(default_factory=dict[int, int])
+    """How many on each day (of Unix time), those that are kept here no longer too."""
     _parked: dict[str, set[bytes]] = field(default_factory=dict[str, set[bytes]])
     _subjects: set[int] = field(default_factory=set[int])
     _health: dict[int, Health] = field(default_factory=dict[int, Health])
@@ -101,8 +101,10 @@ class Overview:
 
     def _take_refused(self, value: bytes | None) -> None:
         if value is not None:
-            self.refused_count += 1
-            self.refused.append(replace(read_quarantined(value), value=b"", first=None))
+            item = replace(read_quarantined(value), value=b"", first=None)
+            self.refused.append(item)
+            day = item.at_ms // DAY_MS
+            self._refused_on[day] = self._refused_on.get(day, 0) + 1
 
     def _take_state(self, shard: int, key: bytes, value: bytes | None) -> None:
         kind, _, name = key.partition(b"/")
@@ -146,6 +148,13 @@ class Overview:
         """Refusals that are still in quarantine, newest first."""
         since = now_ms - REFUSED_DAYS * DAY_MS
         return [each for each in reversed(self.refused) if each.at_ms >= since]
+
+    def refused_count(self, now_ms: int) -> int:
+        """How many refusals are still in quarantine: to the day, where more are than are kept here."""
+        first = (now_ms - REFUSED_DAYS * DAY_MS) // DAY_MS
+        self._refused_on = {day: count for day, count in self._refused_on.items() if day >= first}
+        kept = len(self.recent(now_ms))
+        return kept if kept < REFUSED_KEPT else sum(self._refused_on.values())
 
     def agencies(
         self, directory: Directory, shards: int, ends: Mapping[str, int], told: Mapping[str, tuple[int, int]]

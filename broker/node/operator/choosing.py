@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from broker.node.answers import AnyRequest
 from broker.node.console.languages import BY_CODE
 from broker.node.console.pages import see
-from broker.node.console.session import Session, cookies, one, posted
+from broker.node.console.session import Session, cookies, one, posted, session_of
 from broker.node.operator.pages import USERS, page
 from broker.node.operator.standing import START
 from broker.node.problems import NotDone
@@ -30,6 +30,7 @@ async def choose(request: AnyRequest, state: State) -> Response[Any]:
     if language not in BY_CODE:
         raise NotDone("BAD_REQUEST", "there is no such language")
     answer = see(START)
-    for each in cookies(Session(None, None, language, one(fields, "keys") == "on")):
+    chosen = Session(None, None, language, one(fields, "keys") == "on", session_of(dict(request.headers)).sound)  # that of a console beside
+    for each in cookies(chosen):
         answer.set_cookie(each)
     return answer

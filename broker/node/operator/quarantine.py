@@ -39,5 +39,5 @@ async def quarantine(
         code=code, outbox=outbox, after=after, advice={name: text for name, (_, text) in REFUSALS.items()},
         outboxes=sorted({item.topic for item in everything}),
         newer=link(max(0, after - SHOWN)) if after else "", older=link(after + SHOWN) if after + SHOWN < len(wanted) else "",
-        everything=len(everything), dropped=watch.overview.refused_count > REFUSED_KEPT, kept=REFUSED_KEPT,
+        everything=len(everything), dropped=watch.overview.refused_count(watch.now_ms()) > REFUSED_KEPT, kept=REFUSED_KEPT,
     )  # fmt: skip

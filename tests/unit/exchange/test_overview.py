@@ -79,12 +79,17 @@ def test_refusals_by_kind() -> None:
 
 
 def test_old_and_many_refusals_are_let_go() -> None:
-    """What is older than the quarantine keeps is not told, and of very many the newest are; all that were seen are counted."""
+    """What is older than the quarantine keeps is not told, and of very many the newest are; all are counted that are
+    still in quarantine, also by a process that has seen others before."""
     overview = Overview()
     overview.take(refused(0, at_ms=NOW - REFUSED_DAYS * DAY_MS - 1))
     for number in range(1, REFUSED_KEPT + 2):
         overview.take(refused(number))
-    assert overview.refused_count == REFUSED_KEPT + 2
+    assert overview.refused_count(NOW) >= REFUSED_KEPT + 1
+    overview.take(refused(REFUSED_KEPT + 2, at_ms=NOW + DAY_MS))
+    assert overview.refused_count(NOW + DAY_MS) == REFUSED_KEPT + 2
+    assert overview.refused_count(NOW + (REFUSED_DAYS + 1) * DAY_MS) == 1
+    assert overview.refused_count(NOW + (REFUSED_DAYS + 2) * DAY_MS) == 0
     recent = overview.recent(NOW)
-    assert (len(recent), recent[0].offset, recent[-1].offset) == (REFUSED_KEPT, REFUSED_KEPT + 1, 2)
-    assert [each.offset for each in Overview(refused=overview.refused).recent(NOW + (REFUSED_DAYS + 1) * DAY_MS)] == []
+    assert (len(recent), recent[0].offset, recent[-1].offset) == (REFUSED_KEPT, REFUSED_KEPT + 2, 3)
+    assert [each.offset for each in Overview(refused=overview.refused).recent(NOW + (REFUSED_DAYS + 2) * DAY_MS)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 
@@ -9,7 +10,27 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from broker.errors import ExchangeUnreachable
+from broker.service import subscriber
+from broker.testing.memory import MemoryTransport
+from tests.support.eventually import eventually
 from tests.support.node_clients import InProcess
+
+
+async def test_a_word_that_is_refused_is_no_outage(my: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the exchange does not take the node's word how far it has read, the node is ready all the same: it was answered before."""
+    asked = asyncio.Event()
+
+    async def refused(*_: object) -> None:
+        asked.set()
+        raise ExchangeUnreachable("another program of the agency is in its group")
+
+    monkeypatch.setattr(subscriber, "STILL_S", 0.0)
+    monkeypatch.setattr(MemoryTransport, "tell_read", refused)
+    await eventually(asked.is_set, what="the word")
+    for _ in range(50):
+        await asyncio.sleep(0)
+        assert my.node.condition().reachable
 
 
 async def test_ready_degraded_not_ready(my: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,7 +206,7 @@ async def test_state_that_was_lost_is_read_anew(pages: Pages, world: World, monk
     await world.put(SECRET)
     await eventually(gone.is_set, what="the outage")
     await world.put(SECRET + b"2")
-    await eventually(lambda: pages.watch.overview.refused_count == 2, what="the refusals")
+    await eventually(lambda: pages.watch.overview.refused_count(world.now) == 2, what="the refusals")
     assert pages.watch.overview.deliveries == delivered
     assert not pages.watch.failed.is_set()
 
@@ -296,13 +296,16 @@ async def test_members_and_a_bundle_compared(pages: Pages, world: World) -> None
 
 
 async def test_languages(pages: Pages) -> None:
-    """The language that is chosen is that of every page; one that is not there is refused."""
+    """The language that is chosen is that of every page; one that is not there is refused. What a console on another port of this host
+    remembers in the same browser stays."""
     somebody = pages.somebody()
     hidden = await somebody.form("/console/session", "/console/session")
     wrong = await somebody.post("/console/session", {**hidden, "language": "xx"})
     assert wrong.status_code == 400
-    chosen = await somebody.post("/console/session", {**hidden, "language": "ar", "keys": "on"})
+    beside = {**ORIGIN, "cookie": "__Host-console-sound=on"}
+    chosen = await somebody.client.post("/console/session", data={**hidden, "language": "ar", "keys": "on"}, headers=beside)
     assert (chosen.status_code, chosen.headers["location"]) == (303, "/console/status")
+    assert "__Host-console-sound=off" not in str(chosen.headers)
     for path in PAGES:
         assert 'dir="rtl"' in await somebody.get(path)
 
