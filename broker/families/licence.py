@@ -136,7 +136,7 @@ def _check_core(core: Mapping[str, Any]) -> Refusal | None:
     try:
         ids.agency_id(core.get("authority") or "")
     except ids.InvalidId as error:
-        return bad("core.authority", f"{error}: {error.advice}")
+        return bad("core.authority", f"it is not an agency id: {error.advice}")
     if not core.get("licence_no"):
         return bad("core.licence_no", "give the number of the licence")
     if not rows(core, "destinations"):

@@ -117,7 +117,7 @@ def check_subject(text: Any, path: str) -> Refusal | None:
     try:
         return None if text is None else _discard(ids.subject_id(text))
     except ids.InvalidId as error:
-        return bad(path, f"{error}: {error.advice}")
+        return bad(path, f"it is not a subject id: {error.advice}")
 
 
 def check_subjects(texts: Iterable[Any], path: str) -> Refusal | None:
@@ -130,7 +130,7 @@ def check_agency(text: Any, path: str) -> Refusal | None:
     try:
         return None if text is None else _discard(ids.agency_id(text))
     except ids.InvalidId as error:
-        return bad(path, f"{error}: {error.advice}")
+        return bad(path, f"it is not an agency id: {error.advice}")
 
 
 def _discard(_: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +17,8 @@ from broker.values import Evaluation
 from tests.unit.families.cases import FOUND, IN_TIME, MARKED, REFUSED, TIMED, UNMARKED, identity
 from tests.unit.families.samples import GOOD, ISSUED_MS, NOW, REMOVE, changed, findings, good_alert, good_licence, good_seizure, refused
 
+WORD = "MARY NOBODY"
+CHOICES = ("core.rest_due",)
 GRADED = Evaluation("A", "I2")
 
 
@@ -35,6 +38,32 @@ def test_a_broken_rule_is_refused_at_its_field(family: str, changes: dict[str, A
     changes = {where: value for where, value in changes.items() if not (where.startswith("route.") and changes.get("route") is REMOVE)}
     refusal = refused(changed(graded(family), changes))
     assert (refusal.code, refusal.path) == ("BAD_FIELD", path)
+
+
+def _with_word(value: Any) -> Iterator[Any]:
+    """Copies of a value with one text replaced by :data:`WORD`, each in its turn."""
+    if isinstance(value, str):
+        yield WORD
+    elif isinstance(value, Mapping):
+        for name, each in cast("Mapping[str, Any]", value).items():
+            yield from ({**value, name: made} for made in _with_word(each))
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        many = cast("Sequence[Any]", value)
+        for at, each in enumerate(many):
+            yield from ([*many[:at], made, *many[at + 1 :]] for made in _with_word(each))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_reason_quotes_what_a_section_says(family: str) -> None:
+    """Whatever stands in a text field, the reason of the refusal does not say it again: reasons are in the quarantine, whose page is for
+    people who are shown no content. Choices of a schema, which nothing else can stand in, are left out."""
+    message, tried = GOOD[family](), 0
+    for sections in _with_word(dict(message.sections)):
+        verdict = check(replace(message, sections=sections), issued_ms=ISSUED_MS[family])
+        tried += 1
+        if isinstance(verdict, Refusal) and verdict.path not in CHOICES:
+            assert WORD not in verdict.reason, verdict
+    assert tried > 0 or family == "attachment"
 
 
 @pytest.mark.parametrize(("family", "changes", "expected"), FOUND, ids=[identity(*case) for case in enumerate(FOUND)])
