@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
 from broker.node.answers import AnyRequest, media_of
+from broker.node.multipart_pieces import until_last_break
 from broker.node.problems import NotDone
 from broker.storage.mappings import LIMIT
 
@@ -77,8 +78,8 @@ async def _events(request: AnyRequest, boundary: str) -> AsyncGenerator[str | by
     """The name of each part as it begins, and then its bytes as they come."""
     try:
         with PushMultipartParser(boundary, max_segment_count=PARTS, max_header_size=HEADER, strict=True) as parser:
-            async for chunk in request.stream():
-                for event in parser.parse(chunk) if chunk else ():
+            async for chunk in until_last_break(request.stream()):
+                for event in parser.parse(chunk):
                     if isinstance(event, MultipartSegment):
                         yield event.name or ""
                     elif event:

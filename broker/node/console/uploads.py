@@ -18,6 +18,7 @@ from broker.node.answers import AnyRequest, media_of
 from broker.node.attachments import coming
 from broker.node.console.session import FIELDS, FORM, checked, fields_of, from_own_page
 from broker.node.messages import node_of
+from broker.node.multipart_pieces import until_last_break
 from broker.node.problems import NotDone
 from broker.storage.staged_files import BadFile, FileTooLarge, Staged, Staging
 
@@ -99,9 +100,7 @@ class _Reader:
 
     async def read(self, parser: PushMultipartParser) -> None:
         """All of it. Raises MultipartError, NotDone."""
-        async for piece in self._request.stream():
-            if parser.closed or not piece:
-                continue  # bytes after the end say nothing
+        async for piece in until_last_break(self._request.stream()):
             for event in parser.parse(piece):
                 if isinstance(event, MultipartSegment):
                     self._begin(event)

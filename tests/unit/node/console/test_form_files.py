@@ -295,10 +295,10 @@ async def test_too_many(sg: InProcess) -> None:
     assert len(fields_in(answer.text)["attached"]) == len(on_disk(sg)) == FILES_LIMIT
 
 
-def multipart(token: str, *, end: bool = True, name: str = "scan.png", field: str = "upload") -> bytes:
-    """A body with a token, a key and a picture."""
+def multipart(token: str, *, end: bool = True, name: str = "scan.png", field: str = "upload", content: bytes | None = None) -> bytes:
+    """A body with a token, a key and a file: a picture where no other content is given."""
     texts = [(f'name="{each}"', value.encode()) for each, value in (("token", token), ("key", "k"))]
-    parts = [*texts, (f'name="{field}"; filename="{name}"', picture(70_000))]
+    parts = [*texts, (f'name="{field}"; filename="{name}"', content or picture(70_000))]
     body = b"".join(f"--{EDGE}\r\nContent-Disposition: form-data; {of}\r\n\r\n".encode() + data + b"\r\n" for of, data in parts)
     return body + (f"--{EDGE}--\r\n".encode() if end else b"")
 
@@ -349,6 +349,29 @@ async def test_a_form_that_is_none_of_ours_leaves_nothing(sg: InProcess) -> None
     assert on_disk(sg) == []
     assert (await raw(bob, good)).status_code == 422  # all that it lacks is an alert
     assert len(on_disk(sg)) == 1
+
+
+async def test_wherever_the_network_cuts_a_form(sg: InProcess) -> None:
+    """A form is taken whole wherever one read ends and the next begins, near its end and byte by byte, with a file that ends in line
+    breaks."""
+    bob = await somebody_at(sg)
+    lines = b"\r\n" * 40 + b"\n"
+    body = multipart(await token_of(bob), name="note.txt", content=b"weighed" + lines)
+
+    async def cut(at: int) -> AsyncIterator[bytes]:
+        yield body[:at]
+        yield body[at:]
+
+    async def each() -> AsyncIterator[bytes]:
+        for byte in body:
+            yield bytes([byte])
+
+    for sent in (*(cut(len(body) - left) for left in range(1, 6)), each()):
+        answer = await raw(bob, sent)
+        assert "weighed" not in answer.text
+        assert (answer.status_code, "note.txt" in answer.text) == (422, True), answer.text[:500]  # all that it lacks is an alert
+    (size,) = {staged.size for staged in (sg.node.attaching.staged.find(bytes.fromhex(each)) for each in on_disk(sg)) if staged}
+    assert size == len(b"weighed" + lines)
 
 
 async def test_a_body_beyond_all_limits_is_not_read_to_its_end(sg: InProcess) -> None:
