@@ -86,6 +86,7 @@ def test_versions_are_bounded_and_erased(tmp_path: Path) -> None:
     assert [kept.looked("d", "carol", number) for number in (numbers[-2], numbers[-2], numbers[-1], numbers[-1])] == [
         0, 0, numbers[-2], numbers[-2],
     ]  # fmt: skip
+    assert kept.approve("d", "carol", f"secret {VERSIONS + 9}")
     kept.sent("d", "carol", "m", 99)
     assert kept.versions("d") == []
     kept.close()
