@@ -55,6 +55,7 @@ async def look_at(
     for path in paths:
         if not visited.page.url.endswith(path):
             await visited.page.goto(f"{base}{path}")
+        await visited.page.wait_for_load_state()  # a page that a click brought may be there before its styles are
         shown = path.partition("?")[0].partition("#")[0].removeprefix("/console/").replace("/", "-").replace("%2F", "-")
         seen = set[tuple[int, int, str]]()
         for sight in sights or (visited.sight,):
