@@ -29,3 +29,8 @@ def opened(path: Path, schema: str) -> sqlite3.Connection:
     except (sqlite3.Error, StoreError, OSError) as error:
         raise unopened(path, error) from error
     return connection
+
+
+def scrub(connection: sqlite3.Connection) -> None:
+    """Let go of the log that is written ahead as well: it holds what was overwritten in the file. Call it after what erases."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

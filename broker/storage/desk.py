@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broker.storage.console_file import opened
+from broker.storage.console_file import opened, scrub
 from broker.storage.sqlite import transaction
 
 _SCHEMA: Final = """
@@ -131,7 +131,7 @@ class Desk:
         gone = self._sql.execute("UPDATE note SET text = '', erased_at = ? WHERE subject = ? AND erased_at IS NULL", (at, subject)).rowcount
         ended = self._sql.execute("UPDATE assigned SET ended_at = ? WHERE subject = ? AND ended_at IS NULL", (at, subject)).rowcount
         if gone:
-            self._scrub()
+            scrub(self._sql)
         self.version += bool(gone or ended)
 
     # -- from shift to shift ---------------------------------------------------------------------------------------------
@@ -164,11 +164,7 @@ class Desk:
     def forget(self, before: int, at: int) -> None:
         """Let go of the texts of hand-overs that are older; who and when stays."""
         if self._sql.execute("UPDATE handover SET text = '', erased_at = ? WHERE at < ? AND erased_at IS NULL", (at, before)).rowcount:
-            self._scrub()
-
-    def _scrub(self) -> None:
-        """Let go of the log as well, which holds what was overwritten in the file."""
-        self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            scrub(self._sql)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.storage import draft_versions
-from broker.storage.console_file import opened
+from broker.storage.console_file import opened, scrub
 from broker.storage.draft_versions import DraftVersion
 from broker.storage.sqlite import transaction
 
@@ -165,10 +165,13 @@ class Drafts:
     def _end(self, draft_id: str, state: str, by: str, message_id: str, at: int, before: tuple[str, ...]) -> None:
         with transaction(self._sql):
             query = "UPDATE draft SET state = ?, decided_by = ?, message_id = ?, body = '' WHERE id = ? AND state IN (?, ?)"
-            if self._sql.execute(query, (state, by, message_id, draft_id, before[0], before[-1])).rowcount:
+            done = self._sql.execute(query, (state, by, message_id, draft_id, before[0], before[-1])).rowcount > 0
+            if done:
                 self._sql.execute("DELETE FROM draft_form WHERE draft = ?", (draft_id,))
                 draft_versions.erase(self._sql, draft_id)
                 self._tell(draft_id, at, by, state)
+        if done:
+            scrub(self._sql)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from broker.storage.console_file import opened
+from broker.storage.console_file import opened, scrub
 from broker.storage.sqlite import transaction
 
 RETENTION_MS: Final = 30 * 86_400_000
@@ -101,9 +101,11 @@ class KeptScreenings:
 
     def forget(self, subjects: Sequence[str], now_ms: int) -> None:
         """Erase the hits of these subjects, and every screening past its time. The counts of others stay."""
-        self._sql.executemany("DELETE FROM result WHERE subject = ?", ((subject,) for subject in subjects))
-        self._sql.execute("DELETE FROM screening WHERE made_at < ?", (now_ms - RETENTION_MS,))
+        gone = self._sql.executemany("DELETE FROM result WHERE subject = ?", ((subject,) for subject in subjects)).rowcount > 0
+        gone |= self._sql.execute("DELETE FROM screening WHERE made_at < ?", (now_ms - RETENTION_MS,)).rowcount > 0
         self._sql.execute("DELETE FROM result WHERE screening NOT IN (SELECT id FROM screening)")
+        if gone:
+            scrub(self._sql)
 
 
 def _screening(row: Sequence[Any]) -> Screening:

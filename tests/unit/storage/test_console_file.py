@@ -18,6 +18,7 @@ from broker.storage.drafts import Draft, Drafts
 from broker.storage.kept_screenings import KeptScreenings, Screening
 from broker.storage.mails import MailEvent, MailQueue
 from broker.storage.saved_filters import SavedFilter, SavedFilters
+from tests.support.deliveries import bytes_of
 
 LONG: Final = "x" * 9_000
 """More than what is left of the pages."""
@@ -66,3 +67,33 @@ def test_a_full_file_is_told_as_a_store_that_cannot_be_written(tmp_path: Path, m
         assert not connection.in_transaction
         connection.execute("PRAGMA max_page_count = 1000")
         write()
+
+
+def drop_draft(path: Path) -> sqlite3.Connection:
+    connection, write = draft(path)
+    write()
+    drafts = Drafts(path)
+    drafts.drop("1", "alice", 2)
+    drafts.close()
+    return connection
+
+
+def erase_note(path: Path) -> sqlite3.Connection:
+    desk = Desk(path)
+    desk.note("SG-CUSTOMS/2026/1", LONG, "alice", 1, "key")
+    desk.erase("SG-CUSTOMS/2026/1", 2)
+    return desk._sql
+
+
+def forget_hits(path: Path) -> sqlite3.Connection:
+    kept = KeptScreenings(path)
+    kept.keep(Screening("1", "LICENSING", "manifest", "alice", 1, {}, more=False), [{"subject": "SG-CUSTOMS/2026/1", "name": LONG}])
+    kept.forget(["SG-CUSTOMS/2026/1"], 2)
+    return kept._sql
+
+
+@pytest.mark.parametrize("erased", [drop_draft, erase_note, forget_hits])
+def test_what_is_erased_is_gone_from_the_log_too(tmp_path: Path, erased: Callable[[Path], sqlite3.Connection]) -> None:
+    """Neither the file nor the log beside it has it, while the node has both open: a console is open for months."""
+    with closing(erased(tmp_path / "console.sqlite")):
+        assert LONG[:100].encode() not in bytes_of(tmp_path / "console.sqlite")

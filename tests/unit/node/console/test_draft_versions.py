@@ -74,7 +74,8 @@ def draft(body: str) -> Draft:
 
 
 def test_versions_are_bounded_and_erased(tmp_path: Path) -> None:
-    """What says the same is no version; of very many the last are kept, with their numbers; sent, nothing of them is in the file."""
+    """What says the same is no version; of very many the last are kept, with their numbers; sent, nothing of them is in the file or in its
+    log, while both are open."""
     kept = Drafts(tmp_path / "c.sqlite")
     kept.keep(draft("secret 0"))
     for number in range(VERSIONS + 10):
@@ -89,8 +90,8 @@ def test_versions_are_bounded_and_erased(tmp_path: Path) -> None:
     assert kept.approve("d", "carol", f"secret {VERSIONS + 9}")
     kept.sent("d", "carol", "m", 99)
     assert kept.versions("d") == []
-    kept.close()
     assert not [file for file in tmp_path.iterdir() if b"secret" in file.read_bytes()]
+    kept.close()
 
 
 def test_a_draft_of_an_earlier_program_gets_its_first_version(tmp_path: Path) -> None:
