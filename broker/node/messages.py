@@ -81,10 +81,12 @@ def _line(line: bytes) -> object:
 
 
 async def keep(
-    request: AnyRequest, node: AgencyNode, user: User, values: Iterable[object], body: bytes, key: str | None, *, many: bool = False
-) -> Response[bytes]:
-    """Judge messages, keep those that are right with the answer, and answer. Raises NotDone."""
-    digest = hashlib.sha256(request.url.path.encode() + b"\0" + body).digest()
+    request: AnyRequest, node: AgencyNode, user: User, values: Iterable[object], body: bytes, key: str | None, *, many: bool = False,
+    digest: bytes | None = None,
+) -> Response[bytes]:  # fmt: skip
+    """Judge messages, keep those that are right with the answer, and answer. ``digest`` is of the request, where it is not of its path and
+    ``body``. Raises NotDone."""
+    digest = digest or hashlib.sha256(request.url.path.encode() + b"\0" + body).digest()
     if key is not None:
         if not 1 <= len(key) <= 128 or not key.isascii() or not key.isprintable():
             raise NotDone("BAD_KEY", "this is no Idempotency-Key")

@@ -107,15 +107,20 @@ def draft_of(state: State, draft_id: str) -> Draft | None:
     return drafts_of(state).get(draft_id)
 
 
+def approved_digest(draft: Draft) -> bytes:
+    """What the outbox keeps with its answer to a draft that was approved: of what it said then."""
+    return hashlib.sha256(b"draft\0" + draft.body.encode()).digest()
+
+
 def settled(state: State, draft_id: str) -> None:
     """Note what became of a draft that was approved: the outbox has it under the draft's id, or it waits again. So it is also where the
-    process ended in between; not while the outbox is about to take it."""
+    process ended in between; not while the outbox is about to take it. An answer to something else that came under the same key is none."""
     drafts, node = drafts_of(state), node_of(state)
     found = drafts.get(draft_id)
     if found is None or found.state != SENDING or draft_id in sending_of(state):
         return
     answered = node.outbox.answered(found.decided_by, draft_id)
-    if answered is None:
+    if answered is None or answered.digest != approved_digest(found):
         drafts.wait(draft_id)
     else:
         drafts.sent(draft_id, found.decided_by, msgspec.json.decode(answered.answer)["message_id"], node.now_ms())
@@ -160,10 +165,16 @@ async def post_form(request: AnyRequest, state: State, kind: FromPath[str]) -> R
         return _page(request, state, kind, fields, key, refusal=seen if isinstance(seen, Refusal) else None)
     if one(fields, "do") != "send" or one(fields, "seen") != seen.digest:
         return _page(request, state, kind, fields, key, preview=seen, changed=one(fields, "do") == "send")
-    if user.role == "officer" and kind in state["approving"]:
+    if _waits(user, state, kind, fields):
         return see(f"/console/drafts/{_handed_over(state, user, kind, value, fields, node.now_ms())}")
     done = await sent(request, state, value, fields, body=msgspec.json.encode(fields, order="deterministic"))
     return _page(request, state, kind, fields, key, refusal=done) if isinstance(done, Refusal) else done
+
+
+def _waits(user: User, state: State, kind: str, fields: Mapping[str, Sequence[str]]) -> bool:
+    """Whether somebody else is to approve it. What changes a draft is that draft, whatever its author may do by now: sent beside it, it
+    would go out twice."""
+    return bool(fields.get(DRAFT, [""])[0]) or (user.role == "officer" and kind in state["approving"])
 
 
 def _handed_over(state: State, user: User, kind: str, value: Json, fields: Mapping[str, list[str]], now_ms: int) -> str:
@@ -174,6 +185,9 @@ def _handed_over(state: State, user: User, kind: str, value: Json, fields: Mappi
     try:
         if not draft_id:
             drafts_of(state).keep(Draft(one(fields, KEY), kind, value["subject"], text, user.name, now_ms), kept)
+            found = drafts_of(state).get(one(fields, KEY))
+            if found is not None and found.body not in ("", text):
+                raise NotDone("KEY_REUSED", "this form was handed over before, and said something else: change the draft")
             return one(fields, KEY)
         if not drafts_of(state).amend(draft_id, user.name, subject=value["subject"], body=text, fields=kept, at=now_ms):
             raise NotDone("ROLE_MAY_NOT", "a draft is changed by its author, until it is sent")
@@ -222,7 +236,7 @@ def _page(
     live: bool = False,
     findings: Sequence[FileFinding] = (),
 ) -> Response[str]:
-    waits = access.user_of(request).role == "officer" and kind in state["approving"]
+    waits = _waits(access.user_of(request), state, kind, fields)
     return page(
         request, state, "seen.html" if live else "compose_form.html", status=422 if (refusal or findings) and not live else 200, kind=kind,
         fields=fields, key=key, refusal=refusal, preview=preview, changed=changed, choices=CHOICES, waits=waits, live=live,

@@ -15,7 +15,7 @@ from broker.errors import Refusal
 from broker.node import access
 from broker.node.answers import AnyRequest
 from broker.node.console import file_fields
-from broker.node.console.compose import draft_of, drafts_of, readable, sending_of, settled
+from broker.node.console.compose import approved_digest, draft_of, drafts_of, readable, sending_of, settled
 from broker.node.console.draft_changes import MOST, Change, changes
 from broker.node.console.pages import page, see
 from broker.node.console.sending import sent
@@ -122,12 +122,22 @@ async def _send(request: AnyRequest, state: State, found: Draft, fields: dict[st
     if not drafts.approve(found.id, user.name, found.body):
         return see(f"/console/drafts/{found.id}")
     sending_of(state).add(found.id)
+    again = {**fields, KEY: [found.id]}
     try:
-        done = await sent(request, state, msgspec.json.decode(found.body), {**fields, KEY: [found.id]}, body=found.body.encode())
-    finally:
-        sending_of(state).discard(found.id)
-        settled(state, found.id)
+        done = await sent(
+            request, state, msgspec.json.decode(found.body), again, body=found.body.encode(), digest=approved_digest(found)
+        )  # fmt: skip
+    except Exception:
+        _over(state, found.id)
+        raise
+    # A node that stops cancels, and its outbox may take it all the same, afterwards: what became of it the next process finds.
+    _over(state, found.id)
     return done
+
+
+def _over(state: State, draft_id: str) -> None:
+    sending_of(state).discard(draft_id)
+    settled(state, draft_id)
 
 
 @post("/drafts/{draft_id:str}/drop", opt={"roles": access.STAFF, "content": True}, operation_id="consoleDropDraft")

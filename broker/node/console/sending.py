@@ -18,9 +18,11 @@ from broker.node.problems import NotDone
 
 
 async def sent(
-    request: AnyRequest, state: State, value: object, fields: Mapping[str, Sequence[str]], *, body: bytes | None = None
-) -> Response[None] | Refusal:
-    """Keep the message for sending and go on to its page, or say why it is refused. ``value``: the message's JSON form.
+    request: AnyRequest, state: State, value: object, fields: Mapping[str, Sequence[str]], *, body: bytes | None = None,
+    digest: bytes | None = None,
+) -> Response[None] | Refusal:  # fmt: skip
+    """Keep the message for sending and go on to its page, or say why it is refused. ``value``: the message's JSON form; ``body`` and
+    ``digest``: what the idempotency key stands for, where it is not the posted form.
 
     The form's idempotency key makes the second post of the same form come to the same message. Raises NotDone, KEY_REUSED for a form that
     was changed after it had been sent.
@@ -32,7 +34,7 @@ async def sent(
         raise NotDone("BAD_REQUEST", "the form has lost its key: open it again")
     node, user = node_of(state), access.user_of(request)
     given = await request.body() if body is None else body
-    answered = await keep(request, node, user, [value], given, key)
+    answered = await keep(request, node, user, [value], given, key, digest=digest)
     told = msgspec.json.decode(answered.content)
     if answered.status_code != 202:
         return Refusal(told["code"], told.get("detail", ""), told.get("path", ""))

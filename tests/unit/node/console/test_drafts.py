@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from broker.storage.drafts import Drafts
-from tests.support.node_clients import InProcess
+from tests.support.node_clients import InProcess, posted
 from tests.unit.node.console.conftest import Officer, held, officer
 from tests.unit.node.console.test_work import ALERT, written
+from tests.unit.service.world import World
 
 
 async def handed(bob: Officer) -> tuple[str, str]:
@@ -133,6 +134,89 @@ async def test_a_process_that_ends_while_it_sends(sg: InProcess, my: InProcess, 
 def dies_now(*_: object) -> None:
     """The process ends."""
     raise RuntimeError("the process ends")
+
+
+async def test_a_node_that_stops_while_it_sends(sg: InProcess, my: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for its turn in the outbox is taken by it when the node stops, though nobody waits for the answer any more. Till then the
+    draft is nobody's to send or to change; the next process finds it sent, and it arrives once."""
+    bob, carol = officer(sg), officer(sg, "supervisor")
+    await bob.choose()
+    await carol.choose()
+    path, subject = await handed(bob)
+    hidden = await carol.form(path, path)
+    held_back, taken = Held(sg), list[asyncio.Task[None]]()
+
+    async def keep(*arguments: Any) -> None:
+        taken.append(asyncio.create_task(held_back.keep(*arguments)))
+        await asyncio.shield(taken[0])
+
+    monkeypatch.setattr(sg.node.outbox, "keep", keep)
+    sending = asyncio.create_task(carol.post(path, {**hidden, "do": "send"}))
+    await held_back.asked.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert "Is being sent" in await bob.get(path)
+    held_back.go_on.set()
+    await taken[0]
+    state_of(sg)["sending"].clear()
+    assert "Approved and sent" in await bob.get(path)
+    await held(my, subject)
+    assert len(my.node.inbox.about(subject)) == 1
+
+
+async def test_an_answer_to_something_else_is_none_to_a_draft(world: World, sg: InProcess, my: InProcess) -> None:
+    """A supervisor whose program used the draft's id as a key of its own has sent something else: the draft is not noted as sent, keeps
+    what it says, and another supervisor sends it."""
+    sg.add("dora", "supervisor")
+    bob, dora = officer(sg), officer(sg, "dora")
+    await bob.choose()
+    await dora.choose()
+    path, subject = await handed(bob)
+    carol = officer(sg, "supervisor")
+    other = posted(world.alert(7))
+    told = await carol.client.post(
+        "/messages", json=other, headers={"Idempotency-Key": path.rpartition("/")[2], "Broker-Purpose": "STC_ENFORCEMENT"}
+    )
+    assert told.status_code == 202, told.text
+    await carol.choose()
+    assert (await carol.post(path, {**await carol.form(path, path), "do": "send"})).status_code == 422
+    assert "Waits for a supervisor" in await bob.get(path)
+    assert (await dora.post(path, {**await dora.form(path, path), "do": "send"})).headers["location"].startswith("/console/outbox/")
+    await held(my, subject)
+
+
+async def test_what_changes_a_draft_is_not_sent_beside_it(sg: InProcess) -> None:
+    """Where its author may send such messages alone by now, a change is the draft's still, and waits: nothing goes out but by approval."""
+    bob = officer(sg)
+    await bob.choose()
+    path, subject = await handed(bob)
+    state_of(sg)["approving"] = frozenset[str]()
+    await changed(bob, path, containers="MSKU0000007")
+    assert sg.node.outbox.last_revision(subject) is None
+    assert "Waits for a supervisor" in await bob.get(path)
+
+
+async def test_a_form_that_was_handed_over_is_not_handed_over_changed(sg: InProcess) -> None:
+    """The same again is the same draft; with something else in it, as a browser's way back allows, it is refused rather than let go of."""
+    bob = officer(sg)
+    await bob.choose()
+    fields, _ = await written(bob, "alert", ALERT)
+    for _ in range(2):
+        answer = await bob.post("/console/compose/alert", {**fields, "do": "send"})
+        assert answer.status_code == 303, answer.text
+    other = {**fields, "containers": "MSKU0000007"}
+    shown = await bob.post("/console/compose/alert", {**other, "do": "preview"})
+    seen = re.search(r'name="seen" value="([0-9a-f]+)"', shown.text)
+    assert seen is not None
+    refused = await bob.post("/console/compose/alert", {**other, "seen": seen[1], "do": "send"})
+    assert refused.status_code == 422, refused.text
+    assert "handed over before" in refused.text
+
+
+def state_of(node: InProcess) -> Any:
+    """What the routes of a node keep."""
+    return cast("Any", node.gate.inner).state
 
 
 async def test_what_changed_meanwhile_is_shown_again(sg: InProcess) -> None:
