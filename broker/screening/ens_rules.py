@@ -8,7 +8,7 @@ control system answers the same. Forms of single elements are the schema's matte
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Final
@@ -49,8 +49,9 @@ def _all(document: Element, root: str, head: Element, items: list[tuple[Element,
     yield from _masses(head, at, items)
     yield from _counts(document, root, head, items)
     yield from _filled(head, items)
+    marked = _marked(items)
     for item, where in items:
-        yield from _packages(item, where, items)
+        yield from _packages(item, where, marked)
     yield from party_findings(document, root, items)
 
 
@@ -174,16 +175,16 @@ def _filled(head: Element, items: list[tuple[Element, str]]) -> Iterator[Finding
             yield rule(8170, where, "neither a document nor a commercial reference is given, for the whole declaration or here")
 
 
-def _packages(item: Element, at: str, items: list[tuple[Element, str]]) -> Iterator[Finding]:
+def _packages(item: Element, at: str, marked: Set[str]) -> Iterator[Finding]:
     for number, package in enumerate(item.all("PACGS2"), 1):
         where, count = f"{at}/PACGS2[{number}]", package.value("NumOfPacGS24")
         if package.value("KinOfPacGS23") in BULK and (count is not None or package.value("NumOfPieGS25") is not None):
             yield rule(8149, where, "goods in bulk have neither packages nor pieces to count")
-        if _count(count) == 0 and not _shared(package, items):
+        if _count(count) == 0 and package.value("MarNumOfPacGSL21") not in marked:
             yield rule(8153, where, "no packages, and no other item has packages with the same marks that these goods could be in")
 
 
-def _shared(package: Element, items: list[tuple[Element, str]]) -> bool:
-    marks = package.value("MarNumOfPacGSL21")
-    others = (other for item, _ in items for other in item.all("PACGS2") if other is not package)
-    return marks is not None and any(other.value("MarNumOfPacGSL21") == marks and _count(other.value("NumOfPacGS24")) for other in others)
+def _marked(items: list[tuple[Element, str]]) -> Set[str]:
+    """The marks on packages that are counted."""
+    packages = (package for item, _ in items for package in item.all("PACGS2") if _count(package.value("NumOfPacGS24")))
+    return {marks for package in packages if (marks := package.value("MarNumOfPacGSL21")) is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import Any
 from xml.etree import ElementTree
 
@@ -55,6 +56,19 @@ def test_findings_are_bounded() -> None:
     """A declaration with ten thousand mistakes is told of a hundred."""
     item = "<GOOITEGDS><PACGS2><KinOfPacGS23>VQ</KinOfPacGS23><NumOfPacGS24>1</NumOfPacGS24></PACGS2></GOOITEGDS>"
     assert len(found(SOUND.replace("<GOOITEGDS>", item * 10_000 + "<GOOITEGDS>"))) == 100
+
+
+def test_packages_inside_of_other_items_packages_are_found_at_once() -> None:
+    """Four thousand items that lie in the packages of the last one: each is not looked for in all others, which took half a minute."""
+    inside, around = (
+        f"<GOOITEGDS><PACGS2><KinOfPacGS23>CT</KinOfPacGS23><NumOfPacGS24>{count}</NumOfPacGS24>"
+        "<MarNumOfPacGSL21>M</MarNumOfPacGSL21></PACGS2></GOOITEGDS>"
+        for count in (0, 1)
+    )
+    began = time.process_time()
+    assert found(SOUND.replace("<GOOITEGDS>", inside * 4_000 + around + "<GOOITEGDS>")) == {("8206", f"{ROOT}/HEAHEA[1]")}
+    assert time.process_time() - began < 5
+    assert ("8153", f"{ROOT}/GOOITEGDS[1]/PACGS2[1]") in found(SOUND.replace("<GOOITEGDS>", inside + "<GOOITEGDS>"))
 
 
 def test_the_published_cases() -> None:
