@@ -17,7 +17,7 @@ from broker.app.register import WAIT_S
 from broker.app.statements import feedback_on
 from broker.cli.messages import outcome_told, publisher_of
 from broker.cli.register import As, checked_wait, opened_register
-from broker.cli.screen import COMMON, STDIN, Common, Screen, iso, printable
+from broker.cli.screen import COMMON, STDIN, Common, Screen, printable
 from broker.errors import Refusal, RefusedError, UsageError
 from broker.families.feedback import FeedbackResult
 from broker.service.publisher import Publisher
@@ -105,8 +105,8 @@ async def feedback(
     """
     screen = Screen(as_json=common.json)
     core = {"result": outcome} | found.core()
-    hits = _hits() if hit == STDIN else {(_subject(hit), revision): None}
-    targets = [(subject, revision or told) for subject, told in hits]
+    hits: dict[str, int | None] = {**_hits()} if hit == STDIN else {_subject(hit): None}
+    targets = [(subject, revision or told) for subject, told in hits.items()]
     if any(told is None for _, told in targets):
         targets = await _held(common, as_, targets, wait)
     if not targets:
@@ -136,15 +136,15 @@ async def _said(publisher: Publisher, value: object, *, dry_run: bool, timeout: 
         return refused_json(message, error.refusal)
 
 
-def _hits() -> dict[tuple[str, int | None], None]:
-    """Subject and revision of the hits on standard input, each once, in their order. Raises UsageError."""
-    found: dict[tuple[str, int | None], None] = {}
+def _hits() -> dict[str, int]:
+    """The subjects of the hits on standard input, in their order, with the highest revision that was hit. Raises UsageError."""
+    found: dict[str, int] = {}
     number = 0
     while line := sys.stdin.buffer.readline(LINE + 1):
         number += 1
         told = _told(line, number)
         if told is not None:
-            found[told] = None
+            found[told[0]] = max(told[1], found.get(told[0], 1))
         if len(found) > MOST:
             raise UsageError(f"the lines hit over {MOST:,} subjects", advice="choose the hits that were looked at")
     return found
@@ -194,5 +194,8 @@ async def _held(common: Common, agency: str, targets: list[tuple[str, int | None
 
 
 def _utc(at: datetime) -> str:
-    aware = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    return str(iso(int(aware.timestamp() * 1000)))
+    try:
+        aware = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise UsageError("--examined-at is no time in UTC that can be written", advice="give it as 2026-11-29T08:30:00Z") from None
+    return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -83,6 +83,23 @@ async def test_the_lines_of_a_screening_are_taken_as_they_are(world: World, said
     assert [each["core"]["result"] for each in await told(world)] == ["MATCH_NOT_ACTIONED"]
 
 
+async def test_a_subject_is_told_of_once_whatever_revisions_were_hit(world: World, said: Said) -> None:
+    """The results of a week name it by two revisions: the owner gets one feedback, on the later one, and on the one that is given where
+    one is."""
+    lines = "".join(f'{{"type": "hit", "subject": "{HIT}", "revision": {number}}}\n' for number in (1, 2, 1))
+    for given, expected in ((None, 2), (1, 1)):
+        code, records = await said(STDIN, lines=lines, revision=given, dry_run=True)
+        assert (code, [(each["target"], each["target_revision"]) for each in records]) == (0, [(HIT, expected)])
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_time_that_utc_has_not_is_wrong_use(world: World, said: Said, at: str) -> None:
+    """Said so rather than shown as a bug; nothing is sent."""
+    with pytest.raises(UsageError):
+        await said(HIT, outcome="EXAMINED_NEGATIVE", found=Found(exam_type="SCAN", examined_at=datetime.fromisoformat(at)))
+    assert await told(world) == []
+
+
 async def test_an_examination_is_told_whole(world: World, said: Said) -> None:
     """The fields of an examination go with it; where one that the result needs is missing, the refusal names it, and nothing is sent."""
     code, (record,) = await said(HIT, outcome="EXAMINED_NEGATIVE", found=Found(exam_type="SCAN"))
