@@ -41,6 +41,8 @@ AT_ONCE: Final = 50
 """Most mails of one connection."""
 REFUSED_MS: Final = 600_000
 """How long a mail that was refused for good waits until it is tried again."""
+CLOSING: Final = 421
+"""What a server says that takes nothing more on this connection (RFC 5321, section 3.8)."""
 TRIES: Final = 12
 """How often a mail may be refused for good: then it is given up, and the log says so."""
 
@@ -202,13 +204,18 @@ class Mailer:
             hostname=settings.host, port=settings.port, username=settings.user or None, password=settings.password or None, timeout=STEP_S,
             use_tls=settings.security == "tls", start_tls=settings.security == "starttls", tls_context=context,
         )  # fmt: skip
+        not_now: SMTPException | None = None
         async with server:
             for event in self._queue.due(self._node.now_ms(), AT_ONCE):
-                await self._send(server, event)
+                not_now = await self._send(server, event) or not_now
+        if not_now is not None:
+            raise not_now
 
-    async def _send(self, server: SMTP, event: MailEvent) -> None:
-        """Send an event in each language that it was not sent in yet. One that is refused for good does not keep the others back."""
+    async def _send(self, server: SMTP, event: MailEvent) -> SMTPException | None:
+        """Send an event in each language that it was not sent in yet. One that is refused, for good or for now, does not keep the others
+        back; the refusal for now is the answer."""
         refused: list[int] = []
+        not_now: SMTPException | None = None
         told = self._queue.told_in(event.id)
         for language in self._settings.readers():
             if language in told:
@@ -219,10 +226,15 @@ class Mailer:
                 self._queue.tell_in(event.id, language)
             except (SMTPRecipientsRefused, SMTPResponseException) as error:
                 codes = [each.code for each in error.recipients] if isinstance(error, SMTPRecipientsRefused) else [error.code]
-                if any(code < 500 for code in codes):  # not now: RFC 5321, section 4.2.1
+                if CLOSING in codes:
                     raise
-                refused += codes
+                if any(code < 500 for code in codes):  # not now: RFC 5321, section 4.2.1
+                    not_now = error
+                else:
+                    refused += codes
         now_ms = self._node.now_ms()
+        if not_now is not None:
+            return not_now
         if not refused:
             self._queue.told(event.id, now_ms)
         elif event.tries + 1 >= TRIES:
@@ -231,3 +243,4 @@ class Mailer:
         else:
             self._queue.again(event.id, now_ms + REFUSED_MS)
             _log.warning("a mail was refused", codes=refused, subject=event.subject)
+        return None

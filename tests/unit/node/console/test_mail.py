@@ -47,6 +47,15 @@ class Post:
     signed_in: list[bytes] = field(default_factory=list[bytes])
     to: tuple[tuple[str, ...], ...] = (TO,)
     """To whom mails may go, together."""
+    full: str = ""
+    """Whose mailbox takes nothing for now."""
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802 - as below
+        """Whether a mailbox takes it."""
+        if address == self.full:
+            return "452 the mailbox is full"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the name is aiosmtpd's
         """Take a mail, or say what is to be said next."""
@@ -214,6 +223,27 @@ async def test_encrypted_and_signed_in(sg: InProcess, my: InProcess, world: Worl
         await Mailer(my.node, floor.queue, good)._send_some()  # pyright: ignore[reportPrivateUsage]
     assert (post.signed_in, len(post.taken)) == ([b"node"], 1)
     assert "pass word" not in repr(good)
+
+
+async def test_a_mailbox_that_takes_nothing_for_now_keeps_no_other_back(sg: InProcess, my: InProcess, world: World, tmp_path: Path) -> None:
+    """The only reader of English has a full mailbox: readers of French get this event and the next one at once, and each once; the
+    first reader gets both when there is room."""
+    post = Post(to=(TO[:1], ("bureau@douane.example",)), full=TO[0])
+    async with serving(post) as port:
+        floor = Floor(my, tmp_path, port)
+        floor.look()
+        subjects = [await publish(sg, my, world, number, "FLASH") for number in (1, 2)]
+        floor.look()
+        settings = settings_of(f"127.0.0.1:{port}", SENDER, (TO[0], "bureau@douane.example=fr"), security="none")
+        for _ in range(2):
+            with pytest.raises(mail.SMTPRecipientsRefused):
+                await Mailer(my.node, floor.queue, settings)._send_some()  # pyright: ignore[reportPrivateUsage]
+            assert [str(each["Content-Language"]) for each in post.taken] == ["fr", "fr"]
+            assert floor.queue.waiting() == len(subjects)
+        post.full = ""
+        await Mailer(my.node, floor.queue, settings)._send_some()  # pyright: ignore[reportPrivateUsage]
+    assert [str(each["Content-Language"]) for each in post.taken] == ["fr", "fr", "en", "en"]
+    assert floor.queue.waiting() == 0
 
 
 async def test_each_reads_it_in_their_language(sg: InProcess, my: InProcess, world: World, tmp_path: Path) -> None:
