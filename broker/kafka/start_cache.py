@@ -45,13 +45,16 @@ class StartCache:
 
     @classmethod
     def of_environment(cls, command: Sequence[str], jars: Sequence[Path]) -> StartCache | None:
-        """The one that the environment asks for; None also where its folder cannot be used."""
+        """The one that the environment asks for; None also where its folder cannot be used, or is another's or anybody's to write to."""
         named = os.environ.get(VARIABLE)
         if not named:
             return None
+        folder = Path(named).absolute()  # the JVM works in another folder than we do
         with contextlib.suppress(OSError):
-            Path(named).mkdir(mode=0o700, parents=True, exist_ok=True)
-            return cls(Path(named), command, jars)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept = folder.stat()
+            if kept.st_uid == os.geteuid() and not kept.st_mode & 0o002:
+                return cls(folder, command, jars)
         return None
 
     @property

@@ -33,6 +33,29 @@ def test_only_where_it_is_asked_for(tmp_path: Path, jars: list[Path], monkeypatc
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_folder_that_anybody_may_write_to_is_not_used(tmp_path: Path, jars: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in it is run by the node: a folder below /tmp that somebody else made, or opened to all, is none to take it from."""
+    folder = tmp_path / "open"
+    monkeypatch.setenv(VARIABLE, str(folder))
+    folder.mkdir()
+    folder.chmod(0o777)
+    assert StartCache.of_environment(COMMAND, jars) is None
+    folder.chmod(0o700)
+    assert StartCache.of_environment(COMMAND, jars) is not None
+    monkeypatch.setattr("os.geteuid", lambda: folder.stat().st_uid + 1)
+    assert StartCache.of_environment(COMMAND, jars) is None
+
+
+def test_a_folder_named_from_here_is_the_same_for_the_node(tmp_path: Path, jars: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node works in a folder of its own, so it is told the whole path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, "kept")
+    cache = StartCache.of_environment(COMMAND, jars)
+    assert cache is not None
+    assert cache.options()[1].startswith(f"-XX:AOTConfiguration={tmp_path / 'kept'}/")
+    asyncio.run(cache.keep())
+
+
 def test_one_records_and_the_others_use_it(tmp_path: Path, jars: list[Path]) -> None:
     """The first records, a second one beside it does not; when the first has failed to keep anything another may; what is there is used."""
     first, second = StartCache(tmp_path, COMMAND, jars), StartCache(tmp_path, COMMAND, jars)
