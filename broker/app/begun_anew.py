@@ -15,7 +15,9 @@ AGAIN_S: Final = (1.0, 30.0)
 async def begun_anew(
     work: Callable[[], Awaitable[object]], failed: Callable[[BrokerError], None], *, until: Callable[[], bool] = lambda: False
 ) -> None:
-    """Do ``work`` again and again until it holds that it is over. A BrokerError is told to ``failed``; others are bugs, and end it."""
+    """Do ``work`` again and again until it holds that it is over. A BrokerError is told to ``failed``; others are bugs, and end it.
+    Cancelled, it ends also where closing what the work had open fails."""
+    this = asyncio.current_task()
     wait_s = AGAIN_S[0]
     while not until():
         began = asyncio.get_running_loop().time()
@@ -23,6 +25,8 @@ async def begun_anew(
             await work()
         except BrokerError as error:
             failed(error)
+            if this is not None and this.cancelling():
+                raise asyncio.CancelledError from error
         if asyncio.get_running_loop().time() - began > AGAIN_S[1]:
             wait_s = AGAIN_S[0]
         if not until():
