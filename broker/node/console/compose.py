@@ -129,6 +129,9 @@ def settled(state: State, draft_id: str) -> None:
 @get("/compose", opt={"roles": access.STAFF, "content": True}, operation_id="consoleCompose")
 async def start(request: AnyRequest, state: State) -> Response[str]:
     """What can be written, and what waits for a supervisor."""
+    for each in drafts_of(state).waiting(WAITING):
+        if each.state == SENDING:
+            settled(state, each.id)
     returned = drafts_of(state).returned(access.user_of(request).name, WAITING)
     return page(request, state, "compose.html", kinds=tuple(KINDS), drafts=drafts_of(state).waiting(WAITING), returned=returned)
 

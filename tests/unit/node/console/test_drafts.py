@@ -123,6 +123,7 @@ async def test_a_process_that_ends_while_it_sends(sg: InProcess, my: InProcess, 
                 patched.setattr(sg.node.outbox, "keep", dies)
                 patched.setattr(Drafts, "wait", dies_now)
             assert (await carol.post(path, {**hidden, "do": "send"})).status_code == 500
+        assert (path in await bob.get("/console/compose")) == (not after)
         page = await bob.get(path)
         assert ("Approved and sent" if after else "Waits for a supervisor") in page
         again = await carol.post(path, {**hidden, "do": "send"})
