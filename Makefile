@@ -11,6 +11,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # The folders with tests over Kafka (tests/conftest.py says so where one is elsewhere).
 OVER_KAFKA := tests/contract tests/e2e tests/faults tests/integration
 
+# About half of what the tests without Kafka compute; the other half is whatever is not named here.
+ASIDE := tests/hostile tests/property tests/unit/app tests/unit/node tests/unit/storage
+
 .DEFAULT_GOAL := help
 .PHONY: help demo consoles test lint unit soak explore faults bench docs wheel lock clean
 
@@ -38,14 +41,16 @@ lint: $(STAMP) ## style, types, import directions
 	@NODE_OPTIONS="--max-semi-space-size=64 $$NODE_OPTIONS" $(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
-# Side by side: the tests that wait for Kafka, those that only compute, and the checks of style and types; the last two give way. All
-# have to pass. What they say is shown one after the other, the tests over Kafka as they run, and last what failed.
+# Side by side: the tests that wait for Kafka, those that only compute, in two halves, and the checks of style and types; all but the first
+# give way. All have to pass. What they say is shown one after the other, the tests over Kafka as they run, and last what failed.
 test: $(STAMP) ## lint and every test, on a real Kafka that the tests start
-	@told=$$(mktemp -d); trap 'kill $$linting $$computing 2>/dev/null; rm -rf "$$told"' EXIT; trap 'exit 130' INT TERM; \
+	@told=$$(mktemp -d); trap 'kill $$linting $$computing $$aside 2>/dev/null; rm -rf "$$told"' EXIT; trap 'exit 130' INT TERM; \
 	nice $(MAKE) --no-print-directory lint >"$$told/lint" 2>&1 & linting=$$!; \
-	nice $(BIN)/python -m pytest -q -m "not kafka and not soak" >"$$told/computing" 2>&1 & computing=$$!; \
+	nice $(BIN)/python -m pytest -q -m "not kafka and not soak" $(addprefix --ignore=,$(ASIDE)) tests >"$$told/computing" 2>&1 & computing=$$!; \
+	nice $(BIN)/python -m pytest -q -m "not kafka and not soak" $(ASIDE) >"$$told/aside" 2>&1 & aside=$$!; \
 	failed=; $(BIN)/python -m pytest -q -m "kafka and not soak" $(OVER_KAFKA) || failed="tests-over-Kafka"; \
 	wait $$computing || failed="$$failed tests-without-Kafka"; cat "$$told/computing"; \
+	wait $$aside || failed="$$failed tests-without-Kafka-aside"; cat "$$told/aside"; \
 	wait $$linting || failed="$$failed lint"; cat "$$told/lint"; \
 	test -z "$$failed" || { echo "failed:" $$failed >&2; exit 1; }
 
