@@ -62,6 +62,7 @@ async def test_all_that_happened(sg: InProcess, my: InProcess, world: World) -> 
     wish = {"family": "consent_request", **about, "core": {"recipients": ["AE-CUSTOMS"], "evidential_use": False, "period_until": DUE}}
     asked = await say(my, "/consents", wish)
     await taken(sg, target, 4)
+    await taken(my, target, 4)  # its own requests come into its register by another way
     leave = {"decision": "GRANT", "consented_subject": target, "recipients": ["AE-CUSTOMS"], "period_until": DUE}
     await say(sg, "/consents", {"family": "consent_reply", "target": asked, "core": leave})
     await taken(my, asked, 1)
