@@ -186,7 +186,8 @@ class Admin(Protocol):
         ...
 
     async def told_read(self, groups: Mapping[str, Source]) -> Mapping[str, Told]:
-        """What :meth:`Transport.tell_read` last said for each of these groups; a group that told nothing in the last days is left out."""
+        """What :meth:`Transport.tell_read` last said for each of these groups, or said a moment before; a group that told nothing in the
+        last days is left out."""
         ...
 
     async def workers(self) -> Mapping[int, str]:
