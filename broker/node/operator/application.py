@@ -36,7 +36,7 @@ def _not_done(request: AnyRequest, error: Exception) -> Response[Any]:
         return answer
     told, status = msgspec.json.decode(answer.content), answer.status_code or 500
     found = Problem("", "", status, told["code"], told.get("detail", ""), told.get("advice", ""), request_id_of(request))
-    made = page(request, request.app.state, "operator_problem.html", status=status, problem=found, heading=found.code)
+    made = page(request, request.app.state, "problem.html", status=status, problem=found, heading=found.code, frame="operator_base.html")
     for name, value in answer.headers.items():
         made.headers.setdefault(name, value)
     return made
